@@ -1,0 +1,50 @@
+# Everything a contributor runs, one target each. `make help` lists them by their comments.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/python -m
+PYTEST_WORKERS ?= 2
+BENCH ?=
+
+.PHONY: help setup demo test check lint types generate verify bench run
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+
+setup: .venv/.ready ## Prepare everything into .venv
+
+.venv/.ready: requirements/dev.txt pyproject.toml server/pyproject.toml clients/python/pyproject.toml scripts/setup.sh
+	@PYTHON=$(PYTHON) scripts/setup.sh
+	@touch $@
+
+demo: setup ## Run the example pipeline on a server of its own and watch it end
+	@$(BIN)/python scripts/demo.py
+
+test: setup ## Run the tests
+	$(RUN) pytest -n $(PYTEST_WORKERS)
+
+check: lint types verify test ## Run every check: lint, types, layers, generated code, tests
+
+lint: setup ## Check style, formatting and the layer contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: setup ## Check types
+	$(BIN)/mypy
+
+generate: setup ## Regenerate the code made from proto/
+	$(BIN)/python scripts/generate.py
+
+verify: setup ## Check that generated code is current, and lint, format and compatibility of proto/
+	$(BIN)/python scripts/verify.py
+
+bench: setup ## Measure against the floors of docs/benchmarks.md (BENCH="chain latency ...")
+	$(RUN) tests.bench $(BENCH)
+
+run: setup ## Run a server on ./penstock-data
+	$(BIN)/penstock-server serve --data-dir penstock-data

@@ -1,0 +1,166 @@
+"""The `Launcher` protocol: what the engine asks of whatever executes attempts, and what it hears back.
+
+A launcher knows attempts, programs and files. It does not know runs, DAGs or Postgres. All of it may be repeated
+safely: launching an attempt twice finds the first, stopping an ended one does nothing, observing may start again at
+any time and tells the present state of every attempt it is asked about.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from penstock_server.model.ids import AttemptId
+from penstock_server.model.resources import TaskValues
+from penstock_server.spec.graph import Component
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a step may learn of its run through placeholders and its environment."""
+
+    run_id: str
+    run_uid: str
+    run_display_name: str
+    pipeline_name: str
+    namespace: str
+    create_time_utc: str
+    """RFC 3339."""
+    schedule_time_utc: str
+    """Equal to `create_time_utc` when no schedule made the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRequest:
+    """All a launcher needs to execute one attempt."""
+
+    attempt: AttemptId
+    fence: int
+    """Of the lease under which it was decided; a launcher that keeps records notes it down."""
+    task_key: str
+    facts: RunFacts
+    component: Component
+    """Its body is a Container."""
+    inputs: TaskValues
+    """Resolved and checked. An optional parameter that was not given is absent."""
+    output_uris: Mapping[str, str]
+    """For each output artifact the URI to publish its content at."""
+    output_root: str
+    """The URI under which all outputs of this attempt lie."""
+    timeout_s: float | None = None
+    """Seconds after which the attempt is stopped and fails with reason TIMED_OUT."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Of ours, such as TRACEPARENT and KFP_RETRY_INDEX; the component's own comes after it."""
+
+
+class Phase(StrEnum):
+    """How far an attempt is."""
+
+    STARTED = "STARTED"
+    SUCCEEDED = "SUCCEEDED"
+    """Ended well, outputs read and published."""
+    FAILED = "FAILED"
+    """Ended by its own fault."""
+    LOST = "LOST"
+    """Gone, or never there, and nobody can tell how it ended."""
+    STOPPED = "STOPPED"
+    """Ended because `stop` was called."""
+
+    @property
+    def is_final(self) -> bool:
+        """True when no further observation of the attempt follows."""
+        return self is not Phase.STARTED
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a launcher saw of one attempt."""
+
+    attempt: AttemptId
+    phase: Phase
+    reason: str = ""
+    """Stable, UPPER_SNAKE: EXIT_CODE, TIMED_OUT, OUTPUT_MISSING, OUTPUT_INVALID, ENVIRONMENT_FAILED,
+    START_FAILED, PUBLISH_FAILED, PROCESS_GONE, NEVER_STARTED, STOPPED."""
+    message: str = ""
+    exit_code: int | None = None
+    """128 + n when signal n ended it."""
+    log_tail: str = ""
+    """The last lines (at most 20, at most 4 KiB) of the log of one that failed."""
+    outputs: TaskValues = field(default_factory=TaskValues)
+    """Of one that succeeded; artifacts with URI, digest, size and metadata."""
+    host: str = ""
+    handle: str = ""
+    notices: tuple[tuple[str, str], ...] = ()
+    """Reason and message of what the user should know, such as IMAGE_IGNORED."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """A piece of an attempt's log."""
+
+    offset: int
+    """Of its first byte in the log."""
+    content: bytes
+
+
+class Launcher(Protocol):
+    """Executes attempts."""
+
+    name: str
+    """`process`, `kubernetes` or `fake`."""
+
+    async def start(self) -> None:
+        """Get ready; called once before anything else."""
+
+    async def close(self) -> None:
+        """Let go of everything but the attempts themselves, which go on; may be called twice."""
+
+    async def launch(self, request: StepRequest) -> None:
+        """Start the attempt unless it was started before.
+
+        Returns once it is recorded so that it survives this process, at the latest when the program runs. What goes
+        wrong with the attempt afterwards, or makes it impossible, is told by `observe`, never raised; an exception
+        means that nothing is known and the call may be repeated.
+        """
+
+    async def stop(self, attempt: AttemptId) -> None:
+        """End the attempt with all it started: politely first, by force after the grace. Returns at once."""
+
+    def observe(self) -> AsyncIterator[Observation]:
+        """Observations of the attempts that were launched or adopted here, as they happen.
+
+        One consumer at a time. An attempt that ended unobserved is told of when it is adopted.
+        """
+
+    async def adopt(self, requests: list[StepRequest]) -> None:
+        """Take over attempts that another process may have launched: each is then told of by `observe`, as STARTED
+        while it lives, with its end when it has ended, LOST with reason NEVER_STARTED when there is no trace of it."""
+
+    async def forget(self, attempts: list[AttemptId]) -> None:
+        """Their ends are committed: whatever was kept to tell of them may go. Logs stay."""
+
+    def logs(self, attempt: AttemptId, offset: int, *, follow: bool) -> AsyncIterator[LogChunk]:
+        """The log from byte `offset` on; with `follow` until the attempt has ended. Raises NotFound without a log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was stored."""
+
+    digest: str
+    size_bytes: int
+
+
+class ArtifactTransfer(Protocol):
+    """Moves artifact content between local paths and the store behind URIs. Given to launchers that need it."""
+
+    def local_path(self, uri: str) -> Path | None:
+        """Where the content of `uri` can be read in place on this machine; None where it has to be fetched."""
+
+    async def publish(self, source: Path, uri: str) -> Published:
+        """Store the file or folder `source` at `uri`, whole or not at all; repeating it is safe."""
+
+    async def fetch(self, uri: str, target: Path) -> None:
+        """Bring the content of `uri` to `target`. Raises NotFound."""
+
