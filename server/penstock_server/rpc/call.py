@@ -1,0 +1,28 @@
+"""What a handler knows of the call it serves, whatever transport brought it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: who asks, until when, and as part of which trace."""
+
+    transport: str
+    """`grpc`, `connect` or `rest`."""
+    peer: str = ""
+    """Address of the other end, as the transport writes it."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Request headers with lower-case names; binary ones are left out."""
+    expire_at: float | None = None
+    """When the caller stops waiting, on the clock of `time.monotonic`; None: never."""
+    traceparent: str | None = None
+    """W3C trace context of the span that this call is part of."""
+    principal: str | None = None
+    """Who calls; None while nobody has to say."""
+
+    @property
+    def deadline_s(self) -> float | None:
+        """Seconds left, at least 0; None without a deadline."""
+        return None if self.expire_at is None else max(0.0, self.expire_at - time.monotonic())
