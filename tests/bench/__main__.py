@@ -1,0 +1,52 @@
+"""`make bench`: what Penstock costs, as ratios against floors measured in the same run on the same Postgres.
+
+Name measures to run only those: `make bench BENCH="chain latency"`.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench import engine_alone, rates, steps
+from tests.bench.bed import Bed, Row
+
+MEASURES = {
+    "chain": steps.chain,
+    "fanout": steps.fan_out,
+    "many": steps.many,
+    "latency": steps.latency,
+    "components": steps.components,
+    "engine": engine_alone.engine,
+    "rates": rates.rates,
+    "lists": rates.lists,
+}
+
+
+def main(names: list[str]) -> None:
+    """Run the named measures, or all, and print the table."""
+    unknown = set(names) - set(MEASURES)
+    if unknown:
+        sys.exit(f"bench: no measure named {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder, Bed(Path(folder)) as bed:
+        for name in names or MEASURES:
+            rows += MEASURES[name](bed)
+            print(f"bench: {name} done", file=sys.stderr)
+    Console(width=120).print(table(rows))
+
+
+def table(rows: list[Row]) -> Table:
+    """A row a measure: name, figure, floor, ratio, target."""
+    result = Table("measure", "figure", "floor", "ratio", "target", title="Penstock's costs")
+    for row in rows:
+        ratio = "" if row.floor is None else f"{row.figure / row.floor:.2f}"
+        floor = "" if row.floor is None else f"{row.floor:.2f} {row.unit}"
+        result.add_row(row.name, f"{row.figure:.2f} {row.unit}", floor, ratio, row.target)
+    return result
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
