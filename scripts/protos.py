@@ -1,8 +1,8 @@
 """Third-party protos: gathered from the packages that ship them into build/protos, never committed.
 
 `google/api` and `google/rpc` are copied from `googleapis-common-protos`. `protovalidate` ships `buf/validate`
-only as a descriptor, so its source is written back from that descriptor; the rules' own CEL text is left out, since
-the validator carries it and a schema only needs the declarations.
+only as a descriptor, so its source is written back from that descriptor; the rules' own CEL text is left out,
+since the validator carries it and a schema only needs the declarations.
 """
 
 import shutil
@@ -23,6 +23,7 @@ SCHEMA = ROOT / "proto"
 THIRD_PARTY = ROOT / "build" / "protos"
 GOOGLE_API = ("annotations", "client", "field_behavior", "http", "launch_stage", "resource")
 GOOGLE_RPC = ("code", "error_details", "status")
+FIELD_NUMBER_LIMIT = 1 << 29  # one more than the highest field number
 
 
 def gather() -> Path:
@@ -69,7 +70,9 @@ def _message(message: DescriptorProto) -> list[str]:
         members = [f for f in message.field if f.HasField("oneof_index") and f.oneof_index == index]
         lines += [f"oneof {oneof.name} {{", *(_field(f, label=False) for f in members), "}"]
     lines += [_field(f) for f in message.field if not f.HasField("oneof_index")]
-    lines += [f"extensions {r.start} to {r.end - 1 if r.end < 1 << 29 else 'max'};" for r in message.extension_range]
+    lines += [
+        f"extensions {r.start} to {r.end - 1 if r.end < 1 << 29 else 'max'};" for r in message.extension_range
+    ]
     return [*lines, "}"]
 
 
@@ -79,5 +82,7 @@ def _enum(enum: EnumDescriptorProto) -> list[str]:
 
 def _field(field: FieldDescriptorProto, *, label: bool = True) -> str:
     kind = field.type_name or FieldDescriptorProto.Type.Name(field.type).removeprefix("TYPE_").lower()
-    prefix = FieldDescriptorProto.Label.Name(field.label).removeprefix("LABEL_").lower() + " " if label else ""
+    prefix = (
+        FieldDescriptorProto.Label.Name(field.label).removeprefix("LABEL_").lower() + " " if label else ""
+    )
     return f"{prefix}{kind} {field.name} = {field.number};"

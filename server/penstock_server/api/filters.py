@@ -9,8 +9,8 @@
     operator    = "=" | "!=" | "<" | "<=" | ">" | ">=" | ":"
     value, key  = "quoted", 'quoted' or a bare word
 
-No Python library that we found reads it and is kept up, so this is ours: one pass, bounded in length, depth and
-number of comparisons, and whatever is wrong is told with its position. A value is only ever a value.
+No Python library that we found reads it and is kept up, so this is ours: one pass, bounded in length, depth
+and number of comparisons, and whatever is wrong is told with its position. A value is only ever a value.
 """
 
 import re
@@ -24,7 +24,7 @@ from penstock_server.model.query import And, Filter, Not, Operator, Or
 
 _T = TypeVar("_T")
 
-LENGTH_MAX = 4_000
+LENGTH_MAX = 4_096
 DEPTH_MAX = 16
 COMPARISONS_MAX = 64
 

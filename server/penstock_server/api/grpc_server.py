@@ -88,7 +88,7 @@ class GrpcServer:
         await self._health.enter_graceful_shutdown()
 
     async def drain(self, grace_s: float) -> None:
-        """Take no new calls, let those in progress end for `grace_s` seconds, then cut them. May be repeated."""
+        """Take no new calls, give those under way `grace_s` seconds to end, then cut them. May be repeated."""
         await self.announce_drain()
         if self._server is not None:
             await self._server.stop(grace_s)

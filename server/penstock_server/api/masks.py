@@ -1,0 +1,69 @@
+"""What an update writes (AIP-134)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from penstock_server.model.errors import FieldViolation, InvalidArgument
+
+MUTABLE = ("display_name", "description", "labels")
+"""What can be edited of every resource."""
+
+
+class Described(Protocol):
+    """A resource with the fields that can be edited."""
+
+    DESCRIPTOR: Descriptor
+
+    @property
+    def display_name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """New values; what is None stays as it is."""
+
+    display_name: str | None = None
+    description: str | None = None
+    labels: Mapping[str, str] | None = None
+
+
+def edit_of(resource: Described, mask: FieldMask, default_display_name: str) -> Edit:
+    """What `mask` says to take from `resource`: nothing named means what is set, `*` means everything.
+
+    An empty display name becomes `default_display_name`. Raises InvalidArgument INVALID_UPDATE_MASK.
+    """
+    paths = _paths(resource, list(mask.paths))
+    return Edit(
+        (resource.display_name or default_display_name) if "display_name" in paths else None,
+        resource.description if "description" in paths else None,
+        dict(resource.labels) if "labels" in paths else None,
+    )
+
+
+def _paths(resource: Described, given: list[str]) -> frozenset[str]:
+    if not given:
+        return frozenset(path for path in MUTABLE if getattr(resource, path))
+    if given == ["*"]:
+        return frozenset(MUTABLE)
+    violations = [
+        FieldViolation("update_mask", _why_not(resource, path)) for path in given if path not in MUTABLE
+    ]
+    if violations:
+        message = "; ".join(violation.description for violation in violations)
+        raise InvalidArgument("INVALID_UPDATE_MASK", message, violations=violations)
+    return frozenset(given)
+
+
+def _why_not(resource: Described, path: str) -> str:
+    allowed = f"there are {', '.join(MUTABLE)}, or * alone for all of them"
+    if path in resource.DESCRIPTOR.fields_by_name:
+        return f"'{path}' cannot be changed; {allowed}"
+    return f"there is no field '{path[:100]}' to change; {allowed}"
