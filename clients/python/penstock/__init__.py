@@ -1,7 +1,7 @@
 """Penstock's Python client: `Client`, its asyncio twin in `penstock.aio`, and the errors both raise.
 
-The generated messages and stubs are in `penstock.v1`. The server imports those too, and the command line wants to
-start fast, so the client itself is loaded only when one of its names is first asked for.
+The generated messages and stubs are in `penstock.v1`. The server imports those too, and the command line
+wants to start fast, so the client itself is loaded only when one of its names is first asked for.
 """
 
 from importlib import import_module

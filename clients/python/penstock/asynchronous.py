@@ -10,7 +10,19 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from penstock.channel import Target, channel_options
-from penstock.effects import Effect, Emit, Ended, Invoke, Items, Now, Open, Operation, Progress, Receive, Sleep
+from penstock.effects import (
+    Effect,
+    Emit,
+    Ended,
+    Invoke,
+    Items,
+    Now,
+    Open,
+    Operation,
+    Progress,
+    Receive,
+    Sleep,
+)
 from penstock.errors import PenstockError
 from penstock.methods import Method, method_of
 from penstock.status import error_from
@@ -89,13 +101,14 @@ class AsynchronousDriver:
         match effect:
             case Invoke(request):
                 return await self._invoke(request)
-            case Open(request):
-                streams.append(self._callable(method_of(request))(request))
+            case Open(request, timeout_s):
+                streams.append(self._callable(method_of(request))(request, timeout=timeout_s))
                 return streams[-1]
             case Receive(stream):
                 return await _receive(stream)
             case Sleep(seconds):
-                return await self._sleep(seconds)
+                await self._sleep(seconds)
+                return None
             case Now():
                 return self._clock()
 
@@ -145,11 +158,16 @@ def _leave(progress: Progress, streams: list[Any]) -> None:
 def _with_token(details: grpc.aio.ClientCallDetails, token: str) -> grpc.aio.ClientCallDetails:
     metadata = grpc.aio.Metadata(*(details.metadata or ()))
     metadata.add("authorization", f"Bearer {token}")
-    return details._replace(metadata=metadata)
+    return grpc.aio.ClientCallDetails(
+        details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
+    )
 
 
-class _UnaryToken(grpc.aio.UnaryUnaryClientInterceptor[Any, Any]):
-    """Sends the token with every unary call, those of the raw stubs included. grpc.aio wants a class for each kind."""
+class _UnaryToken(grpc.aio.UnaryUnaryClientInterceptor):
+    """Sends the token with every unary call, those of the raw stubs included.
+
+    One class for both kinds would not do: grpc.aio takes an interceptor for one of them.
+    """
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -158,7 +176,7 @@ class _UnaryToken(grpc.aio.UnaryUnaryClientInterceptor[Any, Any]):
         return await continuation(_with_token(client_call_details, self._token), request)
 
 
-class _StreamToken(grpc.aio.UnaryStreamClientInterceptor[Any, Any]):
+class _StreamToken(grpc.aio.UnaryStreamClientInterceptor):
     """Sends the token with every stream."""
 
     def __init__(self, token: str) -> None:

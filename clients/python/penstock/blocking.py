@@ -10,7 +10,19 @@ import grpc
 from google.protobuf.message import Message
 
 from penstock.channel import Target, channel_options
-from penstock.effects import Effect, Emit, Ended, Invoke, Items, Now, Open, Operation, Progress, Receive, Sleep
+from penstock.effects import (
+    Effect,
+    Emit,
+    Ended,
+    Invoke,
+    Items,
+    Now,
+    Open,
+    Operation,
+    Progress,
+    Receive,
+    Sleep,
+)
 from penstock.errors import PenstockError
 from penstock.methods import Method, method_of
 from penstock.status import error_from
@@ -78,13 +90,14 @@ class BlockingDriver:
         match effect:
             case Invoke(request):
                 return self._invoke(request)
-            case Open(request):
-                streams.append(self._callable(method_of(request))(request))
+            case Open(request, timeout_s):
+                streams.append(self._callable(method_of(request))(request, timeout=timeout_s))
                 return streams[-1]
             case Receive(stream):
                 return _receive(stream)
             case Sleep(seconds):
-                return self._sleep(seconds)
+                self._sleep(seconds)
+                return None
             case Now():
                 return self._clock()
 
@@ -143,7 +156,7 @@ class _CallDetails(NamedTuple):
     compression: grpc.Compression | None
 
 
-class _TokenInterceptor(grpc.UnaryUnaryClientInterceptor[Any, Any], grpc.UnaryStreamClientInterceptor[Any, Any]):
+class _TokenInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):
     """Sends the token with every call, those of the raw stubs included."""
 
     def __init__(self, token: str) -> None:

@@ -10,6 +10,8 @@ import penstock
 from penstock.methods import Method, all_methods
 
 DEFAULT_TARGET = "127.0.0.1:8887"
+CALL_TIMEOUT_S = 60.0
+"""How long a call that is no stream may take."""
 RESPONSE_BYTES_MAX = 64 * 1024 * 1024
 """A page of a thousand tasks with their inputs and outputs can be larger than gRPC's default of 4 MiB."""
 
@@ -35,7 +37,7 @@ class Target:
 
     @classmethod
     def parse(cls, text: str | None) -> "Target":
-        """Read `host:port` (plaintext), `grpc://host:port` (plaintext) or `grpcs://host:port` (TLS).
+        """Read `host:port` or `grpc://host:port` (both plaintext), or `grpcs://host:port` (TLS).
 
         None or an empty text: PENSTOCK_TARGET, else 127.0.0.1:8887. Raises ValueError.
         """
@@ -58,7 +60,10 @@ class Target:
 
 
 def check_token(target: Target, token: str | None) -> None:
-    """Refuse to send a token over the network in clear, unless `grpc://` was written on purpose (ValueError)."""
+    """Refuse to send a token over the network in clear, unless `grpc://` was written on purpose.
+
+    Raises ValueError.
+    """
     if token and not (target.is_secure or target.is_loopback or target.is_explicit):
         raise ValueError(
             f"a token would cross the network in clear to {target.address}: use grpcs://{target.address}, "

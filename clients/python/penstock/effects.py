@@ -1,8 +1,9 @@
 """What an operation of the client asks of the world, so that it is written once and runs in two ways.
 
-An operation is a generator. It yields the effects below and is sent what they bring: it moves no bytes itself, never
-sleeps, and does not know whether a thread or an event loop waits for it. `blocking.py` and `asynchronous.py` each
-hold one driver that performs the effects, with `grpc` and with `grpc.aio`; `faces.py` makes methods of operations.
+An operation is a generator. It yields the effects below and is sent what they bring: it moves no bytes
+itself, never sleeps, and does not know whether a thread or an event loop waits for it. `blocking.py` and
+`asynchronous.py` each hold one driver that performs the effects, with `grpc` and with `grpc.aio`;
+`faces.py` makes methods of operations.
 """
 
 from collections.abc import Callable, Generator
@@ -28,6 +29,8 @@ class Open:
     """Begin a server stream. Brings a handle for `Receive`; it is cancelled when the operation is left."""
 
     request: Message
+    timeout_s: float | None = None
+    """Seconds after which the stream fails with DEADLINE_EXCEEDED; None: it may go on for ever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,10 @@ class PenstockError(Exception):
 
     @property
     def is_transport(self) -> bool:
-        """True when no Penstock server made this error: the network, a proxy or the client's own channel did."""
+        """True when no Penstock server made this error.
+
+        The network, a proxy or the client's own channel did.
+        """
         return not self.reason
 
 

@@ -9,12 +9,12 @@
     class BlockingRuns(RunMethods, Blocking): ...        # get(run) -> Run
     class AsynchronousRuns(RunMethods, Asynchronous): ... # get(run) -> awaitable of Run
 
-`items` does the same for operations that emit: their methods return an iterator, or an async iterator. Type checkers
-see each method with its own parameters and the result of its colour.
+`items` does the same for operations that emit: their methods return an iterator, or an async iterator. Type
+checkers see each method with its own parameters and the result of its colour.
 """
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from functools import update_wrapper, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from penstock.effects import Items, Operation
@@ -52,7 +52,7 @@ class OperationMethod(Generic[P, T]):
 
     def __init__(self, body: Callable[Concatenate[Any, P], Operation[T]]) -> None:
         self._body = body
-        update_wrapper(self, body)
+        self.__doc__ = body.__doc__
 
     @overload
     def __get__(self, face: None, owner: type) -> Callable[Concatenate[Any, P], Operation[T]]: ...
@@ -77,7 +77,7 @@ class ItemsMethod(Generic[P, T]):
 
     def __init__(self, body: Callable[Concatenate[Any, P], Items[T]]) -> None:
         self._body = body
-        update_wrapper(self, body)
+        self.__doc__ = body.__doc__
 
     @overload
     def __get__(self, face: None, owner: type) -> Callable[Concatenate[Any, P], Items[T]]: ...

@@ -12,6 +12,7 @@ from penstock.v1 import (
     namespace_service_pb2,
     pipeline_service_pb2,
     run_service_pb2,
+    server_service_pb2,
 )
 
 SERVICE_FILES: tuple[FileDescriptor, ...] = (
@@ -19,6 +20,7 @@ SERVICE_FILES: tuple[FileDescriptor, ...] = (
     experiment_service_pb2.DESCRIPTOR,
     pipeline_service_pb2.DESCRIPTOR,
     run_service_pb2.DESCRIPTOR,
+    server_service_pb2.DESCRIPTOR,
 )
 
 

@@ -1,7 +1,7 @@
 """Resource names: what callers write short, the API wants whole.
 
-A short name is an id in the client's namespace (`my-run`); a whole one starts with `namespaces/` and is taken as it
-is; a message stands for its own name.
+A short name is an id in the client's namespace (`my-run`); a whole one starts with `namespaces/` and is
+taken as it is; a message stands for its own name.
 """
 
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -27,7 +27,10 @@ def namespace_name(namespace: Ref) -> str:
 
 
 def resource_name(namespace: str, collection: str, resource: Ref) -> str:
-    """`namespaces/{namespace}/{collection}/{id}`, as in `namespaces/default/runs/my-run`. Raises ValueError."""
+    """`namespaces/{namespace}/{collection}/{id}`, as in `namespaces/default/runs/my-run`.
+
+    Raises ValueError.
+    """
     text = _text(resource)
     if text.startswith(PREFIX):
         _check_collection(text, collection)

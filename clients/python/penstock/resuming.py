@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
+from grpc import StatusCode
 
 from penstock.effects import Open, Operation, Sleep, invoke, now, receive
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, UnavailableError
 
 ResponseT = TypeVar("ResponseT", bound=Message)
 
 _CUTS = frozenset({"UNAVAILABLE", "INTERNAL", "UNKNOWN", "CANCELLED", "DEADLINE_EXCEEDED"})
-"""What a lost connection, a proxy's limit or a server that goes away looks like when no server explains itself."""
+"""What a lost connection or a proxy's limit looks like when no server explains itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,10 @@ class Backoff:
     """Seconds since the first failure in a row after which the failure is raised."""
 
     def delay_s(self, failures: int) -> float:
-        """The pause after so many failures in a row: doubling, bounded, spread so that clients do not come together."""
+        """The pause after so many failures in a row.
+
+        Doubling, bounded, spread so that clients do not come together.
+        """
         longest = min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 30))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, keeps no secret
 
@@ -89,9 +93,7 @@ class ResumingStream(ABC, Generic[ResponseT]):
             self._stream = yield Open(self.request(), (yield from self._remaining_s()))
         response = yield from receive(self._stream, self._response_type)
         if response is None and not self.is_complete():
-            self._stream = None
-            yield from self._outage.pause(None)
-            return (yield from self._receive())
+            raise UnavailableError(StatusCode.UNAVAILABLE, "the stream ended before all was told")
         return response
 
     def _recover(self, error: PenstockError) -> Operation[None]:

@@ -15,8 +15,8 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 def is_spec(source: object) -> bool:
     """True for a `Spec`, False for what names a pipeline on the server.
 
-    A text is a spec when it has lines or is JSON, and a path when it ends like one (.yaml, .yml, .json), has a folder in
-    it, or when a file of that name exists. A whole name (`namespaces/...`) is never a path.
+    A text is a spec when it has lines or is JSON, and a path when it ends like one (.yaml, .yml, .json),
+    has a folder in it, or when a file of that name exists. A whole name (`namespaces/...`) is never a path.
     """
     if isinstance(source, os.PathLike | Mapping):
         return True
@@ -31,7 +31,10 @@ def is_path(source: str) -> bool:
 
 
 def spec_text(source: Spec) -> str:
-    """The spec as the text that is sent. Raises OSError for a file that cannot be read, ValueError when it is no text."""
+    """The spec as the text that is sent.
+
+    Raises OSError for a file that cannot be read, ValueError when it is no text.
+    """
     if isinstance(source, Mapping):
         return json.dumps(source)
     if isinstance(source, str) and _is_text(source):
@@ -44,7 +47,9 @@ def read_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not a text file in UTF-8: {error.reason} at byte {error.start}") from None
+        raise ValueError(
+            f"{path} is not a text file in UTF-8: {error.reason} at byte {error.start}"
+        ) from None
 
 
 def _is_text(source: str) -> bool:

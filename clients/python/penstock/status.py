@@ -35,7 +35,8 @@ def _details(failed: grpc.RpcError) -> status_pb2.Status:
     try:
         status = rpc_status.from_call(failed)
     except ValueError:
-        # Code or message of the call differ from the details': the call's own are shown, the details are not ours.
+        # Code or message of the call differ from the details': the call's own are shown, the details are
+        # not ours.
         status = None
     return status if status is not None else status_pb2.Status()
 

@@ -1,7 +1,7 @@
 """Parameter values: Python's own on this side, `google.protobuf.Value` on the wire.
 
-Numbers travel as doubles, as in KFP. Integers are exact up to 2^53 and come back as integers; larger ones are refused
-rather than changed.
+Numbers travel as doubles, as in KFP. Integers are exact up to 2^53 and come back as integers; larger ones
+are refused rather than changed.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 from google.protobuf import struct_pb2
 from google.protobuf.message import Message
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 INTEGER_MAX = 2**53
 """Up to here every integer is a double."""
 

@@ -32,7 +32,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _FIELD = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _KEY = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_/-]*")
 _OPERATOR = re.compile(r"!=|<=|>=|=|<|>|:")
-_VALUE = re.compile(r"[^\s()\"']+")
+_VALUE = re.compile(r"[^\s(),\"']+")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED: Mapping[str, str] = {"n": "\n", "t": "\t", "r": "\r"}

@@ -88,7 +88,7 @@ class GrpcServer:
         await self._health.enter_graceful_shutdown()
 
     async def drain(self, grace_s: float) -> None:
-        """Take no new calls, give those under way `grace_s` seconds to end, then cut them. May be repeated."""
+        """Take no new calls, give those under way `grace_s` seconds, then cut them. May be repeated."""
         await self.announce_drain()
         if self._server is not None:
             await self._server.stop(grace_s)
@@ -99,7 +99,7 @@ def _generic_handler(service: Service) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
-def _method_handler(method: Method) -> grpc.RpcMethodHandler[bytes, bytes]:
+def _method_handler(method: Method) -> "grpc.RpcMethodHandler[bytes, bytes]":
     # Requests are parsed by us, so that one that cannot be is the caller's error and not the server's.
     if method.streaming:
         stream = cast("Callable[..., Any]", _stream(method))

@@ -8,7 +8,7 @@ from penstock_server.model.ids import RESOURCE_ID
 
 _VARIABLE = re.compile(r"\{(\w+)\}")
 _TASK = re.compile(r"[^/\0]{1,1000}\Z")
-_VERSION = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?\Z")
+_VERSION = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}\Z")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}\Z")
 _SEGMENTS = {"task": _TASK, "version": _VERSION, "attempt": _NUMBER, "event": _NUMBER}
 

@@ -1,5 +1,6 @@
 """The rules that the schema itself states (`buf.validate`), checked before a handler sees a request."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -12,6 +13,16 @@ VIOLATIONS_MAX = 50
 
 
 _JSON_TYPES = frozenset({"google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue"})
+
+_EXPRESSIONS = {
+    "[a-z]([a-z0-9-]{0,61}[a-z0-9])?": "{id}",
+    "[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}": "{version}",
+    "[1-9][0-9]{0,9}": "{number}",
+    "[^/]{1,1000}": "{task}",
+}
+"""The expressions that patterns in the schema are made of."""
+_NAME = re.compile(r"does not match regex pattern `\^([a-z/{}]+)\$`")
+_ID_RULE = "an id being up to 63 lower-case letters, digits and hyphens that begins with a letter"
 
 
 class Rules:
@@ -42,7 +53,17 @@ def invalid(violations: Sequence[FieldViolation]) -> InvalidArgument:
 
 def _told(violation: ViolationPb) -> FieldViolation:
     rule = violation.rule_id.replace(".", "_").replace("-", "_").upper() or "INVALID_FIELD"
-    return FieldViolation(_path(violation), violation.message or violation.rule_id, rule)
+    return FieldViolation(_path(violation), _readable(violation.message or violation.rule_id), rule)
+
+
+def _readable(message: str) -> str:
+    """The message, with names and ids in place of the expressions for them."""
+    for expression, word in _EXPRESSIONS.items():
+        message = message.replace(expression, word)
+    name = _NAME.fullmatch(message)
+    if name is None:
+        return message
+    return f"must look like {name[1]}" + (f", {_ID_RULE}" if "{id}" in name[1] else "")
 
 
 def _path(violation: ViolationPb) -> str:

@@ -1,0 +1,164 @@
+"""`penstock run`: make a run of a file or of a pipeline that the server keeps."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from penstock.cli.failures import UsageError
+from penstock.cli.output import OutputFormat, OutputOption, note, print_json, say
+from penstock.cli.session import session_of
+from penstock.cli.values import read_parameters
+from penstock.spec_source import is_path, read_file
+
+if TYPE_CHECKING:
+    from penstock import Client
+    from penstock.v1.run_pb2 import Run
+
+
+class CachePolicy(StrEnum):
+    """What the run does with results of earlier runs."""
+
+    DEFAULT = "default"
+    DISABLED = "disabled"
+    REFRESH = "refresh"
+
+
+def run(
+    context: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|PIPELINE[@VERSION]",
+            help="A compiled pipeline (.yaml, .yml, .json), or one on the server, by default its latest.",
+            show_default=False,
+        ),
+    ],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            "-p",
+            metavar="NAME=VALUE",
+            help="A parameter: text as it is where a STRING is declared, else JSON. NAME=@FILE reads a file.",
+        ),
+    ] = None,
+    experiment: Annotated[str, typer.Option(help="The experiment it belongs to.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it until it has ended.")] = False,
+    output: OutputOption = OutputFormat.TEXT,
+    run_id: Annotated[str, typer.Option("--id", help="Id of the run; made up by default.")] = "",
+    display_name: Annotated[str, typer.Option(help="Name for people.")] = "",
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label to select it by.")
+    ] = None,
+    cache: Annotated[
+        CachePolicy, typer.Option(help="Results of earlier runs: as the pipeline says, unused, or renewed.")
+    ] = CachePolicy.DEFAULT,
+    deadline: Annotated[
+        str, typer.Option(metavar="DURATION", help="Fail it after this long, such as 90s, 30m or 2h.")
+    ] = "",
+    validate_only: Annotated[bool, typer.Option(help="Check everything, make nothing.")] = False,
+) -> None:
+    """Run a compiled pipeline, or one that the server keeps.
+
+    Returns once the server has accepted the run and prints its name, or with --watch shows it to its end.
+
+    Exit status: 0 fine, 1 the run did not succeed (with --watch), 2 wrong use or input, 3 server not reached.
+
+    Examples:
+
+        penstock run pipeline.yaml -p slope=3 --watch
+
+        penstock run line-fit@2 -p config=@config.json --experiment tuning
+    """
+    limit_s = _seconds(deadline) if deadline else None
+    session = session_of(context)
+    with session.connect() as client:
+        accepted = client.create_run(
+            *_source(client, source, parameters or []),
+            run_id=run_id,
+            display_name=display_name,
+            labels=_labels(labels or []),
+            experiment=experiment or None,
+            cache_policy=cache.value,
+            deadline=limit_s,
+            validate_only=validate_only,
+        )
+        if watch and not validate_only:
+            from penstock.cli.watching import follow
+
+            note(f"run {accepted.name}")
+            follow(client, accepted, output)
+        _tell_accepted(accepted, output, validate_only=validate_only)
+
+
+def _source(client: "Client", source: str, assignments: list[str]) -> tuple[str, dict[str, object]]:
+    """The text of a file or the name of a version, and the parameters by the types that it declares."""
+    if is_path(source):
+        return _file_source(source, assignments)
+    if not assignments:
+        return source, {}
+    version = client.pipelines.get_version(source)
+    kinds = type(version.parameters[0]).Type if version.parameters else None
+    types = {p.name: kinds.Name(p.type).removeprefix("TYPE_") for p in version.parameters} if kinds else {}
+    # The version that was asked for its types is the one that runs, even if another became the latest
+    # meanwhile.
+    return version.name, read_parameters(assignments, types)
+
+
+def _file_source(path: str, assignments: list[str]) -> tuple[str, dict[str, object]]:
+    text = read_file(Path(path))
+    if not text.strip():
+        raise UsageError(f"{path} is empty")
+    if not assignments:
+        return _as_text(text), {}
+    from penstock.ir import parameter_types
+
+    types = parameter_types(text)
+    if types is None:
+        raise UsageError(
+            f"{path} is no compiled pipeline: it has no `root`; compile it with the kfp SDK first"
+        )
+    return _as_text(text), read_parameters(assignments, types)
+
+
+def _as_text(text: str) -> str:
+    """A text that no file name could be taken for: the client tells them apart by their lines."""
+    return text if text.endswith("\n") else f"{text}\n"
+
+
+def _labels(assignments: list[str]) -> dict[str, str]:
+    pairs = [assignment.partition("=") for assignment in assignments]
+    for key, separator, _ in pairs:
+        if not separator or not key:
+            raise UsageError(f"--label {key}: expected KEY=VALUE")
+    return {key: value for key, _, value in pairs}
+
+
+def _seconds(text: str) -> float:
+    """Seconds of `90`, `90s`, `30m`, `2h` or `1d`."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1] in units else (text, 1.0)
+    try:
+        seconds = float(number) * unit
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 365 * 86400:
+        raise UsageError(f"--deadline {text}: expected a duration such as 90s, 30m or 2h, at most 365d")
+    return seconds
+
+
+def _tell_accepted(accepted: "Run", output: OutputFormat, *, validate_only: bool) -> None:
+    if output is OutputFormat.JSON:
+        print_json(accepted)
+    elif validate_only:
+        note("everything is right; no run was made")
+    else:
+        from penstock.names import last_segment
+
+        name = last_segment(accepted.name)
+        say(accepted.name)
+        note(f"  penstock runs watch {name}         to watch it")
+        note(f"  penstock runs get {name}           to see how it is")
+        note(f"  penstock runs cancel {name}        to stop it")

@@ -1,0 +1,268 @@
+"""The server's records as messages of the API."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from penstock.v1 import (
+    artifact_pb2,
+    event_pb2,
+    experiment_pb2,
+    namespace_pb2,
+    parameter_pb2,
+    pipeline_pb2,
+    run_pb2,
+    task_pb2,
+)
+
+from penstock_server.api import names
+from penstock_server.api.etags import etag
+from penstock_server.api.json_values import to_struct, to_value
+from penstock_server.model.ids import RunUid
+from penstock_server.model.json import Json
+from penstock_server.model.resources import (
+    ArtifactValue,
+    Attempt,
+    Event,
+    EventSubject,
+    Experiment,
+    Namespace,
+    Pipeline,
+    PipelineVersion,
+    Run,
+    Task,
+    TaskKind,
+    TaskValues,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def namespace(record: Namespace) -> namespace_pb2.Namespace:
+    """A namespace."""
+    return namespace_pb2.Namespace(name=names.NAMESPACE.format(record.name), **_common(record))
+
+
+def experiment(record: Experiment) -> experiment_pb2.Experiment:
+    """An experiment."""
+    return experiment_pb2.Experiment(
+        name=names.EXPERIMENT.format(record.namespace, record.id),
+        archive_time=_time(record.archive_time),
+        **_common(record),
+    )
+
+
+def pipeline(record: Pipeline) -> pipeline_pb2.Pipeline:
+    """A pipeline."""
+    latest = record.latest_version
+    return pipeline_pb2.Pipeline(
+        name=names.PIPELINE.format(record.namespace, record.id),
+        archive_time=_time(record.archive_time),
+        latest_version=""
+        if latest is None
+        else names.PIPELINE_VERSION.format(record.namespace, record.id, latest),
+        version_count=record.version_count,
+        **_common(record),
+    )
+
+
+def pipeline_version(record: PipelineVersion) -> pipeline_pb2.PipelineVersion:
+    """A version, in VIEW_BASIC."""
+    return pipeline_pb2.PipelineVersion(
+        name=names.PIPELINE_VERSION.format(record.namespace, record.pipeline_id, record.number),
+        number=record.number,
+        alias=record.alias or "",
+        spec_digest=record.spec_digest,
+        sdk_version=record.sdk_version,
+        parameters=map(parameter_definition, record.interface),
+        **_common(record),
+    )
+
+
+def parameter_definition(parameter: Mapping[str, Json]) -> parameter_pb2.ParameterDefinition:
+    """A parameter of an interface, as `spec.interface` describes it."""
+    literals = parameter.get("literals") or []
+    assert isinstance(literals, list)
+    definition = parameter_pb2.ParameterDefinition(
+        name=str(parameter["name"]),
+        type=parameter_pb2.ParameterDefinition.Type.Value(f"TYPE_{parameter['type']}"),
+        optional=bool(parameter["optional"]),
+        description=str(parameter.get("description", "")),
+        literals=map(to_value, literals),
+    )
+    if "default_value" in parameter:
+        definition.default_value.CopyFrom(to_value(parameter["default_value"]))
+    return definition
+
+
+def run(record: Run) -> run_pb2.Run:
+    """A run, in VIEW_BASIC."""
+    space = record.namespace
+    message = run_pb2.Run(
+        name=names.RUN.format(space, record.id),
+        archive_time=_time(record.archive_time),
+        experiment=names.EXPERIMENT.format(space, record.experiment_id),
+        spec_digest=record.spec_digest,
+        parameters=_values(record.parameters),
+        cache_policy=run_pb2.Run.CachePolicy.Value(f"CACHE_POLICY_{record.cache_policy}"),
+        deadline=_duration(record.deadline_s),
+        artifact_root=record.artifact_root,
+        state=run_pb2.Run.State.Value(f"STATE_{record.state}"),
+        reason=record.reason,
+        message=record.message,
+        failed_task=names.TASK.format(space, record.id, record.failed_task_id)
+        if record.failed_task_id
+        else "",
+        start_time=_time(record.start_time),
+        end_time=_time(record.end_time),
+        outputs=_values(record.outputs),
+        event_sequence=record.event_sequence,
+        **_common(record),
+    )
+    if record.pipeline_id is not None:
+        message.pipeline_version = names.PIPELINE_VERSION.format(
+            space, record.pipeline_id, record.pipeline_version
+        )
+    return message
+
+
+def task(record: Task, run_of: Run, run_ids: Mapping[RunUid, str] | None = None) -> task_pb2.Task:
+    """A task of `run_of` without its attempts; `run_ids`: of the runs whose results were reused."""
+    space, run_id = run_of.namespace, run_of.id
+    message = task_pb2.Task(
+        name=names.TASK.format(space, run_id, record.id),
+        parent_task="" if record.parent_id is None else names.TASK.format(space, run_id, record.parent_id),
+        key=record.key,
+        display_name=record.display_name,
+        kind=task_pb2.Task.Kind.Value(f"KIND_{record.kind}"),
+        state=task_pb2.Task.State.Value(f"STATE_{record.state}"),
+        reason=record.reason,
+        message=record.message,
+        create_time=_time(record.create_time),
+        start_time=_time(record.start_time),
+        end_time=_time(record.end_time),
+        inputs=_task_io(record.inputs, space),
+        outputs=_task_io(record.outputs, space),
+        iteration_index=int(record.key) if record.kind is TaskKind.ITERATION else None,
+        attempt_count=record.attempt_count,
+        next_attempt_time=_time(record.not_before),
+    )
+    if record.cached_run_uid is not None:
+        reused = (run_ids or {}).get(record.cached_run_uid)
+        message.cached_from = names.TASK.format(space, reused or record.cached_run_uid, record.cached_task_id)
+    return message
+
+
+def attempt(record: Attempt) -> task_pb2.Attempt:
+    """One try at a step."""
+    return task_pb2.Attempt(
+        number=record.number,
+        state=task_pb2.Attempt.State.Value(f"STATE_{record.state}"),
+        reason=record.reason,
+        message=record.message,
+        exit_code=record.exit_code,
+        log_tail=record.log_tail,
+        create_time=_time(record.create_time),
+        start_time=_time(record.start_time),
+        end_time=_time(record.end_time),
+        launcher=record.launcher,
+        host=record.host,
+        handle=record.handle,
+    )
+
+
+def event(record: Event, namespace_id: str, run_id: str) -> event_pb2.Event:
+    """One event of a run."""
+    message = event_pb2.Event(
+        run=names.RUN.format(namespace_id, run_id),
+        sequence=record.sequence,
+        time=_time(record.time),
+        subject=event_pb2.Event.Subject.Value(f"SUBJECT_{record.subject}"),
+        task="" if record.task_id is None else names.TASK.format(namespace_id, run_id, record.task_id),
+        attempt=record.attempt or 0,
+        reason=record.reason,
+        message=record.message,
+    )
+    _add_transition(message, record)
+    return message
+
+
+def _add_transition(message: event_pb2.Event, record: Event) -> None:
+    before, after = _state(record.from_state), _state(record.to_state)
+    match record.subject:
+        case EventSubject.RUN:
+            message.run_transition.from_state = run_pb2.Run.State.Value(before)
+            message.run_transition.to_state = run_pb2.Run.State.Value(after)
+        case EventSubject.TASK:
+            message.task_transition.from_state = task_pb2.Task.State.Value(before)
+            message.task_transition.to_state = task_pb2.Task.State.Value(after)
+        case EventSubject.ATTEMPT:
+            message.attempt_transition.from_state = task_pb2.Attempt.State.Value(before)
+            message.attempt_transition.to_state = task_pb2.Attempt.State.Value(after)
+        case EventSubject.NOTICE:
+            message.notice.SetInParent()
+
+
+def artifact_list(values: tuple[ArtifactValue, ...], namespace_id: str) -> artifact_pb2.ArtifactList:
+    """The artifacts of one input or output."""
+    return artifact_pb2.ArtifactList(artifacts=[_artifact(value, namespace_id) for value in values])
+
+
+def _artifact(value: ArtifactValue, namespace_id: str) -> artifact_pb2.ArtifactReference:
+    return artifact_pb2.ArtifactReference(
+        artifact="" if value.uid is None else names.ARTIFACT.format(namespace_id, f"a-{value.uid}"),
+        display_name=value.name,
+        type=value.type,
+        type_version=value.schema_version,
+        uri=value.uri,
+        digest=value.digest,
+        size_bytes=value.size_bytes,
+        metadata=to_struct(value.metadata),
+    )
+
+
+def _task_io(values: TaskValues, namespace_id: str) -> task_pb2.TaskIO | None:
+    if not (values.parameters or values.artifacts):
+        return None
+    return task_pb2.TaskIO(
+        parameters=_values(values.parameters),
+        artifacts={name: artifact_list(items, namespace_id) for name, items in values.artifacts.items()},
+    )
+
+
+def _common(record: Namespace | Experiment | Pipeline | PipelineVersion | Run) -> dict[str, Any]:
+    """The fields that every resource has."""
+    return {
+        "uid": str(record.uid),
+        "etag": etag(record.uid, record.revision),
+        "display_name": record.display_name,
+        "description": record.description,
+        "labels": record.labels,
+        "create_time": _time(record.create_time),
+        "update_time": _time(record.update_time),
+    }
+
+
+def _values(values: Mapping[str, Json]) -> dict[str, Any]:
+    return {name: to_value(value) for name, value in values.items()}
+
+
+def _state(state: str | None) -> str:
+    return f"STATE_{state or 'UNSPECIFIED'}"
+
+
+def _time(time: datetime | None) -> Timestamp | None:
+    if time is None:
+        return None
+    since = time - _EPOCH
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
+
+
+def _duration(seconds: float | None) -> Duration | None:
+    if seconds is None:
+        return None
+    duration = Duration()
+    duration.FromMicroseconds(round(seconds * 1_000_000))
+    return duration

@@ -1,0 +1,92 @@
+"""What can happen to a run, as `plan.advance` takes it."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from penstock_server.launch.base import Observation
+from penstock_server.model.ids import RunUid, TaskId
+from penstock_server.model.resources import TaskValues
+
+
+@dataclass(frozen=True, slots=True)
+class RunTaken:
+    """This server owns the run now: a new one is started, one under way goes on from the state that was loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotGranted:
+    """The queued step may run."""
+
+    task_id: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class CacheHit:
+    """An earlier task that did the same."""
+
+    run_uid: RunUid
+    task_id: TaskId
+    outputs: TaskValues
+
+
+@dataclass(frozen=True, slots=True)
+class CacheAnswered:
+    """Results of earlier runs were looked through for the task."""
+
+    task_id: TaskId
+    hit: CacheHit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The launcher saw something of one of the run's attempts."""
+
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchRefused:
+    """The launcher could not be asked to start the attempt, however often that was tried."""
+
+    task_id: TaskId
+    number: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDue:
+    """The time before the task's next attempt is over."""
+
+    task_id: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody wants the run to end."""
+
+    reason: str
+    """CANCEL_REQUESTED or RUN_DELETED."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """The run has taken longer than it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRequested:
+    """Somebody wants the ended run to go on."""
+
+
+PlanEvent: TypeAlias = (
+    RunTaken
+    | SlotGranted
+    | CacheAnswered
+    | Observed
+    | LaunchRefused
+    | RetryDue
+    | CancelRequested
+    | DeadlinePassed
+    | RetryRequested
+)

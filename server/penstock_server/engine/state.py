@@ -1,0 +1,138 @@
+"""A run in memory, indexed so that an event costs what it touches and not what the run holds.
+
+Only `moves.py` changes a state; the counters are kept by `dags.py`.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from penstock_server.engine.effects import Decisions
+from penstock_server.model.ids import ROOT_TASK, RunUid, TaskId, child_task_id
+from penstock_server.model.resources import Run, TaskKind, TaskValues
+from penstock_server.model.states import AttemptState, RunState, TaskState
+from penstock_server.spec.graph import Component, Container, Dag, PipelineGraph, RetryPolicy, TaskSpec
+
+
+@dataclass(slots=True, eq=False)
+class LiveAttempt:
+    """The newest attempt of a task."""
+
+    number: int
+    state: AttemptState
+    launched: bool = False
+    """The launcher was asked to start it since the run was taken."""
+    stop_asked: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class LiveTask:
+    """A task in memory."""
+
+    id: TaskId
+    key: str
+    display_name: str
+    parent: "LiveTask | None"
+    kind: TaskKind
+    component: Component
+    spec: TaskSpec | None
+    """None for the root."""
+    retry: RetryPolicy | None
+    """Its own, or that of the nearest DAG around it that has one."""
+    state: TaskState = TaskState.PENDING
+    reason: str = ""
+    message: str = ""
+    inputs: TaskValues | None = None
+    outputs: TaskValues | None = None
+    cache_key: str | None = None
+    attempt_count: int = 0
+    failures: int = 0
+    """Attempts that failed by the step's fault since the run was last started."""
+    losses: int = 0
+    """Attempts that were lost since the run was last started."""
+    attempt: LiveAttempt | None = None
+    delay_s: float | None = None
+    """Of a loaded task: so long its next attempt has to wait."""
+    cause: str = ""
+    """Of a skipped task: what went wrong first."""
+    waits_for: int = 0
+    """How many of the siblings it depends on have not ended."""
+    children: "dict[str, LiveTask] | None" = None
+    """Of a DAG, by key, in the document's order; None before it started."""
+    open_children: int = 0
+    """How many children have not ended."""
+
+    @property
+    def dag(self) -> Dag:
+        """What is behind a task of kind DAG."""
+        body = self.component.body
+        assert isinstance(body, Dag)
+        return body
+
+    @property
+    def live_attempt(self) -> LiveAttempt | None:
+        """The attempt that has not ended."""
+        attempt = self.attempt
+        return attempt if attempt is not None and not attempt.state.is_final else None
+
+
+@dataclass(slots=True, eq=False)
+class LiveRun:
+    """A run in memory: what it was asked to do, where it stands, and the work that an event has left to do."""
+
+    record: Run
+    """As loaded; only what never changes is read from it."""
+    graph: PipelineGraph
+    fence: int
+    launcher: str
+    """Name of the launcher that its attempts go to."""
+    root: LiveTask
+    tasks: dict[TaskId, LiveTask]
+    state: RunState
+    reason: str
+    message: str
+    failed_task_id: TaskId | None
+    elapsed_s: float = 0.0
+    """Since the run's start when it was loaded."""
+    decisions: Decisions = field(default_factory=Decisions)
+    """What has been decided since `advance` was called."""
+    ready: deque[LiveTask] = field(default_factory=deque)
+    """Tasks that wait for nothing more and have not been started."""
+    ended: deque[LiveTask] = field(default_factory=deque)
+    """Tasks whose end their siblings and their parent have not heard of."""
+
+    @property
+    def uid(self) -> RunUid:
+        """Its identity."""
+        return self.record.uid
+
+    @property
+    def is_cancelling(self) -> bool:
+        """True while nothing new may start."""
+        return self.state is RunState.CANCELLING
+
+
+def kind_of(component: Component) -> TaskKind:
+    """What a task of the component is."""
+    return TaskKind.STEP if isinstance(component.body, Container) else TaskKind.DAG
+
+
+def new_root(graph: PipelineGraph) -> LiveTask:
+    """The root task of a run."""
+    root = graph.root
+    return LiveTask(ROOT_TASK, ROOT_TASK, graph.display_name or graph.name, None, kind_of(root), root, None, None)
+
+
+def new_child(graph: PipelineGraph, parent: LiveTask, spec: TaskSpec) -> LiveTask:
+    """The task `spec` of the DAG `parent`, waiting for all it depends on."""
+    component = graph.components[spec.component]
+    return LiveTask(
+        child_task_id(parent.id, spec.key),
+        spec.key,
+        spec.display_name,
+        parent,
+        kind_of(component),
+        component,
+        spec,
+        spec.retry or parent.retry,
+        waits_for=len(spec.depends_on),
+    )

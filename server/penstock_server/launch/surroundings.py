@@ -1,0 +1,57 @@
+"""The environment variables of a step: chosen ones of the host, ours, the run's, the component's; never the server's."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from penstock_server.launch.base import StepRequest
+from penstock_server.launch.scratch import AttemptFolder
+from penstock_server.launch.strays import MARKER
+
+PASSED_ON = (
+    *("HOME", "USER", "LOGNAME", "SHELL", "TZ", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE"),
+    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    *("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"),
+)
+"""Variables of the host that a step gets as they are. None of them is about the server."""
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def base_environment(environ: Mapping[str, str], passed_on: tuple[str, ...] = PASSED_ON) -> dict[str, str]:
+    """What every step gets of the server's own `environ`. The server's Python environment is not on its PATH."""
+    chosen = {name: environ[name] for name in passed_on if name in environ}
+    own = str(Path(sys.prefix) / "bin") if sys.prefix != sys.base_prefix else None
+    entries = [entry for entry in environ.get("PATH", DEFAULT_PATH).split(os.pathsep) if entry and entry != own]
+    return chosen | {"PATH": os.pathsep.join(dict.fromkeys([str(base_bin()), *entries]))}
+
+
+def base_bin() -> Path:
+    """The folder with the programs of the Python that this server's own environment was made from."""
+    return Path(sys.base_prefix) / "bin"
+
+
+def step_environment(
+    base: Mapping[str, str], request: StepRequest, folder: AttemptFolder, python_env: Path | None
+) -> dict[str, str]:
+    """The variables of one attempt, without the component's own, which go over them.
+
+    What a step installs by itself with pip lands in the attempt's folder: neither the machine's own Python nor an
+    environment that is shared with other steps changes under it.
+    """
+    env = dict(base)
+    env["TMPDIR"] = str(folder.tmp)
+    env["PIP_TARGET"] = env["PYTHONPATH"] = str(folder.packages)
+    env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    if python_env is not None:
+        env["VIRTUAL_ENV"] = str(python_env)
+        env["PATH"] = f"{python_env / 'bin'}{os.pathsep}{env['PATH']}"
+    env.update(request.env)
+    return env
+
+
+def mark(env: dict[str, str], request: StepRequest) -> dict[str, str]:
+    """`env` with what the launcher finds the attempt's processes by; nothing may overwrite it."""
+    env[MARKER] = str(request.attempt)
+    return env

@@ -1,0 +1,187 @@
+"""Every reason with which a call may fail: what it means and what to do.
+
+`docs/reference/errors.md` is made of it: `python -m penstock_server.rpc.reasons > docs/reference/errors.md`.
+
+A test holds the table, the raises in the server, the comments in the schema and the page together.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from google.rpc.code_pb2 import Code
+
+from penstock_server.model import errors
+from penstock_server.rpc.errors import DOMAIN, codes_of
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason."""
+
+    kind: type[errors.PenstockError]
+    """The class it is raised with, which says the status code."""
+    meaning: str
+    remedy: str
+    """What the caller should do."""
+
+
+def _missing(what: str, remedy: str = "Check the name; list what there is.") -> Reason:
+    return Reason(errors.NotFound, f"There is no {what} of that name.", remedy)
+
+
+def _exists(what: str) -> Reason:
+    meaning = f"There is {what} of that name already."
+    return Reason(errors.AlreadyExists, meaning, "Use that one, or choose another id.")
+
+
+_INVALID = errors.InvalidArgument
+_STATE = errors.FailedPrecondition
+_FIX = "Correct the fields that BadRequest names."
+_LIST = "Take one that the last answer gave and repeat the other arguments, or start without it."
+
+REASONS: Mapping[str, Reason] = {
+    # The request itself.
+    "INVALID_REQUEST": Reason(_INVALID, "A field breaks a rule of the schema.", _FIX),
+    "REQUEST_UNREADABLE": Reason(
+        _INVALID, "The bytes are not the message that the method takes.", "Use the schema of this server."
+    ),
+    "INVALID_NAME": Reason(
+        _INVALID, "A resource name has the wrong form.", "Follow the form in the message."
+    ),
+    "INVALID_FILTER": Reason(
+        _INVALID, "The filter cannot be read.", "See filters.md; the message points at the place."
+    ),
+    "INVALID_ORDER_BY": Reason(
+        _INVALID, "The list cannot be ordered like that.", "Use fields that the message lists."
+    ),
+    "INVALID_PAGE_TOKEN": Reason(
+        _INVALID, "The page token is not one of this server's, or belongs to another list.", _LIST
+    ),
+    "INVALID_RESUME_TOKEN": Reason(
+        _INVALID, "The resume token is not one of this server's, or belongs to another stream.", _LIST
+    ),
+    "INVALID_UPDATE_MASK": Reason(
+        _INVALID, "The mask names a field that cannot be changed.", "Name fields that the message lists."
+    ),
+    "REQUEST_ID_REUSED": Reason(
+        errors.AlreadyExists,
+        "The request id was used for another request.",
+        "Draw a new request id for each new request; keep it for repeats only.",
+    ),
+    "ETAG_MISMATCH": Reason(
+        errors.Conflict, "The resource has changed since it was read.", "Read it again, then repeat."
+    ),
+    # Specs and parameters.
+    "INVALID_SPEC": Reason(
+        _INVALID, "The pipeline spec is wrong.", "Correct the paths that BadRequest names."
+    ),
+    "SPEC_TOO_LARGE": Reason(_INVALID, "The pipeline spec is larger than allowed.", "Split the pipeline."),
+    "SPEC_UNSUPPORTED": Reason(
+        errors.Unimplemented,
+        "The spec is right, but uses what this server does not run.",
+        "Do without what the message names, or use a server that runs it.",
+    ),
+    "UNKNOWN_PARAMETER": Reason(
+        _INVALID,
+        "A parameter was given that the pipeline does not take.",
+        "Leave it out, or correct its name.",
+    ),
+    "MISSING_PARAMETER": Reason(_INVALID, "A parameter without a default was not given.", "Give it."),
+    "PARAMETER_TYPE_MISMATCH": Reason(
+        _INVALID, "A parameter's value has the wrong type.", "Give a value of the declared type."
+    ),
+    "COMPONENT_SOURCE_UNAVAILABLE": Reason(
+        errors.Unimplemented,
+        "A run cannot be made from a component version here.",
+        "Use a pipeline version or an inline spec.",
+    ),
+    # Resources.
+    "NAMESPACE_NOT_FOUND": _missing("namespace"),
+    "NAMESPACE_EXISTS": _exists("a namespace"),
+    "NAMESPACE_NOT_EMPTY": Reason(
+        _STATE, "The namespace holds resources.", "Delete them first; the message names some."
+    ),
+    "DEFAULT_NAMESPACE": Reason(_STATE, "The default namespace cannot be deleted.", "Leave it."),
+    "EXPERIMENT_NOT_FOUND": _missing("experiment"),
+    "EXPERIMENT_EXISTS": _exists("an experiment"),
+    "EXPERIMENT_HAS_RUNS": Reason(
+        _STATE, "The experiment has runs.", "Delete them first, or delete it with `force`."
+    ),
+    "EXPERIMENT_ARCHIVED": Reason(
+        _STATE, "An archived experiment takes no new runs.", "Unarchive it, or name another one."
+    ),
+    "DEFAULT_EXPERIMENT": Reason(
+        _STATE, "The default experiment can be neither deleted nor archived.", "Leave it."
+    ),
+    "PIPELINE_NOT_FOUND": _missing("pipeline"),
+    "PIPELINE_EXISTS": _exists("a pipeline"),
+    "PIPELINE_HAS_VERSIONS": Reason(
+        _STATE, "The pipeline has versions.", "Delete them first, or delete it with `force`."
+    ),
+    "PIPELINE_ARCHIVED": Reason(_STATE, "An archived pipeline takes no new versions.", "Unarchive it first."),
+    "PIPELINE_VERSION_NOT_FOUND": _missing("version", "Check number or alias; list the pipeline's versions."),
+    "ALIAS_EXISTS": _exists("a version"),
+    "RUN_NOT_FOUND": _missing("run"),
+    "RUN_EXISTS": _exists("a run"),
+    "RUN_NOT_FINISHED": Reason(
+        _STATE, "Only a finished run can be deleted.", "Cancel it and wait, or delete it with `force`."
+    ),
+    "RUN_FINISHED": Reason(_STATE, "A finished run cannot be cancelled.", "Nothing needs to be done."),
+    "RUN_NOT_RETRYABLE": Reason(
+        _STATE, "Only a failed or cancelled run can be retried.", "Wait for its end, or make a new run."
+    ),
+    "RUN_DELETED": Reason(
+        errors.NotFound, "The run was deleted while it was watched.", "Nothing follows; stop watching."
+    ),
+    "TASK_NOT_FOUND": _missing("task", "Check the id; list the run's tasks."),
+    "ATTEMPT_NOT_FOUND": Reason(
+        errors.NotFound, "The task has no such attempt.", "Get the task; its attempts are listed there."
+    ),
+    "LOG_NOT_FOUND": Reason(errors.NotFound, "The log is not stored, or no longer.", "Nothing can be done."),
+    "LOG_OFFSET_OUT_OF_RANGE": Reason(
+        _INVALID, "The offset lies after the end of the log.", "Start at the log's size or before."
+    ),
+    # The server.
+    "DATABASE_UNAVAILABLE": Reason(
+        errors.Unavailable, "The database does not answer.", "Repeat after the delay in RetryInfo."
+    ),
+    "SERVER_DRAINING": Reason(
+        errors.Unavailable, "This server is about to end.", "Repeat; streams go on with their resume token."
+    ),
+    "DEADLINE_EXCEEDED": Reason(
+        errors.DeadlineExceeded, "The call's time ran out.", "Allow it more time, or ask for less."
+    ),
+    "INTERNAL": Reason(
+        errors.Internal,
+        "The server failed in a way that it should not.",
+        "Report it with the `error_id` in the metadata, under which the server's log has the details.",
+    ),
+    "ADDRESS_IN_USE": Reason(
+        _STATE, "Told at the start of a server: its address is taken.", "Choose another address."
+    ),
+}
+
+
+def errors_page() -> str:
+    """`docs/reference/errors.md`."""
+    lines = [
+        "# Errors",
+        "",
+        "Every call that fails carries a `google.rpc.Status` whose details hold an `ErrorInfo` with one",
+        f"of these reasons and the domain `{DOMAIN}`. Reasons are stable; messages are for people and may",
+        "change. Where fields are wrong a `BadRequest` names them, and where repeating helps a `RetryInfo`",
+        "says after how long.",
+        "",
+        "| Reason | Code | HTTP | Meaning | What to do |",
+        "|---|---|---|---|---|",
+    ]
+    for name, reason in sorted(REASONS.items()):
+        codes = codes_of(reason.kind)
+        code = Code.Name(codes.rpc)
+        lines.append(f"| `{name}` | `{code}` | {codes.http} | {reason.meaning} | {reason.remedy} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(errors_page())
