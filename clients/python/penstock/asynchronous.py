@@ -25,7 +25,7 @@ from penstock.effects import (
 )
 from penstock.errors import PenstockError
 from penstock.methods import Method, method_of
-from penstock.status import error_from
+from penstock.status import closed, error_from
 
 T = TypeVar("T")
 
@@ -48,6 +48,7 @@ class AsynchronousDriver:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._channel: grpc.aio.Channel | None = None
         self._callables: dict[str, Any] = {}
+        self._is_closed = False
 
     @property
     def channel(self) -> grpc.aio.Channel:
@@ -88,6 +89,7 @@ class AsynchronousDriver:
 
     async def close(self) -> None:
         """Close the channel; calls under way are cancelled."""
+        self._is_closed = True
         if self._channel is not None:
             await self._channel.close()
 
@@ -120,6 +122,8 @@ class AsynchronousDriver:
         return response
 
     def _callable(self, method: Method) -> Any:
+        if self._is_closed:
+            raise closed()
         channel = self.channel
         if method.path not in self._callables:
             connect = channel.unary_stream if method.is_stream else channel.unary_unary

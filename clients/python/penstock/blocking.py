@@ -25,7 +25,7 @@ from penstock.effects import (
 )
 from penstock.errors import PenstockError
 from penstock.methods import Method, method_of
-from penstock.status import error_from
+from penstock.status import closed, error_from
 
 T = TypeVar("T")
 
@@ -48,6 +48,7 @@ class BlockingDriver:
         self._process_id = os.getpid()
         self._callables: dict[str, Any] = {}
         self._lock = Lock()
+        self._is_closed = False
 
     def result(self, operation: Operation[T]) -> T:
         """Do the whole operation. Raises PenstockError."""
@@ -78,6 +79,7 @@ class BlockingDriver:
 
     def close(self) -> None:
         """Close the channel; calls under way are cancelled."""
+        self._is_closed = True
         self.channel.close()
 
     def _answer(self, progress: Progress, effect: Effect, streams: list[Any]) -> None:
@@ -111,6 +113,8 @@ class BlockingDriver:
     def _callable(self, method: Method) -> Any:
         if os.getpid() != self._process_id:
             raise RuntimeError("this client was made before a fork: make a client of its own in each process")
+        if self._is_closed:
+            raise closed()
         with self._lock:
             if method.path not in self._callables:
                 connect = self.channel.unary_stream if method.is_stream else self.channel.unary_unary

@@ -32,7 +32,7 @@ class Face:
 
     def __init__(self, driver: "BlockingDriver | AsynchronousDriver", namespace: str) -> None:
         self._driver = driver
-        self._namespace = namespace
+        self._namespace = namespace.removeprefix("namespaces/")
 
 
 class Blocking(Face):

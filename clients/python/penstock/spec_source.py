@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-Spec: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any]"
+Spec: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
 """A path to a file that the `kfp` SDK compiled, its text (YAML or JSON), or the IR as a dict."""
 
 _SUFFIXES = (".yaml", ".yml", ".json")

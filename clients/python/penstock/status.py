@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from penstock.errors import CLASSES, DOMAIN, FieldViolation, PenstockError
+from penstock.errors import CLASSES, DOMAIN, CancelledError, FieldViolation, PenstockError
 
 DetailT = TypeVar("DetailT", bound=Message)
 
@@ -28,6 +28,11 @@ def error_from(failed: grpc.RpcError) -> PenstockError:
         violations=[_violation(field) for field in bad_request.field_violations] if bad_request else [],
         retry_after_s=retry.retry_delay.ToTimedelta().total_seconds() if retry else None,
     )
+
+
+def closed() -> PenstockError:
+    """The error of a call on a closed client; it has a reason, so that no stream is taken up again."""
+    return CancelledError(grpc.StatusCode.CANCELLED, "the client is closed", reason="CLIENT_CLOSED")
 
 
 def _details(failed: grpc.RpcError) -> status_pb2.Status:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from penstock.effects import Operation, invoke
 from penstock.errors import AlreadyExistsError, NotFoundError
 from penstock.faces import Face, operation
-from penstock.ir import pipeline_name
 from penstock.names import Ref, namespace_name, resource_name
 from penstock.resuming import invoke_repeatably
 from penstock.spec_source import Spec, spec_text
@@ -76,6 +75,9 @@ def _create_pipeline(name: str) -> Operation[None]:
 
 
 def _name_in(text: str) -> str:
+    # Only needed here, and loading the YAML reader takes a tenth of the command line's time to start.
+    from penstock.ir import pipeline_name
+
     name = pipeline_name(text)
     if name is None:
         raise ValueError("the spec has no pipelineInfo.name: say which pipeline to add the version to")

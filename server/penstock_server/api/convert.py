@@ -69,8 +69,8 @@ def pipeline(record: Pipeline) -> pipeline_pb2.Pipeline:
 
 
 def pipeline_version(record: PipelineVersion) -> pipeline_pb2.PipelineVersion:
-    """A version, in VIEW_BASIC."""
-    return pipeline_pb2.PipelineVersion(
+    """A version, in VIEW_BASIC. One without a display name goes by its number."""
+    message = pipeline_pb2.PipelineVersion(
         name=names.PIPELINE_VERSION.format(record.namespace, record.pipeline_id, record.number),
         number=record.number,
         alias=record.alias or "",
@@ -79,6 +79,8 @@ def pipeline_version(record: PipelineVersion) -> pipeline_pb2.PipelineVersion:
         parameters=map(parameter_definition, record.interface),
         **_common(record),
     )
+    message.display_name = record.display_name or str(record.number)
+    return message
 
 
 def parameter_definition(parameter: Mapping[str, Json]) -> parameter_pb2.ParameterDefinition:

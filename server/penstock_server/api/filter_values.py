@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from penstock_server.model.query import Comparison, FieldType, Operator, Scalar
+from penstock_server.model.query import Comparison, FieldType, Operator, Order, Scalar
 
 _EQUALITY = frozenset({Operator.EQUAL, Operator.NOT_EQUAL})
 _ORDERED = frozenset(Operator) - {Operator.HAS}
@@ -29,6 +29,8 @@ class ListFields:
     """Field of type ENUM to its values, as in the filter: `RUNNING`."""
     orders: frozenset[str] = frozenset()
     """Those that the list can be ordered by."""
+    default_order: tuple[Order, ...] = ()
+    """Without `order_by`; empty: the store's own."""
 
     def type_of(self, name: str) -> FieldType | None:
         """Type of the field, `labels.team` being text; None when there is no such field."""

@@ -57,7 +57,7 @@ class Lists:
         page = Page(
             size=page_size(request.page_size),
             filter=parse_filter(request.filter, fields),
-            order=parse_order(request.order_by, fields),
+            order=parse_order(request.order_by, fields) or fields.default_order,
             after=self.tokens.read_page(request.page_token, *question),
         )
         rows = await fetch(page)

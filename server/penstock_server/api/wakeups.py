@@ -5,30 +5,13 @@ that hears nothing looks by itself once in a while.
 """
 
 import asyncio
-import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from penstock_server.model.errors import Unavailable
 from penstock_server.model.ids import RunUid
-
-EVENT_CHANNEL = "penstock_event"
-
-
-class Subscription(Protocol):
-    """What is heard on a channel."""
-
-    async def wait(self, timeout_s: float) -> frozenset[str]:
-        """Payloads since the last call; empty when the time ran out."""
-
-
-class Notifications(Protocol):
-    """The store's notifications."""
-
-    def subscribe(self, channel: str) -> Subscription:
-        """Hear what is told on `channel` from here on."""
+from penstock_server.store.notifications import EVENT_CHANNEL, RECONNECTED, Notifications, Subscription
 
 
 class Wakeup:
@@ -66,13 +49,14 @@ class Wakeups:
         self._notifications = notifications
         self._listening: dict[str, set[Wakeup]] = defaultdict(set)
         self._of_all: set[Wakeup] = set()
+        self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
         self._draining = False
 
     async def start(self) -> None:
         """Begin to listen."""
-        subscription = self._notifications.subscribe(EVENT_CHANNEL)
-        self._task = asyncio.create_task(self._listen(subscription), name="api-wakeups")
+        self._subscription = self._notifications.subscribe(EVENT_CHANNEL)
+        self._task = asyncio.create_task(self._listen(self._subscription), name="api-wakeups")
 
     def drain(self) -> None:
         """End all watches with Unavailable, so that their clients resume elsewhere."""
@@ -82,6 +66,8 @@ class Wakeups:
     async def close(self) -> None:
         """Stop listening; may be called twice."""
         self.drain()
+        if self._subscription is not None:
+            self._subscription.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -123,11 +109,8 @@ class Wakeups:
                 self._wake(payload)
 
     def _wake(self, payload: str) -> None:
-        try:
-            uuid.UUID(payload)
-        except ValueError:
-            self._wake_all()  # Told after a reconnection: anything may have happened.
-            return
+        if payload == RECONNECTED:
+            self._wake_all()  # Anything may have happened meanwhile.
         for wakeup in self._listening.get(payload, ()):
             wakeup.wake()
         for wakeup in self._of_all:

@@ -1,10 +1,12 @@
 """The way of a DAG: its tasks come to be, start as those before them succeed, and end it."""
 
+from collections.abc import Collection
+
 from penstock_server.engine import reasons, steps
 from penstock_server.engine.effects import Finished
 from penstock_server.engine.moves import create_task, move_run, move_task
 from penstock_server.engine.state import LiveRun, LiveTask, new_child
-from penstock_server.engine.values import dag_inputs, dag_results
+from penstock_server.engine.values import dag_results, task_inputs
 from penstock_server.model.resources import TaskKind
 from penstock_server.model.states import RunState, TaskState
 from penstock_server.spec.resolve import ResolutionError
@@ -37,13 +39,29 @@ def resume(run: LiveRun, dag: LiveTask) -> None:
     for child in children.values():
         if child.state is TaskState.PENDING and child.spec is not None:
             before = [children[key] for key in sorted(child.spec.depends_on)]
-            blocker = next((t for t in before if t.state.is_final and t.state is not TaskState.SUCCEEDED), None)
+            blocker = next(
+                (t for t in before if t.state.is_final and t.state is not TaskState.SUCCEEDED), None
+            )
             if blocker is not None:
                 _skip(run, child, blocker)
             elif child.waits_for == 0:
                 run.ready.append(child)
     if dag.open_children == 0:
         _end(run, dag)
+
+
+def why_pending(task: LiveTask) -> tuple[str, str]:
+    """Reason and message of a task that has not been started."""
+    if task.spec is None or not task.spec.depends_on:
+        return reasons.READY, ""
+    return reasons.WAITING_FOR_UPSTREAM, "waits for " + listed(task.spec.depends_on)
+
+
+def listed(keys: Collection[str]) -> str:
+    """The names in order, the first few of them when they are many."""
+    names = sorted(keys)
+    rest = len(names) - NAMES_MAX
+    return ", ".join(names[:NAMES_MAX]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _start(run: LiveRun, task: LiveTask) -> None:
@@ -57,7 +75,7 @@ def _start(run: LiveRun, task: LiveTask) -> None:
 
 def _open(run: LiveRun, dag: LiveTask) -> None:
     try:
-        inputs = dag_inputs(run, dag)
+        inputs = task_inputs(run, dag)
     except ResolutionError as error:
         steps.fail(run, dag, error.reason, error.message)
         return
@@ -73,13 +91,10 @@ def _create_children(run: LiveRun, dag: LiveTask) -> None:
     children: dict[str, LiveTask] = {}
     for spec in dag.dag.tasks.values():
         child = children[spec.key] = new_child(run.graph, dag, spec)
-        if child.waits_for:
-            child.reason = reasons.WAITING_FOR_UPSTREAM
-            child.message = "waits for " + listed(spec.depends_on)
-        else:
-            child.reason = reasons.READY
-            run.ready.append(child)
+        child.reason, child.message = why_pending(child)
         create_task(run, child)
+        if not child.waits_for:
+            run.ready.append(child)
     dag.children = children
     dag.open_children = len(children)
     if not children:
@@ -152,10 +167,3 @@ def _finish(run: LiveRun) -> None:
         reason = reasons.TASK_FAILED if failed is not root else root.reason
         move_run(run, RunState.FAILED, reason, f"task {failed.id} failed: {failed.message}")
     run.decisions.effects.append(Finished())
-
-
-def listed(keys: "frozenset[str] | list[str]") -> str:
-    """The names in order, the first few of them when they are many."""
-    names = sorted(keys)
-    rest = len(names) - NAMES_MAX
-    return ", ".join(names[:NAMES_MAX]) + (f" and {rest} more" if rest > 0 else "")

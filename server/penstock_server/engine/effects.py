@@ -1,10 +1,11 @@
-"""What `plan.advance` wants done: asks of the engine itself, at once, and effects outside, after the commit."""
+"""What `plan.advance` wants done: asks of the engine itself at once, effects outside after the commit."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
 from penstock_server.model.changes import Change
 from penstock_server.model.ids import TaskId
+from penstock_server.model.states import AttemptState
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Ask the launcher what became of the attempt."""
+    """Ask the launcher what became of the attempt; one that never started is started."""
 
     urgent: ClassVar[bool] = True
     task_id: TaskId
@@ -74,6 +75,8 @@ class Forget:
     urgent: ClassVar[bool] = False
     task_id: TaskId
     number: int
+    state: AttemptState | None
+    """How it ended; None when its end was recorded before and only told again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from penstock_server.model.resources import TaskValues
 
 @dataclass(frozen=True, slots=True)
 class RunTaken:
-    """This server owns the run now: a new one is started, one under way goes on from the state that was loaded."""
+    """This server owns the run now: a new one is started, one under way goes on from where it was loaded."""
 
 
 @dataclass(frozen=True, slots=True)

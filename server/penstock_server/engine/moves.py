@@ -1,4 +1,4 @@
-"""The only place where states change: each move is checked against the tables of the model and noted as a change."""
+"""The only place where states change: each move is checked by the model's tables and noted as a change."""
 
 from penstock_server.engine.state import LiveAttempt, LiveRun, LiveTask
 from penstock_server.launch.base import Observation
@@ -54,9 +54,7 @@ def move_task(
     if to not in TASK_MOVES[task.state]:
         raise _illegal(f"task {task.id} of run {run.uid}", task.state, to)
     run.decisions.changes.append(
-        TaskMove(
-            task.id, task.state, to, reason, message, inputs, outputs, cache_key, cached_from, delay_s
-        )
+        TaskMove(task.id, task.state, to, reason, message, inputs, outputs, cache_key, cached_from, delay_s)
     )
     task.state, task.reason, task.message = to, reason, message
     if inputs is not None:

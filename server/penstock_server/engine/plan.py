@@ -1,7 +1,7 @@
 """What follows from what: a run and an event in, decisions out. No I/O, no clock, no randomness.
 
-`advance` changes the run in memory and returns what has to be written and done for it. Decisions about steps are in
-`steps.py`, those about DAGs in `dags.py`; here stand those about the run as a whole.
+`advance` changes the run in memory and returns what has to be written and done for it. Those about steps are
+in `steps.py`, those about DAGs in `dags.py`; here stand those about the run as a whole.
 """
 
 from collections.abc import Callable
@@ -93,7 +93,7 @@ def _stop_tasks(run: LiveRun) -> None:
 
 def _retry(run: LiveRun, _: RetryRequested) -> None:
     """What failed, was cancelled or never ran waits again, with all DAGs around it; then the run begins."""
-    if RunState.PENDING not in _retryable(run):
+    if run.state not in (RunState.FAILED, RunState.CANCELLED):
         return
     run.failed_task_id = None
     move_run(run, RunState.PENDING, reasons.RETRY_REQUESTED)
@@ -103,15 +103,11 @@ def _retry(run: LiveRun, _: RetryRequested) -> None:
     _begin(run)
 
 
-def _retryable(run: LiveRun) -> tuple[RunState, ...]:
-    return (RunState.PENDING,) if run.state in (RunState.FAILED, RunState.CANCELLED) else ()
-
-
 def _wait_again(run: LiveRun, task: LiveTask) -> None:
     task.failures = task.losses = 0
     task.delay_s = None
     task.cause = ""
-    move_task(run, task, TaskState.PENDING, reasons.RETRY_REQUESTED, dags.what_it_waits_for(task))
+    move_task(run, task, TaskState.PENDING, *dags.why_pending(task))
 
 
 _AGAIN = frozenset({TaskState.FAILED, TaskState.SKIPPED, TaskState.CANCELLED})

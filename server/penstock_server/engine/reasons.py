@@ -1,7 +1,7 @@
 """Reasons that the engine gives for states and notices; stable words that clients may branch on.
 
-Reasons of failed steps come from the launcher (see `launch.base.Observation`), those of inputs and outputs that
-cannot be resolved from `spec.resolve`.
+Reasons of failed steps come from the launcher (see `launch.base.Observation`), those of values that cannot be
+resolved from `spec.resolve`.
 """
 
 from typing import Final
@@ -45,5 +45,3 @@ DEADLINE_REASONS: Final = frozenset({DEADLINE_EXCEEDED})
 """Reasons of CANCELLING after which the run ends FAILED rather than CANCELLED."""
 LAUNCHER_FAULTS: Final = frozenset({"START_FAILED"})
 """Reasons of failed attempts that are no fault of the step; they count as losses."""
-NEVER_STARTED: Final = "NEVER_STARTED"
-"""The launcher's word for an attempt of which it has no trace."""

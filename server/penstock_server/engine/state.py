@@ -6,11 +6,14 @@ Only `moves.py` changes a state; the counters are kept by `dags.py`.
 from collections import deque
 from dataclasses import dataclass, field
 
+from penstock_server.engine import reasons
 from penstock_server.engine.effects import Decisions
+from penstock_server.launch.base import RunFacts
 from penstock_server.model.ids import ROOT_TASK, RunUid, TaskId, child_task_id
 from penstock_server.model.resources import Run, TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
 from penstock_server.spec.graph import Component, Container, Dag, PipelineGraph, RetryPolicy, TaskSpec
+from penstock_server.spec.resolve import RunConstants
 
 
 @dataclass(slots=True, eq=False)
@@ -19,8 +22,6 @@ class LiveAttempt:
 
     number: int
     state: AttemptState
-    launched: bool = False
-    """The launcher was asked to start it since the run was taken."""
     stop_asked: bool = False
 
 
@@ -77,12 +78,17 @@ class LiveTask:
 
 @dataclass(slots=True, eq=False)
 class LiveRun:
-    """A run in memory: what it was asked to do, where it stands, and the work that an event has left to do."""
+    """A run in memory: what it was asked to do, where it stands, and what an event has left to do."""
 
     record: Run
     """As loaded; only what never changes is read from it."""
     graph: PipelineGraph
+    constants: RunConstants
+    facts: RunFacts
     fence: int
+    """Of the lease under which this server owns it."""
+    event_sequence: int
+    """Number of the newest event that is known to be written."""
     launcher: str
     """Name of the launcher that its attempts go to."""
     root: LiveTask
@@ -110,6 +116,12 @@ class LiveRun:
         """True while nothing new may start."""
         return self.state is RunState.CANCELLING
 
+    @property
+    def task_end_reason(self) -> str:
+        """Why tasks end while the run is being cancelled."""
+        late = self.reason in reasons.DEADLINE_REASONS
+        return reasons.DEADLINE_EXCEEDED if late else reasons.RUN_CANCELLED
+
 
 def kind_of(component: Component) -> TaskKind:
     """What a task of the component is."""
@@ -119,7 +131,9 @@ def kind_of(component: Component) -> TaskKind:
 def new_root(graph: PipelineGraph) -> LiveTask:
     """The root task of a run."""
     root = graph.root
-    return LiveTask(ROOT_TASK, ROOT_TASK, graph.display_name or graph.name, None, kind_of(root), root, None, None)
+    return LiveTask(
+        ROOT_TASK, ROOT_TASK, graph.display_name or graph.name, None, kind_of(root), root, None, None
+    )
 
 
 def new_child(graph: PipelineGraph, parent: LiveTask, spec: TaskSpec) -> LiveTask:

@@ -15,13 +15,14 @@ from penstock_server.engine.effects import (
 from penstock_server.engine.inputs import CacheAnswered, LaunchRefused
 from penstock_server.engine.moves import create_attempt, move_attempt, move_task
 from penstock_server.engine.state import LiveAttempt, LiveRun, LiveTask
-from penstock_server.engine.values import cache_key, step_inputs
+from penstock_server.engine.values import cache_key, task_inputs
 from penstock_server.launch.base import Observation, Phase
 from penstock_server.model.changes import Notice
 from penstock_server.model.ids import AttemptId
 from penstock_server.model.resources import CachePolicy
 from penstock_server.model.states import AttemptState, TaskState
 from penstock_server.spec.resolve import ResolutionError
+from penstock_server.store.values import identified
 
 LOSSES_MAX = 3
 """So many attempts of a task may be lost and are followed by another one."""
@@ -39,7 +40,7 @@ _ENDS = {
 def queue(run: LiveRun, task: LiveTask) -> None:
     """All that the step depends on has succeeded: resolve its inputs and let it wait for its turn."""
     try:
-        inputs = step_inputs(run, task)
+        inputs = task_inputs(run, task)
     except ResolutionError as error:
         fail(run, task, error.reason, error.message)
         return
@@ -54,6 +55,9 @@ def resume(run: LiveRun, task: LiveTask) -> None:
     """Ask again for whatever the loaded step was waiting for."""
     if (attempt := task.live_attempt) is not None:
         run.decisions.asks.append(KeepSlot(task.id))
+        if run.is_cancelling:
+            # Before it is adopted, lest one that never started be started now.
+            stop(run, task, run.task_end_reason)
         run.decisions.effects.append(Adopt(task.id, attempt.number))
     elif task.state is TaskState.QUEUED and task.delay_s:
         run.decisions.effects.append(WaitForRetry(task.id, task.delay_s))
@@ -82,7 +86,8 @@ def grant_slot(run: LiveRun, task: LiveTask) -> None:
         run.decisions.asks.append(GiveSlotBack(task.id))
         return
     move_task(run, task, TaskState.RUNNING, reasons.STARTED)
-    _launch(run, task, create_attempt(run, task))
+    attempt = create_attempt(run, task)
+    run.decisions.effects.append(Launch(task.id, attempt.number))
 
 
 def retry_due(run: LiveRun, task: LiveTask) -> None:
@@ -99,9 +104,7 @@ def observe(run: LiveRun, seen: Observation) -> None:
     attempt = task.live_attempt
     if attempt is None or attempt.number != seen.attempt.number:
         if seen.phase.is_final:
-            run.decisions.effects.append(Forget(task.id, seen.attempt.number))
-        return
-    if seen.phase is Phase.LOST and seen.reason == reasons.NEVER_STARTED and _start_again(run, task, attempt):
+            run.decisions.effects.append(Forget(task.id, seen.attempt.number, None))
         return
     if attempt.state is AttemptState.LAUNCHING:
         run.decisions.changes += [Notice(*notice, task.id, attempt.number) for notice in seen.notices]
@@ -118,9 +121,7 @@ def refuse_launch(run: LiveRun, refused: LaunchRefused) -> None:
         return
     run.decisions.effects.append(Stop(task.id, attempt.number))
     lost = AttemptId(run.uid, task.id, attempt.number)
-    _end_attempt(
-        run, task, attempt, Observation(lost, Phase.LOST, reasons.LAUNCH_FAILED, refused.message)
-    )
+    _end_attempt(run, task, attempt, Observation(lost, Phase.LOST, reasons.LAUNCH_FAILED, refused.message))
 
 
 def stop(run: LiveRun, task: LiveTask, reason: str) -> None:
@@ -141,31 +142,13 @@ def fail(run: LiveRun, task: LiveTask, reason: str, message: str) -> None:
     move_task(run, task, TaskState.FAILED, reason, message)
 
 
-def _launch(run: LiveRun, task: LiveTask, attempt: LiveAttempt) -> None:
-    attempt.launched = True
-    run.decisions.effects.append(Launch(task.id, attempt.number))
-
-
-def _start_again(run: LiveRun, task: LiveTask, attempt: LiveAttempt) -> bool:
-    """What to do about an attempt without a trace; False: it counts as any lost one.
-
-    The server before may have ended between the commit and the launch: then it is launched now, by the same name.
-    What was seen before a launch that has been asked for since is out of date.
-    """
-    if attempt.launched:
-        return True
-    if attempt.state is not AttemptState.LAUNCHING or run.is_cancelling:
-        return False
-    _launch(run, task, attempt)
-    return True
-
-
 def _end_attempt(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Observation) -> None:
     move_attempt(run, task, attempt, _ENDS[seen.phase], seen)
     run.decisions.asks.append(GiveSlotBack(task.id))
-    run.decisions.effects.append(Forget(task.id, attempt.number))
+    run.decisions.effects.append(Forget(task.id, attempt.number, attempt.state))
     if seen.phase is Phase.SUCCEEDED:
-        move_task(run, task, TaskState.SUCCEEDED, reasons.COMPLETED, outputs=seen.outputs)
+        outputs = identified(seen.outputs, run.uid, task.id)
+        move_task(run, task, TaskState.SUCCEEDED, reasons.COMPLETED, outputs=outputs)
     elif run.is_cancelling and seen.phase is not Phase.FAILED:
         move_task(run, task, TaskState.CANCELLED, run.task_end_reason, seen.message)
     elif seen.phase is Phase.FAILED and seen.reason not in reasons.LAUNCHER_FAULTS:

@@ -1,1 +1,4 @@
+"""Execution of attempts: the `Launcher` protocol, what implements it, and wrappers around it.
 
+Nothing here knows of runs, DAGs or Postgres.
+"""

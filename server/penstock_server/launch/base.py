@@ -1,8 +1,8 @@
 """The `Launcher` protocol: what the engine asks of whatever executes attempts, and what it hears back.
 
-A launcher knows attempts, programs and files. It does not know runs, DAGs or Postgres. All of it may be repeated
-safely: launching an attempt twice finds the first, stopping an ended one does nothing, observing may start again at
-any time and tells the present state of every attempt it is asked about.
+A launcher knows attempts, programs and files. It does not know runs, DAGs or Postgres. All of it may be
+repeated safely: launching an attempt twice finds the first, stopping an ended one does nothing, observing may
+start again at any time and tells the present state of every attempt it is asked about.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -81,7 +81,7 @@ class Observation:
     phase: Phase
     reason: str = ""
     """Stable, UPPER_SNAKE: EXIT_CODE, TIMED_OUT, OUTPUT_MISSING, OUTPUT_INVALID, ENVIRONMENT_FAILED,
-    START_FAILED, PUBLISH_FAILED, PROCESS_GONE, NEVER_STARTED, STOPPED."""
+    INPUT_UNAVAILABLE, START_FAILED, PUBLISH_FAILED, LAUNCHER_ERROR, PROCESS_GONE, STOPPED."""
     message: str = ""
     exit_code: int | None = None
     """128 + n when signal n ended it."""
@@ -92,7 +92,8 @@ class Observation:
     host: str = ""
     handle: str = ""
     notices: tuple[tuple[str, str], ...] = ()
-    """Reason and message of what the user should know, such as IMAGE_IGNORED."""
+    """Reason and message of what the user should know, such as IMAGE_IGNORED. Told with STARTED, by the
+    launcher that started it; not again when it is adopted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,9 @@ class Launcher(Protocol):
     async def launch(self, request: StepRequest) -> None:
         """Start the attempt unless it was started before.
 
-        Returns once it is recorded so that it survives this process, at the latest when the program runs. What goes
-        wrong with the attempt afterwards, or makes it impossible, is told by `observe`, never raised; an exception
-        means that nothing is known and the call may be repeated.
+        Returns once it is recorded so that it survives this process, at the latest when the program runs.
+        What goes wrong with the attempt afterwards, or makes it impossible, is told by `observe`, never
+        raised; an exception means that nothing is known and the call may be repeated.
         """
 
     async def stop(self, attempt: AttemptId) -> None:
@@ -134,14 +135,16 @@ class Launcher(Protocol):
         """
 
     async def adopt(self, requests: list[StepRequest]) -> None:
-        """Take over attempts that another process may have launched: each is then told of by `observe`, as STARTED
-        while it lives, with its end when it has ended, LOST with reason NEVER_STARTED when there is no trace of it."""
+        """Take over attempts that another process may have launched: each is then told of by `observe`, as
+        STARTED while it lives, with its end when it has ended. One that has left no trace never ran, and is
+        launched."""
 
     async def forget(self, attempts: list[AttemptId]) -> None:
         """Their ends are committed: whatever was kept to tell of them may go. Logs stay."""
 
     def logs(self, attempt: AttemptId, offset: int, *, follow: bool) -> AsyncIterator[LogChunk]:
-        """The log from byte `offset` on; with `follow` until the attempt has ended. Raises NotFound without a log."""
+        """The log from byte `offset` on; with `follow` until the attempt has ended. Raises NotFound without a
+        log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +156,15 @@ class Published:
 
 
 class ArtifactTransfer(Protocol):
-    """Moves artifact content between local paths and the store behind URIs. Given to launchers that need it."""
+    """Moves artifact content between local paths and the store behind URIs. Given to launchers that need
+    it."""
 
     def local_path(self, uri: str) -> Path | None:
-        """Where the content of `uri` can be read in place on this machine; None where it has to be fetched."""
+        """Where the content of `uri` can be read in place on this machine; None where it has to be
+        fetched."""
 
     async def publish(self, source: Path, uri: str) -> Published:
         """Store the file or folder `source` at `uri`, whole or not at all; repeating it is safe."""
 
     async def fetch(self, uri: str, target: Path) -> None:
         """Bring the content of `uri` to `target`. Raises NotFound."""
-

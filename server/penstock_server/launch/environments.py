@@ -1,12 +1,12 @@
 """Python environments for steps: one for each set of requirements, built once with `uv`, shared by all steps.
 
-    <root>/<key>/         the environment, in its final place since scripts in it name their interpreter by path
-    <root>/<key>/.ready   written last: without it the environment is not used and is built anew
-    <root>/<key>.lock     held while it is built, also by the `uv` that builds it, so that one left behind by a killed
-                          server is waited for rather than disturbed
+    <root>/<key>/         the environment, in its final place: scripts in it name their interpreter by path
+    <root>/<key>/.ready   written last; without it the environment is not used and is built anew
+    <root>/<key>.lock     held while it is built, also by the `uv` that builds it: one that a killed server
+                          has left behind is waited for rather than disturbed
 
-The key covers the requirements and the interpreter. Neither the server's own environment nor the machine's Python is
-written to.
+The key covers the requirements and the interpreter. Neither the server's own environment nor the machine's
+Python is written to.
 """
 
 import asyncio
@@ -23,14 +23,23 @@ from pathlib import Path
 
 from penstock_server.launch.strays import signal_group
 from penstock_server.launch.surroundings import base_bin
-from penstock_server.spec.packages import Requirements
+from penstock_server.spec.packages import PackageGroup, Requirements
 
 _READY = ".ready"
 _LOCK_POLL_S = 0.1
 _ERROR_BYTES_MAX = 4096
 _NOT_FOR_UV = frozenset({"UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_PROJECT", "UV_PROJECT_ENVIRONMENT"})
 _KEPT = ("HOME", "PATH", "USER", "TMPDIR", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR")
-_KEPT_PREFIXES = ("UV_", "XDG_", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_KEPT_PREFIXES = (
+    "UV_",
+    "XDG_",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+)
 _OF_PIP = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
     "PIP_EXTRA_INDEX_URL": "UV_INDEX",
@@ -41,7 +50,7 @@ _OF_PIP = {
 }
 
 
-class BuildFailed(Exception):
+class EnvironmentBuildError(Exception):
     """The environment could not be built; the message is what `uv` had to say, shortened to its end."""
 
 
@@ -87,7 +96,7 @@ class StepEnvironments:
         return path if (path / _READY).exists() else None
 
     async def build(self, requirements: Requirements) -> Path:
-        """The environment, built now unless it is ready. Raises BuildFailed; the next call then tries again.
+        """The environment, built now unless it is ready. Raises EnvironmentBuildError; the next call then tries again.
 
         Callers who are cancelled leave the build to the others; `close` ends it.
         """
@@ -128,14 +137,13 @@ class StepEnvironments:
                 if not (path / _READY).exists():
                     await self._build_at(path, requirements, lock)
         except TimeoutError:
-            raise BuildFailed(f"not ready within {self._settings.timeout_s:g} s") from None
+            raise EnvironmentBuildError(f"not ready within {self._settings.timeout_s:g} s") from None
         finally:
             os.close(lock)
         return path
 
     async def _build_at(self, path: Path, requirements: Requirements, lock: int) -> None:
-        if path.exists():
-            await asyncio.to_thread(shutil.rmtree, path)
+        await asyncio.to_thread(_remove, path)
         await self._uv(["venv", "--no-project", "--python", str(self._settings.python), str(path)], lock)
         install = ["pip", "install", "--python", str(path / "bin" / "python")]
         if (wheels := bundled_pip()) is not None:
@@ -163,7 +171,12 @@ class StepEnvironments:
             await process.wait()
             raise
         if process.returncode != 0:
-            raise BuildFailed(output.decode("utf-8", "replace")[-_ERROR_BYTES_MAX:].strip())
+            raise EnvironmentBuildError(output.decode("utf-8", "replace")[-_ERROR_BYTES_MAX:].strip())
+
+
+def _remove(path: Path) -> None:
+    if path.exists():
+        shutil.rmtree(path)
 
 
 async def _lock(fd: int) -> None:
@@ -178,9 +191,22 @@ async def _lock(fd: int) -> None:
 
 
 def bundled_pip() -> Path | None:
-    """The folder with the wheel of pip that comes with Python, for steps that call pip; None where there is none."""
+    """The folder with the wheel of pip that comes with Python, for steps that call pip; None where there is
+    none."""
     found = importlib.util.find_spec("ensurepip")
     if found is None or found.origin is None:
         return None
     wheels = Path(found.origin).parent / "_bundled"
     return wheels if any(wheels.glob("pip-*.whl")) else None
+
+
+def group_arguments(group: PackageGroup) -> list[str]:
+    """What `uv pip install` is given for one group of packages."""
+    arguments = ["--no-deps"] if group.no_deps else []
+    if group.index_url:
+        arguments += ["--index-url", group.index_url]
+    for url in group.extra_index_urls:
+        arguments += ["--extra-index-url", url]
+    for host in group.trusted_hosts:
+        arguments += ["--allow-insecure-host", host]
+    return [*arguments, *group.packages]

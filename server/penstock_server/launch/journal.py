@@ -6,9 +6,9 @@
     exit 0              written by the shim when the program has ended, with the shell's idea of its status
     end {...}           how it ended as told to the engine; nothing follows
 
-A line counts only with its newline. Whoever holds the lock on the file has the attempt in hand: first a server,
-which prepares and starts it, then the shim, which inherits the lock and so holds it for exactly as long as it lives.
-Lock free and `pid` without `exit` means that nobody will ever tell how it ended.
+A line counts only with its newline. Whoever holds the lock on the file has the attempt in hand: first a
+server, which prepares and starts it, then the shim, which inherits the lock and so holds it for exactly as
+long as it lives. Lock free and `pid` without `exit` means that nobody will ever tell how it ended.
 """
 
 import fcntl
@@ -47,14 +47,14 @@ class StopLine:
 class Record:
     """What a journal says."""
 
-    launch: JsonObject | None = None
+    launch: "JsonObject | None" = None
     """The newest, as given to `Journal.launch`."""
     pid: int | None = None
     """Of the shim, which is also its process group and session."""
     stop: StopLine | None = None
     """The first one before the program ended."""
     exit_code: int | None = None
-    end: JsonObject | None = None
+    end: "JsonObject | None" = None
 
 
 def parse(content: bytes) -> Record:

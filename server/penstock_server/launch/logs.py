@@ -20,7 +20,8 @@ async def read_log(
     follow: bool,
     wait: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> AsyncIterator[LogChunk]:
-    """The log from byte `offset` on; with `follow` until the attempt has ended. Raises NotFound without a log.
+    """The log from byte `offset` on; with `follow` until the attempt has ended. Raises NotFound without a
+    log.
 
     `wait` is given the seconds until the next look and may return earlier.
     """

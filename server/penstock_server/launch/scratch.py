@@ -1,11 +1,12 @@
 """Where the files of attempts lie, and how they come and go.
 
-    live/<name>/   everything of an attempt that is not yet forgotten: journal, work, outputs, parameters, tmp, packages
-    logs/<run uid>/<task id>.<number>.log   stays when the attempt is forgotten, and tells that there was one
+    live/<name>/   everything of an attempt that is not yet forgotten: journal, work, outputs, parameters,
+    tmp, packages logs/<run uid>/<task id>.<number>.log   stays when the attempt is forgotten, and tells that
+    there was one
     trash/         what is forgotten, until it is removed
 
-`<name>` is short on purpose: temporary files of steps lie below it, and the path of a Unix socket has only 107 bytes.
-Forgetting is one rename, so that it is whole or not at all and costs nothing while others wait.
+`<name>` is short on purpose: temporary files of steps lie below it, and the path of a Unix socket has only
+107 bytes. Forgetting is one rename, so that it is whole or not at all and costs nothing while others wait.
 """
 
 import hashlib
@@ -111,7 +112,8 @@ class Folders:
         return AttemptFolder(self.live / name, self.logs / str(attempt.run_uid) / log)
 
     def discard(self, folder: AttemptFolder) -> None:
-        """Let go of all but the log, which is made where there is none: it tells that the attempt was here."""
+        """Let go of all but the log, which is made where there is none: it tells that the attempt was
+        here."""
         if not folder.live.exists():
             return
         folder.make()
@@ -125,5 +127,6 @@ class Folders:
     def empty_trash(self) -> None:
         """Remove what was discarded, by this server or by one that was killed meanwhile. Takes its time."""
         for entry in os.scandir(self.trash):
-            # What another server removes at the same moment, or a step has made unremovable, is no concern of ours.
+            # What another server removes at the same moment, or a step has made unremovable, is no concern of
+            # ours.
             shutil.rmtree(entry.path, ignore_errors=True)

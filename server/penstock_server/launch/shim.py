@@ -1,8 +1,9 @@
-"""The shim: the small shell between the server and a step that outlives the server and records how the step ended.
+"""The shim: the small shell between the server and a step that outlives the server and records how the step
+ended.
 
-It is the leader of a session and a process group of its own and shares them with the step. It gets the journal,
-with the lock on it, as standard input; the step gets neither. When the program has ended, whatever it has left
-running in the group is killed, and the shim with it.
+It is the leader of a session and a process group of its own and shares them with the step. It gets the
+journal, with the lock on it, as standard input; the step gets neither. When the program has ended, whatever
+it has left running in the group is killed, and the shim with it.
 """
 
 import os
@@ -21,8 +22,8 @@ echo "pid $$" >&9 || exit 1
 echo "exit $?" >&9
 kill -9 0
 """
-# Signals to the group must not end the shim before it has written the status. They are caught, not ignored: what is
-# ignored would be ignored by the step as well.
+# Signals to the group must not end the shim before it has written the status. They are caught, not ignored:
+# what is ignored would be ignored by the step as well.
 
 
 def start(journal: Journal, argv: Sequence[str], env: Mapping[str, str], work: Path, log: Path) -> int:
@@ -43,8 +44,8 @@ def start(journal: Journal, argv: Sequence[str], env: Mapping[str, str], work: P
         )
     finally:
         os.close(output)
-    # The launcher waits through a descriptor of the process, as it does for those it adopts. A status that is set
-    # keeps Popen from waiting too, and from complaining when the server leaves and the step goes on.
+    # The launcher waits through a descriptor of the process, as it does for those it adopts. A status that is
+    # set keeps Popen from waiting too, and from complaining when the server leaves and the step goes on.
     process.returncode = 0
     return process.pid
 

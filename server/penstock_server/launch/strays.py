@@ -16,7 +16,8 @@ _ROUND_PAUSE_S = 0.01
 
 
 def find(attempts: Collection[str]) -> list[int]:
-    """Process ids of what belongs to one of `attempts`. Reads the environment of every process of this user."""
+    """Process ids of what belongs to one of `attempts`. Reads the environment of every process of this
+    user."""
     wanted = {f"{MARKER}={attempt}".encode() for attempt in attempts}
     return [pid for pid in _process_ids() if wanted.intersection(_environment(pid))]
 

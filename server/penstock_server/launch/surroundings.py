@@ -1,4 +1,5 @@
-"""The environment variables of a step: chosen ones of the host, ours, the run's, the component's; never the server's."""
+"""The environment variables of a step: chosen ones of the host, ours, the run's, the component's; never the
+server's."""
 
 import os
 import sys
@@ -20,10 +21,13 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def base_environment(environ: Mapping[str, str], passed_on: tuple[str, ...] = PASSED_ON) -> dict[str, str]:
-    """What every step gets of the server's own `environ`. The server's Python environment is not on its PATH."""
+    """What every step gets of the server's own `environ`. The server's Python environment is not on its
+    PATH."""
     chosen = {name: environ[name] for name in passed_on if name in environ}
     own = str(Path(sys.prefix) / "bin") if sys.prefix != sys.base_prefix else None
-    entries = [entry for entry in environ.get("PATH", DEFAULT_PATH).split(os.pathsep) if entry and entry != own]
+    entries = [
+        entry for entry in environ.get("PATH", DEFAULT_PATH).split(os.pathsep) if entry and entry != own
+    ]
     return chosen | {"PATH": os.pathsep.join(dict.fromkeys([str(base_bin()), *entries]))}
 
 
@@ -37,8 +41,8 @@ def step_environment(
 ) -> dict[str, str]:
     """The variables of one attempt, without the component's own, which go over them.
 
-    What a step installs by itself with pip lands in the attempt's folder: neither the machine's own Python nor an
-    environment that is shared with other steps changes under it.
+    What a step installs by itself with pip lands in the attempt's folder: neither the machine's own Python
+    nor an environment that is shared with other steps changes under it.
     """
     env = dict(base)
     env["TMPDIR"] = str(folder.tmp)

@@ -1,4 +1,5 @@
-"""What is told of an attempt: observations, made from its journal and its log, and their form in the journal."""
+"""What is told of an attempt: observations, made from its journal and its log, and their form in the
+journal."""
 
 import os
 import signal
@@ -31,6 +32,11 @@ def read_tail(log: Path) -> str:
     if size > TAIL_BYTES and len(lines) > 1:
         lines = lines[1:]  # the first one is cut off
     return "\n".join(lines[-TAIL_LINES:]).strip("\n")
+
+
+def succeeded(attempt: AttemptId, outputs: TaskValues) -> Observation:
+    """It ended well, and its outputs are stored."""
+    return Observation(attempt, Phase.SUCCEEDED, exit_code=0, outputs=outputs)
 
 
 def failed(

@@ -1,7 +1,7 @@
 """Methods and services as plain values, so that gRPC, Connect and REST serve the very same handlers."""
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -50,26 +50,26 @@ class Service:
     """By their own names, in the schema's order."""
 
 
-def service_of(descriptor: ServiceDescriptor, servicer: object) -> Service:
-    """The service whose method `GetRun` is served by `servicer.get_run`, and so on.
+def service_of(descriptor: ServiceDescriptor, *servicers: object) -> Service:
+    """The service whose method `GetRun` is served by the `get_run` of one of `servicers`, and so on.
 
     Raises TypeError when a method of the schema has no handler: no registered method answers "unimplemented".
     """
-    methods = {method.name: _method(method, servicer) for method in descriptor.methods}
+    methods = {method.name: _method(method, servicers) for method in descriptor.methods}
     return Service(descriptor.full_name, descriptor, methods)
 
 
-def _method(descriptor: MethodDescriptor, servicer: object) -> Method:
-    service = descriptor.containing_service.full_name
-    handler = getattr(servicer, snake_case(descriptor.name), None)
-    if handler is None:
-        raise TypeError(f"{type(servicer).__name__} has no {snake_case(descriptor.name)} for {service}")
+def _method(descriptor: MethodDescriptor, servicers: Sequence[object]) -> Method:
+    service, name = descriptor.containing_service.full_name, snake_case(descriptor.name)
+    handlers = [getattr(servicer, name) for servicer in servicers if hasattr(servicer, name)]
+    if len(handlers) != 1:
+        raise TypeError(f"{service} needs one handler {name}, and has {len(handlers)}")
     return Method(
         full_name=f"{service}/{descriptor.name}",
         descriptor=descriptor,
         request_type=GetMessageClass(descriptor.input_type),
         response_type=GetMessageClass(descriptor.output_type),
-        handler=handler,
+        handler=handlers[0],
         streaming=descriptor.server_streaming,
         reads_only=descriptor.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS,
     )

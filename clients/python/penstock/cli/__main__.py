@@ -1,5 +1,6 @@
 """The entry point of the command line `penstock`, also as `python -m penstock.cli`."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -69,6 +70,8 @@ def penstock(
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    # What gRPC would log of lost connections lands in the middle of what is drawn; errors are told by us.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     app(prog_name="penstock")
 
 

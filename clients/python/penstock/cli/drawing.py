@@ -1,5 +1,6 @@
 """The tree of a run on a terminal: symbols, colours, times and reasons, drawn by rich."""
 
+import sys
 from collections.abc import Iterator
 
 from rich.console import Console, ConsoleOptions
@@ -34,6 +35,9 @@ _PLAIN_LINES = str.maketrans({"│": "|", "├": "|", "└": "`", "─": "-"})
 _QUIET = frozenset({"SUCCEEDED", "RUNNING"})
 """States that need no reason beside them."""
 LABEL_WIDTH_MAX = 48
+WIDTH_ELSEWHERE = 240
+ROWS_MAX = 200
+"""Of a whole tree; `penstock runs tasks` lists the rest."""
 
 
 class Drawing:
@@ -42,11 +46,11 @@ class Drawing:
     def __init__(self, tree: RunTree, *, is_whole: bool = False) -> None:
         self._tree = tree
         self._is_whole = is_whole
-        """Draw every task, even if the terminal has to scroll."""
+        """Draw all tasks up to a bound, even if the terminal has to scroll."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         height = options.height or options.max_height
-        rows, hidden = self._tree.rows(None if self._is_whole else max(height - 3, 1))
+        rows, hidden = self._tree.rows(ROWS_MAX if self._is_whole else max(height - 3, 1))
         is_plain = not console.encoding.lower().startswith("utf")
         labels = [f"{row.branch}{_symbol(row.task, is_plain)} {_label(row.task)}" for row in rows]
         width = min(max(map(len, labels), default=0), LABEL_WIDTH_MAX)
@@ -62,12 +66,21 @@ class Drawing:
         state = state_name(run)
         symbol = (_PLAIN_SYMBOLS if is_plain else _SYMBOLS).get(state, "?")
         heading = Text(no_wrap=True, overflow="ellipsis")
-        heading.append(f"{symbol} {last_segment(run.name)}  ", style="bold")
-        heading.append(state, style=STYLES.get(state, ""))
-        heading.append(f"  {elapsed_text(run.start_time, run.end_time)}", style="dim")
+        style = STYLES.get(state, "")
+        heading.append(f"{symbol} ", style=style)
+        heading.append(f"{last_segment(run.name)}  ", style="bold")
+        heading.append(f"{state}  ", style=style)
+        ended, known = self._tree.progress()
+        heading.append(f"{elapsed_text(run.start_time, run.end_time)}  {ended} of {known} tasks", style="dim")
         if state not in _QUIET and run.message:
             heading.append(f"  {first_line(run.message)}")
         return heading
+
+
+def console_on(*, err: bool = False) -> Console:
+    """Where to draw. What is no terminal has no width to keep to."""
+    stream = sys.stderr if err else sys.stdout
+    return Console(stderr=err, highlight=False, width=None if stream.isatty() else WIDTH_ELSEWHERE)
 
 
 def draw(console: Console, tree: RunTree) -> None:
@@ -81,6 +94,7 @@ def _line(label: str, task: Task) -> Text:
     line.append(label, style=STYLES.get(state, "dim"))
     line.append(f"  {elapsed_text(task.start_time, task.end_time):>7}", style="dim")
     line.append(f"  {_detail(task, state)}", style="" if state == "FAILED" else "dim")
+    line.rstrip()
     return line
 
 

@@ -1,6 +1,5 @@
 """What commands print: resources as JSON or tables on stdout, everything else on stderr."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -135,11 +134,6 @@ def json_text(value: object) -> str:
     import json
 
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def is_terminal(*, err: bool = False) -> bool:
-    """Whether there is a terminal to draw on."""
-    return (sys.stderr if err else sys.stdout).isatty()
 
 
 def _local(time: "Timestamp") -> "datetime":

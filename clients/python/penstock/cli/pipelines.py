@@ -20,6 +20,7 @@ from penstock.cli.output import (
     time_text,
 )
 from penstock.cli.session import session_of
+from penstock.cli.values import type_name
 
 if TYPE_CHECKING:
     from penstock.v1.parameter_pb2 import ParameterDefinition
@@ -203,7 +204,7 @@ def list_parameters(
     print_table(
         ["PARAMETER", "TYPE", "DEFAULT", "DESCRIPTION"],
         [
-            [parameter.name, _type_name(parameter), _default(parameter), parameter.description]
+            [parameter.name, type_name(parameter), _default(parameter), parameter.description]
             for parameter in parameters
         ],
     )
@@ -282,16 +283,12 @@ def _tell_version(version: "PipelineVersion", output: OutputFormat) -> None:
             ("alias", version.alias),
             ("display name", version.display_name),
             ("description", version.description),
-            ("parameters", ", ".join(f"{p.name} ({_type_name(p)})" for p in version.parameters)),
+            ("parameters", ", ".join(f"{p.name} ({type_name(p)})" for p in version.parameters)),
             ("sdk", version.sdk_version),
             ("digest", version.spec_digest),
             ("created", time_text(version.create_time)),
         ]
     )
-
-
-def _type_name(parameter: "ParameterDefinition") -> str:
-    return type(parameter).Type.Name(parameter.type).removeprefix("TYPE_")
 
 
 def _default(parameter: "ParameterDefinition") -> str:

@@ -9,7 +9,7 @@ import typer
 from penstock.cli.failures import UsageError
 from penstock.cli.output import OutputFormat, OutputOption, note, print_json, say
 from penstock.cli.session import session_of
-from penstock.cli.values import read_parameters
+from penstock.cli.values import read_parameters, type_name
 from penstock.spec_source import is_path, read_file
 
 if TYPE_CHECKING:
@@ -25,40 +25,52 @@ class CachePolicy(StrEnum):
     REFRESH = "refresh"
 
 
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|PIPELINE[@VERSION]",
+        help="A compiled pipeline (.yaml, .yml, .json), or one on the server, by default its latest.",
+        show_default=False,
+    ),
+]
+ParametersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        "-p",
+        metavar="NAME=VALUE",
+        help="A parameter: text as it is where a STRING is declared, else JSON. NAME=@FILE reads a file.",
+    ),
+]
+ExperimentOption = Annotated[str, typer.Option(help="The experiment it belongs to.")]
+WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Show it until it has ended.")]
+IdOption = Annotated[str, typer.Option("--id", help="Id of the run; made up by default.")]
+DisplayNameOption = Annotated[str, typer.Option(help="Name for people.")]
+LabelsOption = Annotated[
+    list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label to select it by.")
+]
+CacheOption = Annotated[
+    CachePolicy, typer.Option(help="Results of earlier runs: as the pipeline says, unused, or renewed.")
+]
+DeadlineOption = Annotated[
+    str, typer.Option(metavar="DURATION", help="Fail it after this long, such as 90s, 30m or 2h.")
+]
+ValidateOption = Annotated[bool, typer.Option("--validate-only", help="Check everything, make nothing.")]
+
+
 def run(
     context: typer.Context,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE|PIPELINE[@VERSION]",
-            help="A compiled pipeline (.yaml, .yml, .json), or one on the server, by default its latest.",
-            show_default=False,
-        ),
-    ],
-    parameters: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--param",
-            "-p",
-            metavar="NAME=VALUE",
-            help="A parameter: text as it is where a STRING is declared, else JSON. NAME=@FILE reads a file.",
-        ),
-    ] = None,
-    experiment: Annotated[str, typer.Option(help="The experiment it belongs to.")] = "",
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it until it has ended.")] = False,
+    source: SourceArgument,
+    parameters: ParametersOption = None,
+    experiment: ExperimentOption = "",
+    watch: WatchOption = False,
     output: OutputOption = OutputFormat.TEXT,
-    run_id: Annotated[str, typer.Option("--id", help="Id of the run; made up by default.")] = "",
-    display_name: Annotated[str, typer.Option(help="Name for people.")] = "",
-    labels: Annotated[
-        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label to select it by.")
-    ] = None,
-    cache: Annotated[
-        CachePolicy, typer.Option(help="Results of earlier runs: as the pipeline says, unused, or renewed.")
-    ] = CachePolicy.DEFAULT,
-    deadline: Annotated[
-        str, typer.Option(metavar="DURATION", help="Fail it after this long, such as 90s, 30m or 2h.")
-    ] = "",
-    validate_only: Annotated[bool, typer.Option(help="Check everything, make nothing.")] = False,
+    run_id: IdOption = "",
+    display_name: DisplayNameOption = "",
+    labels: LabelsOption = None,
+    cache: CacheOption = CachePolicy.DEFAULT,
+    deadline: DeadlineOption = "",
+    validate_only: ValidateOption = False,
 ) -> None:
     """Run a compiled pipeline, or one that the server keeps.
 
@@ -100,10 +112,8 @@ def _source(client: "Client", source: str, assignments: list[str]) -> tuple[str,
     if not assignments:
         return source, {}
     version = client.pipelines.get_version(source)
-    kinds = type(version.parameters[0]).Type if version.parameters else None
-    types = {p.name: kinds.Name(p.type).removeprefix("TYPE_") for p in version.parameters} if kinds else {}
-    # The version that was asked for its types is the one that runs, even if another became the latest
-    # meanwhile.
+    types = {parameter.name: type_name(parameter) for parameter in version.parameters}
+    # The version that told its types is the one that runs, even if another became the latest meanwhile.
     return version.name, read_parameters(assignments, types)
 
 

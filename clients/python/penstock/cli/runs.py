@@ -262,9 +262,7 @@ def _tell(run: "Run", output: OutputFormat) -> None:
 
 
 def _print_run(client: "Client", run: "Run") -> None:
-    from rich.console import Console
-
-    from penstock.cli.drawing import draw
+    from penstock.cli.drawing import console_on, draw
     from penstock.cli.ending import tell_ending
     from penstock.cli.tree import RunTree, state_name
     from penstock.watching import has_ended
@@ -284,7 +282,7 @@ def _print_run(client: "Client", run: "Run") -> None:
         ]
     )
     say("")
-    draw(Console(highlight=False), RunTree(run, client.runs.tasks(run, page_size=1000)))
+    draw(console_on(), RunTree(run, client.runs.tasks(run, page_size=1000)))
     if has_ended(run):
         say("")
         tell_ending(client, run, say)

@@ -10,6 +10,7 @@ from penstock.v1.run_service_pb2 import WatchRunResponse
 from penstock.v1.task_pb2 import Task
 
 _SETTLED = frozenset({Task.STATE_SUCCEEDED, Task.STATE_SKIPPED})
+_ENDED = _SETTLED | {Task.STATE_FAILED, Task.STATE_CANCELLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,12 @@ class RunTree:
                 self._run = response.run
             if response.HasField("task"):
                 self._tasks[response.task.name] = response.task
+
+    def progress(self) -> tuple[int, int]:
+        """How many tasks have ended, and how many there are as far as is known; the root is not counted."""
+        with self._lock:
+            tasks = [task for task in self._tasks.values() if task.parent_task]
+        return sum(task.state in _ENDED for task in tasks), len(tasks)
 
     def rows(self, limit: int | None = None) -> tuple[list[Row], int]:
         """The lines of the tree from top to bottom, and how many were left out to keep to `limit`.

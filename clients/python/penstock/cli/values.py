@@ -3,10 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.cli.failures import UsageError
 from penstock.spec_source import read_file
+
+if TYPE_CHECKING:
+    from penstock.v1.parameter_pb2 import ParameterDefinition
 
 _EXAMPLES = {
     "NUMBER_INTEGER": "5",
@@ -59,6 +62,11 @@ def read_value(name: str, declared: str, text: str) -> Any:
     ):
         raise UsageError(_expected(name, declared, text))
     return value
+
+
+def type_name(parameter: "ParameterDefinition") -> str:
+    """The declared type of a parameter, such as NUMBER_INTEGER."""
+    return type(parameter).Type.Name(parameter.type).removeprefix("TYPE_")
 
 
 def _resolved(text: str) -> str:

@@ -40,9 +40,9 @@ def follow(client: "Client", run: Run, output: OutputFormat) -> None:
 
 
 def _show_progress(client: "Client", run: Run, *, err: bool) -> None:
-    from rich.console import Console
+    from penstock.cli.drawing import console_on
 
-    console = Console(stderr=err, highlight=False)
+    console = console_on(err=err)
     if console.is_terminal and not console.is_dumb_terminal:
         _draw_progress(client, run, console)
     else:

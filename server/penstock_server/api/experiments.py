@@ -1,0 +1,133 @@
+"""ExperimentService."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from penstock.v1 import experiment_service_pb2 as pb
+
+from penstock_server.api import convert, names
+from penstock_server.api.creating import request_key, with_id
+from penstock_server.api.editing import NewValues, edited, guarded_revision
+from penstock_server.api.filter_values import ListFields
+from penstock_server.api.lists import Lists
+from penstock_server.api.masks import edit_of
+from penstock_server.api.new_ids import NewIds
+from penstock_server.model.query import Page, Rows
+from penstock_server.model.resources import Experiment
+from penstock_server.rpc.call import Call
+from penstock_server.store import experiments, namespaces
+from penstock_server.store.database import Connection, Database
+
+FIELDS = ListFields(experiments.LISTING.fields, orders=experiments.LISTING.orders)
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentService:
+    """Serves the rpcs of `penstock.v1.ExperimentService`; the schema says what each does."""
+
+    database: Database
+    lists: Lists
+    ids: NewIds
+
+    async def create_experiment(
+        self, request: pb.CreateExperimentRequest, _call: Call
+    ) -> pb.CreateExperimentResponse:
+        """A new experiment, or the one that the same request made before."""
+        (namespace,) = names.NAMESPACE.parse(request.parent, "parent")
+        made = await with_id(
+            request.experiment_id,
+            lambda: self.ids.resource_id(request.experiment.display_name, default="experiment"),
+            "EXPERIMENT_EXISTS",
+            lambda id: self._insert(namespace, id, request),
+        )
+        return pb.CreateExperimentResponse(experiment=convert.experiment(made))
+
+    async def get_experiment(self, request: pb.GetExperimentRequest, _call: Call) -> pb.GetExperimentResponse:
+        """One experiment."""
+        found = await self._get(*names.EXPERIMENT.parse(request.name))
+        return pb.GetExperimentResponse(experiment=convert.experiment(found))
+
+    async def list_experiments(
+        self, request: pb.ListExperimentsRequest, _call: Call
+    ) -> pb.ListExperimentsResponse:
+        """A page of the experiments of a namespace."""
+        (namespace,) = names.NAMESPACE.parse(request.parent, "parent")
+        async with self.database.connection() as connection:
+            return await self.lists.answer(
+                request,
+                FIELDS,
+                ("ListExperiments", namespace),
+                lambda page: _list(connection, namespace, page),
+                _page,
+            )
+
+    async def update_experiment(
+        self, request: pb.UpdateExperimentRequest, _call: Call
+    ) -> pb.UpdateExperimentResponse:
+        """New values for what can be edited."""
+        namespace, id = names.EXPERIMENT.parse(request.experiment.name, "experiment.name")
+        edit = edit_of(request.experiment, request.update_mask, default_display_name=id)
+        updated = await edited(lambda: self._get(namespace, id), self._write, edit, request.experiment.etag)
+        return pb.UpdateExperimentResponse(experiment=convert.experiment(updated))
+
+    async def archive_experiment(
+        self, request: pb.ArchiveExperimentRequest, _call: Call
+    ) -> pb.ArchiveExperimentResponse:
+        """Takes no new runs from here on."""
+        changed = await self._set_archived(request.name, request.etag, archived=True)
+        return pb.ArchiveExperimentResponse(experiment=convert.experiment(changed))
+
+    async def unarchive_experiment(
+        self, request: pb.UnarchiveExperimentRequest, _call: Call
+    ) -> pb.UnarchiveExperimentResponse:
+        """Takes runs again."""
+        changed = await self._set_archived(request.name, request.etag, archived=False)
+        return pb.UnarchiveExperimentResponse(experiment=convert.experiment(changed))
+
+    async def _get(self, namespace: str, id: str) -> Experiment:
+        async with self.database.connection() as connection:
+            return await experiments.get(connection, namespace, id)
+
+    async def _insert(self, namespace: str, id: str, request: pb.CreateExperimentRequest) -> Experiment:
+        async with self.database.transaction() as connection:
+            await namespaces.get(connection, namespace)
+            made, _new = await experiments.insert(
+                connection,
+                namespace,
+                id,
+                display_name=request.experiment.display_name or id,
+                description=request.experiment.description,
+                labels=request.experiment.labels,
+                request=request_key(request.request_id, request),
+            )
+        return made
+
+    async def _write(self, record: Experiment, values: NewValues) -> Experiment:
+        async with self.database.connection() as connection:
+            return await experiments.update(
+                connection,
+                record.uid,
+                record.revision,
+                display_name=values.display_name,
+                description=values.description,
+                labels=values.labels,
+            )
+
+    async def _set_archived(self, name: str, etag: str, *, archived: bool) -> Experiment:
+        namespace, id = names.EXPERIMENT.parse(name)
+        async with self.database.transaction() as connection:
+            revision = guarded_revision(await experiments.get(connection, namespace, id), etag)
+            return await experiments.set_archived(
+                connection, namespace, id, archived=archived, revision=revision
+            )
+
+
+async def _list(connection: Connection, namespace: str, page: Page) -> Rows[Experiment]:
+    rows = await experiments.list_page(connection, namespace, page)
+    if not rows.items:
+        await namespaces.get(connection, namespace)
+    return rows
+
+
+async def _page(items: Sequence[Experiment]) -> pb.ListExperimentsResponse:
+    return pb.ListExperimentsResponse(experiments=map(convert.experiment, items))

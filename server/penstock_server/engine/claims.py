@@ -1,0 +1,222 @@
+"""Brings runs in: new ones, those of servers that ended, those dropped here, and what is asked of those held.
+
+A notification says where to look; without any the claims look by themselves after a while.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from penstock_server.engine import reasons
+from penstock_server.engine.graphs import Graphs
+from penstock_server.engine.inputs import CancelRequested, PlanEvent, RetryRequested, RunTaken
+from penstock_server.engine.leases import RETRY_S, Lease
+from penstock_server.engine.observer import EngineObserver
+from penstock_server.engine.owned import OwnedRuns
+from penstock_server.engine.restore import restore
+from penstock_server.engine.state import LiveRun
+from penstock_server.model.changes import RequestFlags
+from penstock_server.model.errors import PenstockError
+from penstock_server.model.ids import RunUid
+from penstock_server.model.states import RunState
+from penstock_server.store import leases, loading, runs
+from penstock_server.store.database import Database
+from penstock_server.store.notifications import Subscription
+
+_log = logging.getLogger(__name__)
+
+CLAIMS_MAX = 64
+"""So many runs are claimed with one statement."""
+LOADS_MAX = 4
+"""So many runs are loaded at a time."""
+FAULT_DELAY_MAX_S = 60.0
+"""A run that cannot be advanced is tried again after 1, 2, 4 ... seconds, at most after so many."""
+
+
+@dataclass(slots=True)
+class _Dropped:
+    fence: int
+    due: float
+    """By the monotonic clock."""
+
+
+class Claims:
+    """Looks for work, loads it and hands it over."""
+
+    def __init__(
+        self,
+        database: Database,
+        subscription: Subscription,
+        lease: Lease,
+        owned: OwnedRuns,
+        graphs: Graphs,
+        observer: EngineObserver,
+        *,
+        launcher: str,
+        runs_max: int,
+        poll_s: float,
+    ) -> None:
+        self._database = database
+        self._subscription = subscription
+        self._lease = lease
+        self._owned = owned
+        self._graphs = graphs
+        self._observer = observer
+        self._launcher = launcher
+        self._runs_max = runs_max
+        self._poll_s = poll_s
+        self._dropped: dict[RunUid, _Dropped] = {}
+        self._faults: dict[RunUid, int] = {}
+        self._doomed: set[RunUid] = set()
+        self._loads = asyncio.Semaphore(LOADS_MAX)
+
+    async def work(self) -> None:
+        """Look whenever there is reason to, until cancelled."""
+        while True:
+            try:
+                await self._look()
+                await self._subscription.wait(self._wait_s())
+            except PenstockError as error:
+                _log.warning("no runs claimed", extra={"reason": error.reason})
+                await asyncio.sleep(RETRY_S)
+
+    def dropped(self, run: LiveRun, *, fault: bool) -> None:
+        """Load the run again, after a while that grows when it was at fault."""
+        delay_s = 0.0
+        if fault:
+            faults = self._faults[run.uid] = self._faults.get(run.uid, 0) + 1
+            delay_s = min(FAULT_DELAY_MAX_S, 2.0 ** (faults - 1))
+        self._dropped[run.uid] = _Dropped(run.fence, time.monotonic() + delay_s)
+        self._subscription.put(str(run.uid))
+
+    def finished(self, run: LiveRun) -> None:
+        """The run has ended here: delete it if that was asked for."""
+        self._faults.pop(run.uid, None)
+        if run.uid in self._doomed:
+            self._dropped[run.uid] = _Dropped(run.fence, time.monotonic())
+            self._subscription.put(str(run.uid))
+
+    def forget(self) -> None:
+        """Another lease begins; nothing that was dropped is this server's any more."""
+        self._dropped.clear()
+        self._doomed.clear()
+
+    def _wait_s(self) -> float:
+        """Until the next look without a notification."""
+        now = time.monotonic()
+        return min([self._poll_s, *(max(0.05, dropped.due - now) for dropped in self._dropped.values())])
+
+    async def _look(self) -> None:
+        if not self._lease.is_valid:
+            return
+        await self._load_dropped()
+        await self._claim()
+        await self._read_requests()
+
+    async def _claim(self) -> None:
+        while (room := min(CLAIMS_MAX, self._runs_max - len(self._owned))) > 0:
+            async with self._database.transaction() as connection:
+                claimed = await leases.claim_runs(connection, self._lease.server_id, room)
+            now = time.monotonic()
+            self._dropped |= {claim.uid: _Dropped(claim.fence, now) for claim in claimed}
+            await self._load_dropped()
+            if len(claimed) < room:
+                return
+
+    async def _load_dropped(self) -> None:
+        now = time.monotonic()
+        due = [(uid, dropped.fence) for uid, dropped in self._dropped.items() if dropped.due <= now]
+        results = await asyncio.gather(
+            *(self._load(uid, fence) for uid, fence in due), return_exceptions=True
+        )
+        _raise_first(results)
+
+    async def _load(self, uid: RunUid, fence: int) -> None:
+        async with self._loads, self._database.connection() as connection:
+            record = await loading.load_run(connection, uid)
+        if record is None or record.owner != self._lease.server_id or record.fence != fence:
+            self._forget_run(uid)
+            return
+        try:
+            graph = self._graphs.compiled(record.run.spec_digest, record.spec)
+            live = restore(
+                record.run,
+                record.tasks,
+                record.attempts,
+                record.now,
+                graph,
+                fence=fence,
+                launcher=self._launcher,
+            )
+        except Exception:
+            # A run that this version cannot read must not keep the server from the others.
+            _log.exception("a run could not be loaded", extra={"run": str(uid)})
+            self._try_later(uid, fence)
+            return
+        await self._hand_over(live, record.requests)
+        self._dropped.pop(uid, None)
+
+    async def _hand_over(self, live: LiveRun, requests: RequestFlags) -> None:
+        uid = live.uid
+        if requests.delete:
+            self._doomed.add(uid)
+        if live.state.is_final and not requests.retry:
+            await self._let_go(live, delete=requests.delete)
+            return
+        self._observer.run_taken(live.record, resumed=live.state is not RunState.PENDING)
+        self._owned.take(live, *_first_events(live, requests))
+
+    async def _let_go(self, live: LiveRun, *, delete: bool) -> None:
+        """There is nothing to do for a run that has ended, but to delete it, if that was asked for."""
+        self._doomed.discard(live.uid)
+        async with self._database.transaction() as connection:
+            if delete:
+                await runs.delete(connection, live.uid)
+            else:
+                await leases.release_run(connection, live.uid, live.fence)
+
+    async def _read_requests(self) -> None:
+        async with self._database.connection() as connection:
+            asked = await leases.read_requests(connection, self._lease.server_id)
+        for uid, requests in asked.items():
+            if (live := self._owned.get(uid)) is None:
+                continue
+            if requests.delete:
+                self._doomed.add(uid)
+            for event in _wishes(requests):
+                self._owned.post(live, event)
+
+    def _try_later(self, uid: RunUid, fence: int) -> None:
+        faults = self._faults[uid] = self._faults.get(uid, 0) + 1
+        self._dropped[uid] = _Dropped(fence, time.monotonic() + min(FAULT_DELAY_MAX_S, 2.0 ** (faults - 1)))
+
+    def _forget_run(self, uid: RunUid) -> None:
+        self._dropped.pop(uid, None)
+        self._faults.pop(uid, None)
+        self._doomed.discard(uid)
+
+
+def _first_events(live: LiveRun, requests: RequestFlags) -> list[PlanEvent]:
+    if live.state.is_final:
+        return [RetryRequested()]
+    wishes = _wishes(requests)
+    if live.state is RunState.PENDING and wishes:
+        return wishes
+    return [RunTaken(), *wishes]
+
+
+def _wishes(requests: RequestFlags) -> list[PlanEvent]:
+    if requests.cancel:
+        message = requests.cancel_message or "cancelled on request"
+        return [CancelRequested(reasons.CANCEL_REQUESTED, message)]
+    if requests.delete:
+        return [CancelRequested(reasons.RUN_DELETED, "cancelled in order to be deleted")]
+    return []
+
+
+def _raise_first(results: Iterable[BaseException | None]) -> None:
+    for result in results:
+        if result is not None:
+            raise result

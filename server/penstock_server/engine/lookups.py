@@ -1,0 +1,56 @@
+"""Looks through the results of earlier runs, for all tasks that ask at about the same time at once."""
+
+import asyncio
+import logging
+
+from penstock_server.engine.effects import LookUpCache
+from penstock_server.engine.inputs import CacheAnswered, CacheHit
+from penstock_server.engine.owned import OwnedRuns
+from penstock_server.engine.state import LiveRun
+from penstock_server.model.errors import PenstockError
+from penstock_server.store import tasks
+from penstock_server.store.database import Database
+
+_log = logging.getLogger(__name__)
+
+
+class Lookups:
+    """Gathers questions while one query is under way, and asks them with the next."""
+
+    def __init__(self, database: Database, owned: OwnedRuns) -> None:
+        self._database = database
+        self._owned = owned
+        self._asked: list[tuple[LiveRun, LookUpCache]] = []
+        self._awake = asyncio.Event()
+
+    def ask(self, run: LiveRun, ask: LookUpCache) -> None:
+        """Answer with `CacheAnswered`."""
+        self._asked.append((run, ask))
+        self._awake.set()
+
+    async def work(self) -> None:
+        """Answer, until cancelled."""
+        while True:
+            await self._awake.wait()
+            self._awake.clear()
+            asked, self._asked = self._asked, []
+            by_namespace: dict[str, list[tuple[LiveRun, LookUpCache]]] = {}
+            for run, ask in asked:
+                by_namespace.setdefault(run.record.namespace, []).append((run, ask))
+            for namespace, questions in by_namespace.items():
+                await self._answer(namespace, questions)
+
+    async def _answer(self, namespace: str, questions: list[tuple[LiveRun, LookUpCache]]) -> None:
+        keys = list({ask.cache_key for _, ask in questions})
+        try:
+            async with self._database.connection() as connection:
+                found = await tasks.find_cached(connection, namespace, keys)
+        except PenstockError as error:
+            _log.warning("cache not looked up, the runs are loaded again", extra={"reason": error.reason})
+            for run, _ in questions:
+                self._owned.reload(run)
+            return
+        for run, ask in questions:
+            row = found.get(ask.cache_key)
+            hit = None if row is None else CacheHit(row.run_uid, row.id, row.outputs)
+            self._owned.post(run, CacheAnswered(ask.task_id, hit))

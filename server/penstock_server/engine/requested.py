@@ -1,0 +1,60 @@
+"""What the launcher is given for an attempt: the step, its values, places for outputs, its environment."""
+
+from penstock_server.engine.observer import EngineObserver
+from penstock_server.engine.state import LiveRun
+from penstock_server.launch.base import RunFacts, StepRequest
+from penstock_server.model.ids import AttemptId
+from penstock_server.model.resources import Run, TaskValues
+from penstock_server.spec.graph import PipelineGraph
+from penstock_server.spec.resolve import RunConstants
+
+
+def run_facts(run: Run, pipeline_name: str) -> RunFacts:
+    """What a step may learn of its run."""
+    created = run.create_time.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return RunFacts(
+        run_id=run.id,
+        run_uid=str(run.uid),
+        run_display_name=run.display_name or run.id,
+        pipeline_name=pipeline_name,
+        namespace=run.namespace,
+        create_time_utc=created,
+        schedule_time_utc=created,
+    )
+
+
+def run_constants(run: Run, graph: PipelineGraph) -> RunConstants:
+    """The values of the placeholders that tell of the run."""
+    return RunConstants(run_id=run.id)
+
+
+class RequestedSteps:
+    """Makes the requests."""
+
+    def __init__(self, artifact_root: str, observer: EngineObserver) -> None:
+        self._artifact_root = artifact_root.rstrip("/")
+        self._observer = observer
+
+    def request(self, run: LiveRun, attempt: AttemptId) -> StepRequest:
+        """The request for an attempt at a task whose inputs are resolved."""
+        task = run.tasks[attempt.task_id]
+        record = run.record
+        root = record.artifact_root.rstrip("/") or self._artifact_root
+        output_root = f"{root}/{record.namespace}/{record.uid}/{task.id}/{attempt.number}"
+        return StepRequest(
+            attempt=attempt,
+            fence=run.fence,
+            task_key=task.key,
+            facts=run.facts,
+            component=task.component,
+            inputs=task.inputs or TaskValues(),
+            output_uris={name: f"{output_root}/{name}" for name in task.component.output_artifacts},
+            output_root=output_root,
+            env=self._env(run, attempt),
+        )
+
+    def _env(self, run: LiveRun, attempt: AttemptId) -> dict[str, str]:
+        env = {"KFP_RETRY_INDEX": str(attempt.number - 1)}
+        if traceparent := self._observer.traceparent(attempt, run.record):
+            env["TRACEPARENT"] = traceparent
+        return env

@@ -1,0 +1,103 @@
+"""A run in memory, made from its rows: the same whether it is new, taken over or loaded again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from penstock_server.engine.dags import recount
+from penstock_server.engine.reasons import LAUNCHER_FAULTS
+from penstock_server.engine.requested import run_constants, run_facts
+from penstock_server.engine.state import LiveAttempt, LiveRun, LiveTask, new_child, new_root
+from penstock_server.model.ids import ROOT_TASK, TaskId, child_task_id
+from penstock_server.model.resources import Attempt, Run, Task, TaskKind
+from penstock_server.model.states import AttemptState, TaskState
+from penstock_server.spec.graph import Dag, PipelineGraph
+
+
+def restore(
+    run: Run,
+    tasks: Sequence[Task],
+    attempts: Sequence[Attempt],
+    now: datetime,
+    graph: PipelineGraph,
+    *,
+    fence: int,
+    launcher: str,
+) -> LiveRun:
+    """The run as its rows tell; `now` is the database's time.
+
+    `attempts` holds at least all those of tasks that have not ended.
+    """
+    rows = {row.id: row for row in tasks}
+    root = new_root(graph)
+    live = LiveRun(
+        record=run,
+        graph=graph,
+        constants=run_constants(run, graph),
+        facts=run_facts(run, graph.name),
+        fence=fence,
+        event_sequence=run.event_sequence,
+        launcher=launcher,
+        root=root,
+        tasks={ROOT_TASK: root},
+        state=run.state,
+        reason=run.reason,
+        message=run.message,
+        failed_task_id=run.failed_task_id or _first_failed(tasks),
+        elapsed_s=(now - run.start_time).total_seconds() if run.start_time is not None else 0.0,
+    )
+    _fill(root, rows[ROOT_TASK], now)
+    _grow(live, rows, now)
+    for attempt in sorted(attempts, key=lambda attempt: attempt.number):
+        _add_attempt(live, attempt)
+    return live
+
+
+def _grow(live: LiveRun, rows: dict[TaskId, Task], now: datetime) -> None:
+    """Make the children of each DAG that was started, parents first, in the document's order."""
+    growing = [live.root]
+    while growing:
+        dag = growing.pop()
+        body = dag.component.body
+        if not isinstance(body, Dag):
+            continue
+        specs = [spec for spec in body.tasks.values() if child_task_id(dag.id, spec.key) in rows]
+        if not specs and dag.state in (TaskState.PENDING, TaskState.SKIPPED, TaskState.CANCELLED):
+            continue
+        dag.children = {spec.key: new_child(live.graph, dag, spec) for spec in specs}
+        for child in dag.children.values():
+            _fill(child, rows[child.id], now)
+            live.tasks[child.id] = child
+            growing.append(child)
+        recount(dag)
+
+
+def _fill(task: LiveTask, row: Task, now: datetime) -> None:
+    task.state, task.reason, task.message = row.state, row.reason, row.message
+    started = row.state not in (TaskState.PENDING, TaskState.SKIPPED)
+    task.inputs = row.inputs if started else None
+    task.outputs = row.outputs if row.state is TaskState.SUCCEEDED else None
+    task.cache_key = row.cache_key
+    task.attempt_count = row.attempt_count
+    if row.state is TaskState.QUEUED and row.not_before is not None and row.not_before > now:
+        task.delay_s = (row.not_before - now).total_seconds()
+
+
+def _add_attempt(live: LiveRun, row: Attempt) -> None:
+    """Count the attempt if it was made since the run was last started; the newest one is the task's."""
+    task = live.tasks[row.task_id]
+    task.attempt = LiveAttempt(row.number, row.state)
+    start = live.record.start_time
+    if start is None or row.create_time < start:
+        return
+    if row.state is AttemptState.FAILED and row.reason not in LAUNCHER_FAULTS:
+        task.failures += 1
+    elif row.state.is_final and row.state is not AttemptState.SUCCEEDED:
+        task.losses += 1
+
+
+def _first_failed(tasks: Sequence[Task]) -> TaskId | None:
+    """The task that failed first by itself: a step, or a DAG of which nothing failed."""
+    failed = [row for row in tasks if row.state is TaskState.FAILED]
+    blamed = {row.parent_id for row in failed}
+    own = [row for row in failed if row.kind is TaskKind.STEP or row.id not in blamed]
+    return min(own, key=lambda row: (row.end_time or row.create_time, row.id)).id if own else None

@@ -1,0 +1,450 @@
+"""One attempt as a process: started or found, watched, stopped, judged.
+
+    take ──► start ──► (prepare) ──► watch ──► judge ──► conclude
+      │ somebody else has it in hand: look again          ▲
+      │ a shim lives: watch                               │
+      └ it has ended: judge ──────────────────────────────┘
+
+What is known of it stands in its journal; every step here starts by reading that, so that it does not matter
+who took the step before: this server, one that was killed, or one that runs beside it.
+"""
+
+import asyncio
+import errno
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import structlog
+
+from penstock_server.launch import shim, strays, verdicts
+from penstock_server.launch.base import ArtifactTransfer, Observation, Phase, Published, StepRequest
+from penstock_server.launch.environments import EnvironmentBuildError, StepEnvironments
+from penstock_server.launch.janitor import Janitor
+from penstock_server.launch.journal import Journal, Record, StopLine, uptime_s
+from penstock_server.launch.outputs import CollectedOutputs, collect
+from penstock_server.launch.program import Program, ProgramNotFoundError, ProgramError, plan_program
+from penstock_server.launch.scratch import AttemptFolder
+from penstock_server.model.errors import NotFound, PenstockError, Unavailable
+from penstock_server.model.json import JsonObject
+from penstock_server.spec.step import OutputError
+
+log = structlog.get_logger(__name__)
+
+LOOK_AGAIN_S = 0.1
+RETRY_S = 1.0
+INTERRUPTIONS_MAX = 5
+"""After so many errors of our own an attempt is given up."""
+_TRANSIENT = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What the attempts of one launcher share."""
+
+    host: str
+    boot_id: str
+    grace_s: float
+    base_environment: dict[str, str]
+    artifacts: ArtifactTransfer
+    environments: StepEnvironments
+    janitor: Janitor
+
+
+@dataclass(slots=True)
+class ProcessAttempt:
+    """One attempt that this launcher has been told of. All methods are for the event loop."""
+
+    request: StepRequest
+    folder: AttemptFolder
+    place: Workplace
+    tell: Callable[[Observation], None]
+    last: Observation | None = None
+    """What was told last."""
+    _held: Journal | None = None
+    """The journal while its lock is ours: from taking the attempt to the start of its process."""
+    _pid: int | None = None
+    _pidfd: int | None = None
+    _timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    _task: "asyncio.Task[None] | None" = None
+    _interruptions: int = 0
+
+    @property
+    def has_ended(self) -> bool:
+        """True when its end was told."""
+        return self.last is not None and self.last.phase.is_final
+
+    def take(self) -> None:
+        """Look at what there is of it and do the next thing: start it, watch it, or tell how it ended.
+
+        Raises Unavailable when the machine has no room for it at this moment; nothing has started then.
+        """
+        try:
+            self.folder.make()
+            journal = Journal.open(self.folder.journal)
+        except OSError as error:
+            raise _unavailable(error) from error
+        if journal.lock():
+            self._held = journal
+            self._resume(journal.read())
+        else:
+            self._find_holder(journal)
+
+    def stop(self) -> None:
+        """End it: politely first, by force after the grace."""
+        if not self.has_ended:
+            self._stop(verdicts.STOPPED)
+
+    async def close(self) -> None:
+        """Let go of it. The process goes on; a preparation ends, for another server to take up."""
+        self._unwatch()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._release()
+
+    # Taking it
+
+    def _resume(self, record: Record) -> None:
+        attempt = self.request.attempt
+        if record.end is not None:
+            self._conclude(verdicts.from_json(attempt, record.end), note=False)
+        elif record.pid is not None or record.stop is not None:
+            self._release()
+            self._judge(record)
+        elif record.launch is None and self.folder.log.exists():
+            message = "the attempt was here and has been forgotten since"
+            self._conclude(verdicts.lost(attempt, message), note=False)
+        else:
+            self._start()
+
+    def _find_holder(self, journal: Journal) -> None:
+        try:
+            record = journal.read()
+            found = record.pid is not None and self._watch(record.pid, journal)
+        finally:
+            journal.close()
+        if not found:
+            # Another server prepares it, or has just looked at it. A shim that cannot be seen is waited for
+            # as well.
+            self._later(LOOK_AGAIN_S, self.take)
+            return
+        self._limit_time(record)
+        self._report_started()
+        if record.stop is not None:
+            self._terminate(record.stop)
+
+    # Starting it
+
+    def _start(self) -> None:
+        assert self._held is not None
+        try:
+            self._held.launch(self._facts())
+            self.folder.make_parts()
+            program = plan_program(self.request, self.folder, self.place.artifacts)
+        except OSError as error:
+            self._release()
+            raise _unavailable(error) from error
+        except ProgramError as error:
+            self._refuse(error.reason, str(error))
+            return
+        python_env = self._python_env(program)
+        if program.fetches or (program.requirements is not None and python_env is None):
+            self._run(self._prepare(program))
+        else:
+            self._spawn(program, python_env)
+
+    def _python_env(self, program: Program) -> Path | None:
+        if program.requirements is None:
+            return None
+        return self.place.environments.find(program.requirements)
+
+    async def _prepare(self, program: Program) -> None:
+        try:
+            self.folder.log.touch()
+            for uri, target in program.fetches:
+                await self._fetch(uri, target)
+            if program.requirements is not None:
+                await self.place.environments.build(program.requirements)
+        except EnvironmentBuildError as error:
+            self._refuse(
+                "ENVIRONMENT_FAILED", f"the Python environment of the step could not be built: {error}"
+            )
+        except PenstockError as error:
+            self._refuse("INPUT_UNAVAILABLE", f"an input artifact could not be fetched: {error.message}")
+        else:
+            self._spawn_unless_stopped(program)
+
+    async def _fetch(self, uri: str, target: Path) -> None:
+        target.parent.mkdir(exist_ok=True)
+        try:
+            await self.place.artifacts.fetch(uri, target)
+        except NotFound as error:
+            # An artifact need not have content. The step may use its metadata only, or say itself what it
+            # misses.
+            self.folder.append_log(f"penstock: {error.message}")
+
+    def _spawn_unless_stopped(self, program: Program) -> None:
+        assert self._held is not None
+        record = self._held.read()
+        if record.stop is not None:
+            self._release()
+            self._judge(record)
+            return
+        self._held.launch(self._facts())
+        self._spawn(program, self._python_env(program))
+
+    def _spawn(self, program: Program, python_env: Path | None) -> None:
+        assert self._held is not None
+        env = program.environment(self.place.base_environment, python_env)
+        try:
+            argv = program.resolved(env)
+            pid = shim.start(self._held, argv, env, self.folder.work, self.folder.log)
+        except ProgramNotFoundError as error:
+            self._refuse("EXIT_CODE", str(error), exit_code=verdicts.NOT_FOUND_CODE)
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _TRANSIENT:
+                self._release()
+                raise _unavailable(error) from error
+            self._refuse("START_FAILED", f"the system cannot start this command: {error}")
+        else:
+            record = Record(launch=self._facts())
+            self._watch(pid)
+            self._release()
+            self._limit_time(record)
+            self._report_started(program.notices)
+
+    def _refuse(self, reason: str, message: str, *, exit_code: int | None = None) -> None:
+        self.folder.append_log(f"penstock: {message}")
+        tail = verdicts.read_tail(self.folder.log)
+        failure = verdicts.failed(self.request.attempt, reason, message, exit_code=exit_code, log_tail=tail)
+        self._conclude(failure)
+
+    def _facts(self) -> JsonObject:
+        request = self.request
+        return {
+            "attempt": str(request.attempt),
+            "fence": request.fence,
+            "host": self.place.host,
+            "boot_id": self.place.boot_id,
+            "server_pid": os.getpid(),
+            "uptime_s": uptime_s(),
+        }
+
+    # Watching it
+
+    def _watch(self, pid: int, journal: Journal | None = None) -> bool:
+        """Hear when the shim `pid` has gone; False when there is none such, or it cannot be watched.
+
+        `journal` is given when the shim was found rather than started: it must be the one of this journal.
+        """
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            # No such process in sight; or a system that cannot do it, where looking again now and then has to
+            # do.
+            return False
+        if journal is not None and not journal.is_held_by(pid):
+            os.close(pidfd)
+            return False
+        self._pid, self._pidfd = pid, pidfd
+        asyncio.get_running_loop().add_reader(pidfd, self._guarded, self._gone)
+        return True
+
+    def _gone(self) -> None:
+        assert self._pid is not None
+        pid = self._pid
+        record = self._read()
+        if record.exit_code is None:
+            # Somebody killed the shim. Its process group cannot be another's before it has been waited for.
+            strays.signal_group(pid, signal.SIGKILL)
+        self._unwatch()
+        _reap(pid)
+        if record.pid is None and record.stop is None:
+            self._refuse("START_FAILED", "the shell that was to start the command ended before it could")
+        else:
+            self._judge(record)
+
+    def _unwatch(self) -> None:
+        if self._pidfd is not None:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+        self._pid = self._pidfd = None
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    def _limit_time(self, record: Record) -> None:
+        if self.request.timeout_s is None or record.launch is None:
+            return
+        started = record.launch.get("uptime_s")
+        assert isinstance(started, int | float)
+        left_s = self.request.timeout_s - (uptime_s() - started)
+        self._later(max(0.0, left_s), lambda: self._stop(verdicts.TIMED_OUT))
+
+    # Stopping it
+
+    def _stop(self, reason: str) -> None:
+        self.folder.make()
+        journal = self._held or Journal.open(self.folder.journal)
+        journal.stop(reason)
+        record = journal.read()
+        if journal is not self._held:
+            journal.close()
+        if self._pid is not None and record.stop is not None:
+            self._terminate(record.stop)
+        elif self._held is not None and self._task is not None:
+            self._task.cancel()
+            self._release()
+            self._judge(record)
+
+    def _terminate(self, stop: StopLine) -> None:
+        assert self._pid is not None
+        strays.signal_group(self._pid, signal.SIGTERM)
+        strays.signal_group(self._pid, signal.SIGCONT)  # what is suspended could not obey
+        left_s = self.place.grace_s - (uptime_s() - stop.uptime_s)
+        self._later(max(0.0, left_s), self._kill)
+
+    def _kill(self) -> None:
+        if self._pid is not None:
+            strays.signal_group(self._pid, signal.SIGKILL)
+
+    # Judging how it ended
+
+    def _judge(self, record: Record) -> None:
+        """Its process has ended, or it was stopped before there was one: tell how."""
+        attempt = self.request.attempt
+        if record.stop is not None:
+            tail = verdicts.read_tail(self.folder.log)
+            verdict = verdicts.stopped(attempt, record.stop.reason, record.exit_code, tail)
+            self._run(self._conclude_cleanly(verdict))
+        elif record.exit_code is None:
+            message = "its process was killed together with what was to record its exit status"
+            verdict = verdicts.lost(attempt, message, verdicts.read_tail(self.folder.log))
+            self._run(self._conclude_cleanly(verdict))
+        elif record.exit_code != 0:
+            self.place.janitor.note_ended(str(attempt))
+            self._conclude(verdicts.exited(attempt, record.exit_code, verdicts.read_tail(self.folder.log)))
+        else:
+            self.place.janitor.note_ended(str(attempt))
+            self._collect()
+
+    async def _conclude_cleanly(self, verdict: Observation) -> None:
+        """Conclude when nothing of it is left, wherever it has hidden."""
+        await asyncio.to_thread(strays.end, {str(self.request.attempt)})
+        self._conclude(verdict)
+
+    def _collect(self) -> None:
+        try:
+            outputs = collect(self.request, self.folder, self.place.artifacts)
+        except OutputError as error:
+            self._refuse(error.reason, str(error), exit_code=0)
+            return
+        if outputs.to_publish:
+            self._run(self._publish(outputs))
+        else:
+            self._conclude(verdicts.succeeded(self.request.attempt, outputs.values({})))
+
+    async def _publish(self, outputs: CollectedOutputs) -> None:
+        published: dict[str, Published] = {}
+        try:
+            for uri, source in outputs.to_publish.items():
+                published[uri] = await self.place.artifacts.publish(source, uri)
+        except (PenstockError, OSError) as error:
+            self._refuse("PUBLISH_FAILED", f"an output artifact could not be stored: {error}", exit_code=0)
+            return
+        self._conclude(verdicts.succeeded(self.request.attempt, outputs.values(published)))
+
+    # Telling
+
+    def _report_started(self, notices: tuple[tuple[str, str], ...] = ()) -> None:
+        started = Observation(self.request.attempt, Phase.STARTED, handle=str(self._pid), notices=notices)
+        self._tell(started)
+
+    def _conclude(self, verdict: Observation, *, note: bool = True) -> None:
+        if note:
+            self._note_end(verdict)
+        self._unwatch()
+        self._release()
+        self._tell(verdict)
+
+    def _note_end(self, verdict: Observation) -> None:
+        try:
+            journal = self._held or Journal.open(self.folder.journal)
+            journal.end(verdicts.to_json(verdict))
+            if journal is not self._held:
+                journal.close()
+        except OSError as error:
+            # The note spares an adopter the work of judging again. The end can be told without it.
+            log.warning("end not noted", attempt=str(self.request.attempt), error=str(error))
+
+    def _tell(self, observation: Observation) -> None:
+        self.last = replace(observation, host=self.place.host)
+        self.tell(self.last)
+
+    # Foundations
+
+    def _read(self) -> Record:
+        journal = Journal.open_existing(self.folder.journal)
+        if journal is None:
+            return Record()
+        try:
+            return journal.read()
+        finally:
+            journal.close()
+
+    def _release(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+    def _later(self, delay_s: float, act: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self._timers = [timer for timer in self._timers if timer.when() > loop.time()]
+        self._timers.append(loop.call_later(delay_s, self._guarded, act))
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        self._task = asyncio.create_task(self._guarded_work(work), name=f"attempt-{self.request.attempt}")
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:
+            self._recover(error)
+
+    async def _guarded_work(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self._recover(error)
+
+    def _recover(self, error: Exception) -> None:
+        """Nobody waits for what failed: begin again from the journal, a little later."""
+        self._unwatch()
+        self._release()
+        if isinstance(error, Unavailable):
+            log.warning("attempt waits", attempt=str(self.request.attempt), error=error.message)
+            self._later(RETRY_S, self.take)
+            return
+        log.error("attempt interrupted", attempt=str(self.request.attempt), exc_info=error)
+        self._interruptions += 1
+        if self._interruptions < INTERRUPTIONS_MAX:
+            self._later(RETRY_S, self.take)
+        else:
+            message = f"the launcher failed on this attempt again and again: {error}"
+            self._conclude(verdicts.failed(self.request.attempt, "LAUNCHER_ERROR", message))
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        # Another server's child, or one whose server is gone: init waits for it.
+        return
+
+
+def _unavailable(error: OSError) -> Unavailable:
+    message = f"the machine cannot take a step at this moment: {error}"
+    return Unavailable("LAUNCHER_UNAVAILABLE", message, retry_after_s=RETRY_S)

@@ -1,0 +1,80 @@
+"""Hearing of the end of a process that need not be a child of ours, and ending it."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+from penstock_server.launch import strays
+from penstock_server.launch.journal import Journal, StopLine, uptime_s
+
+
+class ProcessWatch:
+    """Watches at most one shim at a time, and keeps the timers of its attempt."""
+
+    def __init__(self, gone: Callable[[int], None], guard: Callable[[Callable[[], None]], None]) -> None:
+        """`gone` is called with the shim's process id when it has ended; `guard` runs all callbacks."""
+        self.pid: int | None = None
+        """Of the shim that is being watched, which leads its process group."""
+        self._gone = gone
+        self._guard = guard
+        self._pidfd: int | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def begin(self, pid: int, journal: Journal | None = None) -> bool:
+        """Watch the shim `pid`; False when there is none such, or it cannot be watched.
+
+        `journal` is given when the shim was found rather than started: it must be the one of this journal.
+        """
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            # No such process in sight, or a system without such descriptors: the caller looks again later.
+            return False
+        if journal is not None and not journal.is_held_by(pid):
+            os.close(pidfd)
+            return False
+        self.pid, self._pidfd = pid, pidfd
+        asyncio.get_running_loop().add_reader(pidfd, self._guard, self._ended)
+        return True
+
+    def end(self) -> None:
+        """Watch no longer, and forget the timers. The process goes on."""
+        if self._pidfd is not None:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+        self.pid = self._pidfd = None
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    def later(self, delay_s: float, act: Callable[[], None]) -> None:
+        """Call `act` after so many seconds, unless `end` comes first."""
+        loop = asyncio.get_running_loop()
+        self._timers = [timer for timer in self._timers if timer.when() > loop.time()]
+        self._timers.append(loop.call_later(max(0.0, delay_s), self._guard, act))
+
+    def terminate(self, stop: StopLine, grace_s: float) -> None:
+        """Ask the process group to end, and end it `grace_s` seconds after it was first asked."""
+        assert self.pid is not None
+        strays.signal_group(self.pid, signal.SIGTERM)
+        strays.signal_group(self.pid, signal.SIGCONT)  # what is suspended could not obey
+        self.later(grace_s - (uptime_s() - stop.uptime_s), self.kill)
+
+    def kill(self) -> None:
+        """End the process group at once."""
+        if self.pid is not None:
+            strays.signal_group(self.pid, signal.SIGKILL)
+
+    def _ended(self) -> None:
+        assert self.pid is not None
+        self._gone(self.pid)
+
+
+def reap(pid: int) -> None:
+    """Take the exit status of a child that has ended, so that it leaves the table of processes."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        # Another server's child, or one whose server is gone: init takes it.
+        return

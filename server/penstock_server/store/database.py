@@ -1,0 +1,86 @@
+"""The pool of connections, and how a call gets one: within seconds, or not at all."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+from penstock_server.store.failures import translated
+
+Connection = AsyncConnection[TupleRow]
+
+CONNECT_TIMEOUT_S = 3
+ACQUIRE_TIMEOUT_S = 4.0
+
+
+class Database:
+    """Connections to one Postgres.
+
+    While it is away every call fails with `Unavailable` within five seconds; once it is back they work again without
+    anybody's help.
+    """
+
+    def __init__(self, dsn: str, *, pool_size_max: int = 16, statement_timeout_s: float = 30) -> None:
+        self.dsn = dsn
+        self._statement_timeout_s = statement_timeout_s
+        options: dict[str, Any] = {
+            "autocommit": True,
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "prepare_threshold": 2,
+            "application_name": "penstock",
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 2,
+        }
+        self._pool = AsyncConnectionPool(
+            dsn,
+            kwargs=options,
+            min_size=min(4, pool_size_max),
+            max_size=pool_size_max,
+            timeout=ACQUIRE_TIMEOUT_S,
+            reconnect_timeout=5,
+            configure=self._configure,
+            open=False,
+        )
+
+    async def open(self) -> None:
+        """Start connecting; returns once a first connection works. Raises Unavailable."""
+        with translated():
+            await self._pool.open(wait=True, timeout=ACQUIRE_TIMEOUT_S * 3)
+
+    async def close(self) -> None:
+        """Close all connections; may be called twice."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def connection(self, *, deadline_s: float | None = None) -> AsyncIterator[Connection]:
+        """A connection whose statements each commit by themselves."""
+        with translated():
+            async with self._pool.connection() as connection:
+                if deadline_s is None:
+                    yield connection
+                else:
+                    # A setting that is local to a transaction ends with it, whatever happens.
+                    async with connection.transaction():
+                        await self._limit(connection, deadline_s)
+                        yield connection
+
+    @asynccontextmanager
+    async def transaction(self, *, deadline_s: float | None = None) -> AsyncIterator[Connection]:
+        """A connection in a transaction that commits at the end of the block and rolls back when it raises."""
+        with translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                if deadline_s is not None:
+                    await self._limit(connection, deadline_s)
+                yield connection
+
+    async def _configure(self, connection: Connection) -> None:
+        timeout_ms = int(self._statement_timeout_s * 1000)
+        await connection.execute(f"SET statement_timeout = {timeout_ms}; SET TIME ZONE 'UTC'; SET jit = off")
+
+    async def _limit(self, connection: Connection, deadline_s: float) -> None:
+        limit_ms = max(1, int(min(deadline_s, self._statement_timeout_s) * 1000))
+        await connection.execute("SELECT set_config('statement_timeout', %s, true)", [str(limit_ms)])

@@ -1,0 +1,170 @@
+"""Experiments."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, cast
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from penstock_server.model.errors import AlreadyExists, FailedPrecondition, NotFound
+from penstock_server.model.query import FieldType, Order, Page, Rows
+from penstock_server.model.resources import Experiment
+from penstock_server.store.database import Connection
+from penstock_server.store.query import Column, Listing, Row
+from penstock_server.store.requested import RequestKey, check_repeat, columns
+from penstock_server.store.revisions import changed_meanwhile
+from penstock_server.store.statements import statements
+
+_SQL = statements("experiments")
+DEFAULT = "default"
+
+
+def _read(row: Row) -> Experiment:
+    return Experiment(**cast(dict[str, Any], row))
+
+
+def resource_name(namespace: str, id: str) -> str:
+    """`namespaces/{namespace}/experiments/{id}`."""
+    return f"namespaces/{namespace}/experiments/{id}"
+
+
+LISTING = Listing(
+    select=_SQL["list"],
+    columns={
+        "name": Column(FieldType.TEXT, "'namespaces/' || namespace || '/experiments/' || id", orderable=True),
+        "display_name": Column(FieldType.TEXT, "display_name", orderable=True),
+        "labels": Column(FieldType.MAP, "labels"),
+        "create_time": Column(FieldType.TIME, "create_time", orderable=True),
+        "update_time": Column(FieldType.TIME, "update_time", orderable=True),
+        "archive_time": Column(FieldType.TIME, "archive_time"),
+    },
+    key="uid",
+    default_order=(Order("create_time", descending=True),),
+    read=_read,
+    position=lambda item, field: (
+        resource_name(item.namespace, item.id) if field == "name" else getattr(item, field)
+    ),
+)
+
+
+async def insert(
+    connection: Connection,
+    namespace: str,
+    id: str,
+    *,
+    display_name: str,
+    description: str,
+    labels: Mapping[str, str],
+    request: RequestKey | None = None,
+) -> tuple[Experiment, bool]:
+    """A new experiment, or the one that the same request made before; whether it is new.
+
+    Raises AlreadyExists(EXPERIMENT_EXISTS | REQUEST_ID_REUSED). The namespace must exist.
+    """
+    values = {"namespace": namespace, "id": id, "display_name": display_name, "description": description}
+    async with connection.cursor(row_factory=class_row(Experiment)) as cursor:
+        await cursor.execute(_SQL["insert"], values | {"labels": Jsonb(dict(labels))} | columns(request))
+        made = await cursor.fetchone()
+    if made is not None:
+        return made, True
+    if request is not None:
+        wanted = {"namespace": namespace, "request_id": request.id}
+        row = await (await connection.execute(_SQL["by_request"], wanted)).fetchone()
+        if row is not None:
+            check_repeat(request, row[1])
+            return await get(connection, namespace, row[0]), False
+    name = resource_name(namespace, id)
+    raise AlreadyExists("EXPERIMENT_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name})
+
+
+async def get(connection: Connection, namespace: str, id: str) -> Experiment:
+    """Raises NotFound(EXPERIMENT_NOT_FOUND)."""
+    async with connection.cursor(row_factory=class_row(Experiment)) as cursor:
+        await cursor.execute(_SQL["get"], {"namespace": namespace, "id": id})
+        found = await cursor.fetchone()
+    if found is None:
+        raise not_found(namespace, id)
+    return found
+
+
+async def list_page(connection: Connection, namespace: str, page: Page) -> Rows[Experiment]:
+    """A page of the experiments of a namespace."""
+    return await LISTING.page(connection, page, {"namespace": namespace})
+
+
+async def update(
+    connection: Connection,
+    uid: uuid.UUID,
+    revision: int,
+    *,
+    display_name: str,
+    description: str,
+    labels: Mapping[str, str],
+) -> Experiment:
+    """Change it if it is at `revision`. Raises Conflict(ETAG_MISMATCH) when it is not."""
+    values = {"uid": uid, "revision": revision, "display_name": display_name, "description": description}
+    async with connection.cursor(row_factory=class_row(Experiment)) as cursor:
+        await cursor.execute(_SQL["update"], values | {"labels": Jsonb(dict(labels))})
+        updated = await cursor.fetchone()
+    if updated is None:
+        raise changed_meanwhile(f"experiment {uid}")
+    return updated
+
+
+async def set_archived(
+    connection: Connection, namespace: str, id: str, *, archived: bool, revision: int | None = None
+) -> Experiment:
+    """Put it into the archive or take it out. Raises NotFound, Conflict, FailedPrecondition(DEFAULT_EXPERIMENT)."""
+    if archived and id == DEFAULT:
+        raise _default("archived")
+    values = {"namespace": namespace, "id": id, "archived": archived, "revision": revision}
+    async with connection.cursor(row_factory=class_row(Experiment)) as cursor:
+        await cursor.execute(_SQL["archive"], values)
+        changed = await cursor.fetchone()
+    if changed is None:
+        await get(connection, namespace, id)
+        raise changed_meanwhile(resource_name(namespace, id))
+    return changed
+
+
+async def delete(
+    connection: Connection, namespace: str, id: str, *, force: bool = False, revision: int | None = None
+) -> None:
+    """Delete it, in a transaction; with `force` together with its runs, all of which must have ended.
+
+    Raises NotFound, Conflict, FailedPrecondition(DEFAULT_EXPERIMENT | EXPERIMENT_HAS_RUNS | RUN_NOT_FINISHED).
+    """
+    if id == DEFAULT:
+        raise _default("deleted")
+    row = await (await connection.execute(_SQL["lock"], {"namespace": namespace, "id": id})).fetchone()
+    if row is None:
+        raise not_found(namespace, id)
+    uid = {"uid": row[0]}
+    name = resource_name(namespace, id)
+    if revision is not None and revision != row[1]:
+        raise changed_meanwhile(name)
+    if force:
+        if await _true(connection, "has_open_runs", uid):
+            message = f"{name} has runs that have not ended; cancel them and wait"
+            raise FailedPrecondition("RUN_NOT_FINISHED", message, metadata={"name": name})
+        await connection.execute(_SQL["delete_runs"], uid)
+    elif await _true(connection, "has_runs", uid):
+        message = f"{name} has runs; delete them first, or delete it with force"
+        raise FailedPrecondition("EXPERIMENT_HAS_RUNS", message, metadata={"name": name})
+    await connection.execute(_SQL["delete"], uid)
+
+
+async def _true(connection: Connection, statement: str, parameters: Mapping[str, object]) -> bool:
+    row = await (await connection.execute(_SQL[statement], parameters)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def not_found(namespace: str, id: str) -> NotFound:
+    """No such experiment."""
+    name = resource_name(namespace, id)
+    return NotFound("EXPERIMENT_NOT_FOUND", f"there is no {name}", metadata={"name": name})
+
+
+def _default(done: str) -> FailedPrecondition:
+    return FailedPrecondition("DEFAULT_EXPERIMENT", f"the default experiment cannot be {done}")

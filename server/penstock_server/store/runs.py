@@ -1,0 +1,194 @@
+"""Runs: made, read, listed and edited. What moves them from state to state is in `transitions`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
+
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from penstock_server.model.errors import AlreadyExists, NotFound
+from penstock_server.model.ids import RunUid
+from penstock_server.model.json import Json
+from penstock_server.model.query import FieldType, Order, Page, Rows
+from penstock_server.model.resources import CachePolicy, Run
+from penstock_server.model.states import RunState, TaskState
+from penstock_server.store.database import Connection
+from penstock_server.store.query import Column, Listing, Row
+from penstock_server.store.requested import RequestKey, check_repeat, columns
+from penstock_server.store.revisions import changed_meanwhile
+from penstock_server.store.statements import statements
+from penstock_server.store.values import dumps
+
+_SQL = statements("runs")
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be made, PENDING, with its root task."""
+
+    uid: RunUid
+    namespace: str
+    id: str
+    experiment_uid: UUID
+    experiment_id: str
+    pipeline_id: str | None
+    pipeline_version: int | None
+    spec_digest: str
+    display_name: str
+    description: str
+    labels: Mapping[str, str]
+    parameters: Mapping[str, Json]
+    cache_policy: CachePolicy
+    deadline_s: float | None
+    artifact_root: str
+    reason: str
+    """Of the first state, PENDING."""
+    message: str
+    traceparent: str | None
+    root_display_name: str
+
+
+def resource_name(namespace: str, id: str) -> str:
+    """`namespaces/{namespace}/runs/{id}`."""
+    return f"namespaces/{namespace}/runs/{id}"
+
+
+def _read(row: Row) -> Run:
+    values = cast(dict[str, Any], row)
+    values["cache_policy"] = CachePolicy(values["cache_policy"])
+    values["state"] = RunState(values["state"])
+    return Run(**values)
+
+
+LISTING = Listing(
+    select=_SQL["list"],
+    columns={
+        "name": Column(FieldType.TEXT, "'namespaces/' || run.namespace || '/runs/' || run.id", orderable=True),
+        "display_name": Column(FieldType.TEXT, "run.display_name", orderable=True),
+        "labels": Column(FieldType.MAP, "run.labels"),
+        "experiment": Column(
+            FieldType.TEXT, "'namespaces/' || run.namespace || '/experiments/' || experiment.id"
+        ),
+        "pipeline": Column(
+            FieldType.TEXT, "coalesce('namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id, '')"
+        ),
+        "pipeline_version": Column(
+            FieldType.TEXT,
+            "coalesce('namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id"
+            " || '/versions/' || run.pipeline_version, '')",
+        ),
+        "spec_digest": Column(FieldType.TEXT, "run.spec_digest"),
+        "state": Column(FieldType.ENUM, "run.state"),
+        "reason": Column(FieldType.TEXT, "run.reason"),
+        "create_time": Column(FieldType.TIME, "run.create_time", orderable=True),
+        "update_time": Column(FieldType.TIME, "run.update_time", orderable=True),
+        "start_time": Column(FieldType.TIME, "run.start_time"),
+        "end_time": Column(FieldType.TIME, "run.end_time"),
+        "archive_time": Column(FieldType.TIME, "run.archive_time"),
+    },
+    key="run.uid",
+    default_order=(Order("create_time", descending=True),),
+    read=_read,
+    position=lambda item, field: (
+        resource_name(item.namespace, item.id) if field == "name" else getattr(item, field)
+    ),
+)
+
+
+async def insert(connection: Connection, new: NewRun, request: RequestKey | None = None) -> tuple[Run, bool]:
+    """A new run with its root task and first events, in a transaction; or the one that the same request made before.
+
+    Engines and watchers are notified. Raises AlreadyExists(RUN_EXISTS | REQUEST_ID_REUSED). Namespace, experiment and
+    spec must exist.
+    """
+    values = {field: getattr(new, field) for field in NewRun.__dataclass_fields__}
+    values |= {"labels": Jsonb(dict(new.labels)), "parameters": Jsonb(dict(new.parameters), dumps=dumps)}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL["insert"], values | columns(request))
+        row = await cursor.fetchone()
+    if row is not None:
+        await connection.execute(_SQL["insert_beginning"], values)
+        return _read(row), True
+    if request is not None:
+        wanted = {"namespace": new.namespace, "request_id": request.id}
+        made = await (await connection.execute(_SQL["by_request"], wanted)).fetchone()
+        if made is not None:
+            check_repeat(request, made[1])
+            return await get(connection, new.namespace, made[0]), False
+    name = resource_name(new.namespace, new.id)
+    raise AlreadyExists("RUN_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name})
+
+
+async def find_repeat(connection: Connection, namespace: str, request: RequestKey) -> Run | None:
+    """The run that the same request made before. Raises AlreadyExists(REQUEST_ID_REUSED)."""
+    wanted = {"namespace": namespace, "request_id": request.id}
+    made = await (await connection.execute(_SQL["by_request"], wanted)).fetchone()
+    if made is None:
+        return None
+    check_repeat(request, made[1])
+    return await get(connection, namespace, made[0])
+
+
+async def get(connection: Connection, namespace: str, id: str) -> Run:
+    """Raises NotFound(RUN_NOT_FOUND)."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL["get"], {"namespace": namespace, "id": id})
+        row = await cursor.fetchone()
+    if row is None:
+        raise not_found(namespace, id)
+    return _read(row)
+
+
+async def find_by_uid(connection: Connection, uid: RunUid) -> Run | None:
+    """The run of that uid, if it is there."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL["get_by_uid"], {"uid": uid})
+        row = await cursor.fetchone()
+    return None if row is None else _read(row)
+
+
+async def list_page(connection: Connection, namespace: str, page: Page) -> Rows[Run]:
+    """A page of the runs of a namespace. Specs are not read."""
+    return await LISTING.page(connection, page, {"namespace": namespace})
+
+
+async def task_counts(connection: Connection, uid: RunUid) -> Mapping[TaskState, int]:
+    """How many tasks are in which state; states without any are left out."""
+    cursor = await connection.execute(_SQL["task_counts"], {"uid": uid})
+    return {TaskState(state): count for state, count in await cursor.fetchall()}
+
+
+async def update(
+    connection: Connection, run: Run, *, display_name: str, description: str, labels: Mapping[str, str]
+) -> Run:
+    """Change it if nobody edited it since it was read. Raises Conflict(ETAG_MISMATCH) when somebody did."""
+    values = {"uid": run.uid, "revision": run.revision, "labels": Jsonb(dict(labels))}
+    parameters = values | {"display_name": display_name, "description": description}
+    if await (await connection.execute(_SQL["update"], parameters)).fetchone() is None:
+        raise changed_meanwhile(resource_name(run.namespace, run.id))
+    return await get(connection, run.namespace, run.id)
+
+
+async def set_archived(
+    connection: Connection, namespace: str, id: str, *, archived: bool, revision: int | None = None
+) -> Run:
+    """Put it into the archive or take it out; it goes on if it has not ended. Raises NotFound, Conflict."""
+    values = {"namespace": namespace, "id": id, "archived": archived, "revision": revision}
+    changed = await (await connection.execute(_SQL["archive"], values)).fetchone()
+    run = await get(connection, namespace, id)
+    if changed is None:
+        raise changed_meanwhile(resource_name(namespace, id))
+    return run
+
+
+async def delete(connection: Connection, uid: RunUid) -> None:
+    """Delete it with all its rows; watchers are told. One that is gone already is fine."""
+    await connection.execute(_SQL["delete"], {"uid": uid})
+
+
+def not_found(namespace: str, id: str) -> NotFound:
+    """No such run."""
+    name = resource_name(namespace, id)
+    return NotFound("RUN_NOT_FOUND", f"there is no {name}", metadata={"name": name})

@@ -1,0 +1,59 @@
+-- name: insert
+-- A new experiment; nothing comes back when its id or its request id is taken.
+INSERT INTO experiment (namespace, id, display_name, description, labels, request_id, request_digest)
+VALUES (%(namespace)s, %(id)s, %(display_name)s, %(description)s, %(labels)s, %(request_id)s, %(request_digest)s)
+ON CONFLICT DO NOTHING
+RETURNING uid, namespace, id, display_name, description, labels, revision, create_time, update_time, archive_time;
+
+-- name: get
+-- One experiment by name.
+SELECT uid, namespace, id, display_name, description, labels, revision, create_time, update_time, archive_time
+FROM experiment
+WHERE namespace = %(namespace)s AND id = %(id)s;
+
+-- name: by_request
+-- What a request has made before.
+SELECT id, request_digest FROM experiment WHERE namespace = %(namespace)s AND request_id = %(request_id)s;
+
+-- name: list
+-- The experiments of a namespace; conditions, order and limit are added.
+SELECT uid, namespace, id, display_name, description, labels, revision, create_time, update_time, archive_time
+FROM experiment
+WHERE namespace = %(namespace)s
+
+-- name: update
+-- Display name, description and labels, where it is still at the revision that was read.
+UPDATE experiment
+SET display_name = %(display_name)s, description = %(description)s, labels = %(labels)s,
+    revision = revision + 1, update_time = now()
+WHERE uid = %(uid)s AND revision = %(revision)s
+RETURNING uid, namespace, id, display_name, description, labels, revision, create_time, update_time, archive_time;
+
+-- name: archive
+-- In or out of the archive; one that is there already stays as it is.
+UPDATE experiment
+SET archive_time = CASE WHEN %(archived)s THEN coalesce(archive_time, now()) END,
+    revision = revision + CASE WHEN (archive_time IS NOT NULL) = %(archived)s THEN 0 ELSE 1 END,
+    update_time = CASE WHEN (archive_time IS NOT NULL) = %(archived)s THEN update_time ELSE now() END
+WHERE namespace = %(namespace)s AND id = %(id)s AND (%(revision)s::bigint IS NULL OR revision = %(revision)s)
+RETURNING uid, namespace, id, display_name, description, labels, revision, create_time, update_time, archive_time;
+
+-- name: lock
+-- Keeps runs from being added until this transaction ends.
+SELECT uid, revision FROM experiment WHERE namespace = %(namespace)s AND id = %(id)s FOR UPDATE;
+
+-- name: has_runs
+-- Is there any run in it?
+SELECT EXISTS (SELECT 1 FROM run WHERE experiment_uid = %(uid)s);
+
+-- name: has_open_runs
+-- Is there any run in it that has not ended?
+SELECT EXISTS (SELECT 1 FROM run WHERE experiment_uid = %(uid)s AND end_time IS NULL);
+
+-- name: delete_runs
+-- Its runs go with it.
+DELETE FROM run WHERE experiment_uid = %(uid)s;
+
+-- name: delete
+-- The experiment itself.
+DELETE FROM experiment WHERE uid = %(uid)s;

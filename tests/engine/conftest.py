@@ -1,0 +1,130 @@
+"""Engines on a real Postgres with a fake host under them."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+from penstock_server.engine.graphs import Graphs
+from penstock_server.engine.history import check
+from penstock_server.engine.loop import Engine
+from penstock_server.engine.requests import NewRunRequest, RunRequests
+from penstock_server.engine.settings import EngineSettings
+from penstock_server.launch.fake import FakeHost, FakeLauncher
+from penstock_server.model.ids import RunUid
+from penstock_server.model.resources import Event, Run, Task
+from penstock_server.spec.document import from_struct
+from penstock_server.store import events, runs, tasks
+from penstock_server.store.database import Database
+from penstock_server.store.notifications import Notifications
+
+BOUND_S = 20.0
+Ir = dict[str, Any]
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], what: str, bound_s: float = BOUND_S) -> None:
+    """Wait until the condition holds; fail after `bound_s`."""
+    try:
+        async with asyncio.timeout(bound_s):
+            while not await condition():
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError(f"{what}: not within {bound_s} s") from None
+
+
+class Server:
+    """What one server has of the engine: it can be killed, which drops all without a word."""
+
+    def __init__(self, database: Database, host: FakeHost, settings: Mapping[str, Any]) -> None:
+        self.launcher = FakeLauncher(host)
+        self.notifications = Notifications(database.dsn)
+        defaults = {"artifact_root": "file:///artifacts", "max_parallel_steps": 4}
+        self.engine = Engine(
+            database, self.notifications, self.launcher, EngineSettings(**{**defaults, **settings})
+        )
+
+    async def start(self) -> "Server":
+        await self.notifications.start()
+        await self.launcher.start()
+        await self.engine.start()
+        return self
+
+    async def kill(self) -> None:
+        """Nothing is written, flushed or given up."""
+        await self.engine.close()
+        await self.launcher.close()
+        await self.notifications.close()
+
+    async def stop(self) -> None:
+        """As on SIGTERM."""
+        await self.engine.drain()
+        await self.kill()
+
+
+class Field:
+    """A database, hosts, servers and the runs given to them."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.servers: list[Server] = []
+        self.requests = RunRequests(database, Graphs())
+        self._numbers = itertools.count(1)
+
+    async def server(self, host: FakeHost | None = None, **settings: Any) -> Server:
+        """One more server, started."""
+        server = Server(self.database, host or FakeHost(), settings)
+        self.servers.append(server)
+        return await server.start()
+
+    async def submit(self, ir: Ir, **more: Any) -> RunUid:
+        """Create a run."""
+        request = NewRunRequest(
+            namespace="default", run_id=f"r{next(self._numbers)}", source=from_struct(ir), **more
+        )
+        run, _ = await self.requests.create_run(request)
+        return run.uid
+
+    async def run(self, uid: RunUid) -> Run:
+        """The run as it is stored."""
+        async with self.database.connection() as connection:
+            return await runs.get_by_uid(connection, uid)
+
+    async def tasks(self, uid: RunUid) -> dict[str, Task]:
+        """The run's tasks by id."""
+        async with self.database.connection() as connection:
+            return {str(task.id): task for task in await tasks.list_all(connection, uid)}
+
+    async def events(self, uid: RunUid) -> Sequence[Event]:
+        """The run's whole history."""
+        async with self.database.connection() as connection:
+            return await events.list_run(connection, uid, 0, 1_000_000)
+
+    async def ended(self, uid: RunUid, state: str = "SUCCEEDED") -> Run:
+        """The run once it has ended, as expected and with a clean history."""
+
+        async def final() -> bool:
+            return (await self.run(uid)).state.is_final
+
+        await eventually(final, f"end of run {uid}")
+        run = await self.run(uid)
+        assert run.state == state, f"{run.reason}: {run.message}"
+        assert check(await self.events(uid)) == []
+        return run
+
+    async def task_in(self, uid: RunUid, task: str, *states: str) -> None:
+        """Wait until the task stands in one of the states."""
+
+        async def there() -> bool:
+            found = (await self.tasks(uid)).get(task)
+            return found is not None and found.state in states
+
+        await eventually(there, f"{task} in {states}")
+
+
+@pytest.fixture
+async def field(database: Database) -> AsyncIterator[Field]:
+    made = Field(database)
+    yield made
+    for server in made.servers:
+        await server.kill()
