@@ -88,12 +88,14 @@ class Field:
     async def run(self, uid: RunUid) -> Run:
         """The run as it is stored."""
         async with self.database.connection() as connection:
-            return await runs.get_by_uid(connection, uid)
+            found = await runs.find_by_uid(connection, uid)
+        assert found is not None
+        return found
 
     async def tasks(self, uid: RunUid) -> dict[str, Task]:
         """The run's tasks by id."""
         async with self.database.connection() as connection:
-            return {str(task.id): task for task in await tasks.list_all(connection, uid)}
+            return {str(task.id): task for task in await tasks.all_of_run(connection, uid)}
 
     async def events(self, uid: RunUid) -> Sequence[Event]:
         """The run's whole history."""

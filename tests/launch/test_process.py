@@ -247,8 +247,6 @@ async def test_files_of_a_killed_server_are_removed_by_the_next(tmp_path: Path) 
 
 async def test_nobody_runs_what_a_step_installs_for_itself_into_the_machine(tmp_path: Path) -> None:
     async with running(tmp_path) as launched:
-        request = shell(
-            'echo "x = 7" > "$PIP_TARGET/mine.py"; python3 -c "import mine; print(mine.x)"'
-        )
+        request = shell('echo "x = 7" > "$PIP_TARGET/mine.py"; python3 -c "import mine; print(mine.x)"')
         await launched.run(request)
         assert await launched.log_of(request) == b"7\n"

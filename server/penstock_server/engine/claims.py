@@ -23,7 +23,7 @@ from penstock_server.model.ids import RunUid
 from penstock_server.model.states import RunState
 from penstock_server.store import leases, loading, runs
 from penstock_server.store.database import Database
-from penstock_server.store.notifications import Subscription
+from penstock_server.store.notifications import RECONNECTED, Subscription
 
 _log = logging.getLogger(__name__)
 
@@ -74,12 +74,14 @@ class Claims:
 
     async def work(self) -> None:
         """Look whenever there is reason to, until cancelled."""
+        payloads: frozenset[str] = frozenset()
         while True:
             try:
-                await self._look()
-                await self._subscription.wait(self._wait_s())
+                await self._look(payloads)
+                payloads = await self._subscription.wait(self._wait_s())
             except PenstockError as error:
                 _log.warning("no runs claimed", extra={"reason": error.reason})
+                payloads = frozenset()
                 await asyncio.sleep(RETRY_S)
 
     def dropped(self, run: LiveRun, *, fault: bool) -> None:
@@ -108,12 +110,17 @@ class Claims:
         now = time.monotonic()
         return min([self._poll_s, *(max(0.05, dropped.due - now) for dropped in self._dropped.values())])
 
-    async def _look(self) -> None:
+    async def _look(self, payloads: frozenset[str]) -> None:
+        """Look at the runs that were named, or, without any, at all that there may be."""
         if not self._lease.is_valid:
             return
+        everywhere = not payloads or RECONNECTED in payloads
+        held = {str(uid) for uid in self._owned.uids()}
         await self._load_dropped()
-        await self._claim()
-        await self._read_requests()
+        if everywhere or payloads - held:
+            await self._claim()
+        if everywhere or payloads & held:
+            await self._read_requests()
 
     async def _claim(self) -> None:
         while (room := min(CLAIMS_MAX, self._runs_max - len(self._owned))) > 0:
@@ -137,6 +144,7 @@ class Claims:
         async with self._loads, self._database.connection() as connection:
             record = await loading.load_run(connection, uid)
         if record is None or record.owner != self._lease.server_id or record.fence != fence:
+            _log.info("run is gone, or another server's", extra={"run": str(uid), "fence": fence})
             self._forget_run(uid)
             return
         try:
@@ -162,7 +170,7 @@ class Claims:
         uid = live.uid
         if requests.delete:
             self._doomed.add(uid)
-        if live.state.is_final and not requests.retry:
+        if live.state.is_final and (requests.delete or not requests.retry):
             await self._let_go(live, delete=requests.delete)
             return
         self._observer.run_taken(live.record, resumed=live.state is not RunState.PENDING)

@@ -21,7 +21,7 @@ from penstock_server.model.ids import RunUid
 _log = logging.getLogger(__name__)
 
 Write = Callable[[Sequence[RunChanges]], Awaitable[frozenset[RunUid]]]
-"""Writes a batch in one transaction; returns the runs it refused since their lease is somebody else's."""
+"""Writes a batch in one transaction; returns the runs it refused: another's by now, or elsewhere than thought."""
 
 
 class Outcomes(Protocol):
@@ -31,7 +31,7 @@ class Outcomes(Protocol):
         """The run's changes are durable: its effects may happen."""
 
     def refused(self, run: LiveRun) -> None:
-        """The run is somebody else's by now."""
+        """Nothing of the run was written: it is somebody else's by now, or elsewhere than thought."""
 
     def unknown(self, run: LiveRun, *, fault: bool) -> None:
         """Nobody knows whether the run's changes are durable; `fault`: they broke a rule of the store."""

@@ -141,10 +141,6 @@ class Engine:
         """The run has to be loaded again."""
         self._claims.dropped(run, fault=fault)
 
-    def lost(self, run: LiveRun) -> None:
-        """Another server has the run."""
-        _log.warning("run is another server's", extra={"run": str(run.uid), "fence": run.fence})
-
     def look_up(self, run: LiveRun, ask: LookUpCache) -> None:
         """Look through the results of earlier runs."""
         self._lookups.ask(run, ask)

@@ -49,9 +49,6 @@ class Owner(Protocol):
     def dropped(self, run: LiveRun, *, fault: bool) -> None:
         """The run is no longer held although it has not ended: load it again. `fault`: not at once."""
 
-    def lost(self, run: LiveRun) -> None:
-        """The run belongs to another server."""
-
     def look_up(self, run: LiveRun, ask: LookUpCache) -> None:
         """Look through the results of earlier runs and answer with `CacheAnswered`."""
 
@@ -139,9 +136,8 @@ class OwnedRuns:
             _PERFORM[type(effect)](self, run, effect)
 
     def refused(self, run: LiveRun) -> None:
-        """Another server owns the run: let go of it, and of nothing else; its attempts are that server's."""
-        if self._let_go(run):
-            self._owner.lost(run)
+        """The run is another server's, or elsewhere than thought; its attempts are left alone either way."""
+        self.unknown(run, fault=False)
 
     def unknown(self, run: LiveRun, *, fault: bool) -> None:
         """The database knows better what the run's state is."""

@@ -6,6 +6,8 @@ resolved from `spec.resolve`.
 
 from typing import Final
 
+WAITING_FOR_ENGINE: Final = "WAITING_FOR_ENGINE"
+"""The run was accepted; no engine has taken it up."""
 READY: Final = "READY"
 """Nothing stands before the task but its turn."""
 WAITING_FOR_UPSTREAM: Final = "WAITING_FOR_UPSTREAM"

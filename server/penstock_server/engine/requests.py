@@ -3,15 +3,27 @@
 A request is checked and recorded; the engine that owns the run, here or elsewhere, takes it up.
 """
 
+import asyncio
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from penstock_server.engine.graphs import Graphs
+from penstock_server.engine.reasons import WAITING_FOR_ENGINE
+from penstock_server.model.errors import FailedPrecondition, NotFound
+from penstock_server.model.ids import RunUid
 from penstock_server.model.json import Json
-from penstock_server.model.resources import CachePolicy
+from penstock_server.model.resources import CachePolicy, Run
+from penstock_server.spec import document as documents
+from penstock_server.spec.compile import compile_pipeline
 from penstock_server.spec.document import Document
 from penstock_server.spec.graph import PipelineGraph
-from penstock_server.store import experiments
+from penstock_server.spec.interface import check_parameters
+from penstock_server.spec.support import check_supported
+from penstock_server.store import experiments, namespaces, pipeline_versions, requests, runs, specs
+from penstock_server.store.database import Connection, Database
 from penstock_server.store.requested import RequestKey
+from penstock_server.store.revisions import changed_meanwhile
 
 COMPILE_ASIDE_BYTES = 64 * 1024
 """Larger specs are compiled in a thread, so that other calls do not wait for them."""
@@ -56,3 +68,175 @@ class _Spec:
     """To be stored; None when it is."""
     pipeline_id: str | None = None
     pipeline_version: int | None = None
+
+
+class RunRequests:
+    """Checks and records what the API asks."""
+
+    def __init__(self, database: Database, graphs: Graphs) -> None:
+        self._database = database
+        self._graphs = graphs
+
+    async def create_run(self, request: NewRunRequest, *, validate_only: bool = False) -> tuple[Run, bool]:
+        """The new run, PENDING, or the one that the same request made before; whether it is new.
+
+        With `validate_only` everything is checked and answered, and nothing is made. Raises NotFound
+        (NAMESPACE_NOT_FOUND, EXPERIMENT_NOT_FOUND, PIPELINE_VERSION_NOT_FOUND), FailedPrecondition
+        (EXPERIMENT_ARCHIVED), AlreadyExists (RUN_EXISTS, REQUEST_ID_REUSED), and what the checks of specs
+        and parameters raise.
+        """
+        given = None
+        if isinstance(request.source, Document):
+            given = await self._inline_spec(request.source)
+            check_parameters(given.graph, request.parameters)
+        try:
+            async with self._database.transaction(deadline_s=request.call_deadline_s) as connection:
+                made = await self._create(connection, request, given)
+                if validate_only:
+                    raise _NothingMade(made)
+                return made
+        except _NothingMade as answer:
+            return answer.made
+
+    async def cancel_run(
+        self, namespace: str, run_id: str, *, message: str = "", revision: int | None = None
+    ) -> Run:
+        """Ask for the run to be cancelled. Raises NotFound, Conflict, FailedPrecondition(RUN_FINISHED)."""
+        async with self._database.transaction() as connection:
+            asked = await requests.request_cancel(connection, namespace, run_id, message, revision)
+            run = await runs.get(connection, namespace, run_id)
+            if not asked:
+                _check_revision(run, revision)
+                raise _refused("RUN_FINISHED", run, f"is {run.state} already; nothing is left to be cancelled")
+            return run
+
+    async def retry_run(self, namespace: str, run_id: str, *, revision: int | None = None) -> Run:
+        """Ask for the run to go on. Raises NotFound, Conflict, FailedPrecondition(RUN_NOT_RETRYABLE)."""
+        async with self._database.transaction() as connection:
+            asked = await requests.request_retry(connection, namespace, run_id, revision)
+            run = await runs.get(connection, namespace, run_id)
+            if not asked:
+                _check_revision(run, revision)
+                raise _refused("RUN_NOT_RETRYABLE", run, f"is {run.state}; only failed or cancelled runs go on")
+            return run
+
+    async def delete_run(
+        self, namespace: str, run_id: str, *, force: bool, revision: int | None = None
+    ) -> None:
+        """Delete the run; with `force` one that has not ended is cancelled, and deleted by its engine then.
+
+        Raises NotFound, Conflict, FailedPrecondition(RUN_NOT_FINISHED).
+        """
+        async with self._database.transaction() as connection:
+            if await requests.delete_ended(connection, namespace, run_id, revision):
+                return
+            run = await runs.get(connection, namespace, run_id)
+            _check_revision(run, revision)
+            if not force:
+                raise _refused("RUN_NOT_FINISHED", run, f"is {run.state}; cancel it and wait, or use force")
+            if not await requests.request_delete(connection, namespace, run_id, revision):
+                # It ended between the two statements.
+                await requests.delete_ended(connection, namespace, run_id, revision)
+
+    async def _inline_spec(self, source: Document) -> _Spec:
+        canonical = documents.canonical(source)
+        digest = documents.digest(canonical)
+        graph = self._graphs.get(digest)
+        if graph is None:
+            graph = await _compile(source, len(canonical))
+            self._graphs.put(digest, graph)
+        check_supported(graph)
+        return _Spec(digest, graph, canonical)
+
+    async def _version_spec(self, connection: Connection, namespace: str, source: VersionSource) -> _Spec:
+        version = await pipeline_versions.get(
+            connection, namespace, source.pipeline_id, number=source.number, alias=source.alias
+        )
+        graph = self._graphs.get(version.spec_digest)
+        if graph is None:
+            graph = self._graphs.compiled(
+                version.spec_digest, await specs.get(connection, version.spec_digest)
+            )
+        check_supported(graph)
+        return _Spec(version.spec_digest, graph, None, source.pipeline_id, version.number)
+
+    async def _create(
+        self, connection: Connection, request: NewRunRequest, given: _Spec | None
+    ) -> tuple[Run, bool]:
+        if request.request is not None:
+            # Before all checks: a repeat answers as the first time, whatever has changed since.
+            made = await runs.find_repeat(connection, request.namespace, request.request)
+            if made is not None:
+                return made, False
+        experiment_uid = await _experiment(connection, request)
+        spec = given
+        if spec is None:
+            assert isinstance(request.source, VersionSource)
+            spec = await self._version_spec(connection, request.namespace, request.source)
+            check_parameters(spec.graph, request.parameters)
+        elif spec.document is not None:
+            await specs.insert(connection, spec.digest, spec.document)
+        return await runs.insert(connection, _new_run(request, spec, experiment_uid), request.request)
+
+
+class _NothingMade(Exception):  # noqa: N818  # an answer that rolls the transaction back
+    def __init__(self, made: tuple[Run, bool]) -> None:
+        super().__init__()
+        self.made = made
+
+
+async def _compile(source: Document, size_bytes: int) -> PipelineGraph:
+    if size_bytes < COMPILE_ASIDE_BYTES:
+        return compile_pipeline(source)
+    return await asyncio.to_thread(compile_pipeline, source)
+
+
+async def _experiment(connection: Connection, request: NewRunRequest) -> uuid.UUID:
+    try:
+        experiment = await experiments.get(connection, request.namespace, request.experiment_id)
+    except NotFound:
+        # Of two things that are missing the greater one is named.
+        await namespaces.get(connection, request.namespace)
+        raise
+    if experiment.archive_time is not None:
+        name = experiments.resource_name(request.namespace, request.experiment_id)
+        raise FailedPrecondition(
+            "EXPERIMENT_ARCHIVED",
+            f"{name} is archived; unarchive it, or name another one",
+            metadata={"name": name},
+        )
+    return experiment.uid
+
+
+def _new_run(request: NewRunRequest, spec: _Spec, experiment_uid: uuid.UUID) -> runs.NewRun:
+    return runs.NewRun(
+        uid=RunUid(uuid.uuid4()),
+        namespace=request.namespace,
+        id=request.run_id,
+        experiment_uid=experiment_uid,
+        experiment_id=request.experiment_id,
+        pipeline_id=spec.pipeline_id,
+        pipeline_version=spec.pipeline_version,
+        spec_digest=spec.digest,
+        display_name=request.display_name or request.run_id,
+        description=request.description,
+        labels=request.labels,
+        parameters=request.parameters,
+        cache_policy=request.cache_policy,
+        deadline_s=request.deadline_s,
+        artifact_root=request.artifact_root,
+        reason=WAITING_FOR_ENGINE,
+        message="",
+        traceparent=request.traceparent,
+        root_display_name=spec.graph.display_name or spec.graph.name,
+    )
+
+
+def _check_revision(run: Run, revision: int | None) -> None:
+    if revision is not None and run.revision != revision:
+        raise changed_meanwhile(runs.resource_name(run.namespace, run.id))
+
+
+def _refused(reason: str, run: Run, why: str) -> FailedPrecondition:
+    name = runs.resource_name(run.namespace, run.id)
+    return FailedPrecondition(reason, f"{name} {why}", metadata={"name": name, "state": run.state})

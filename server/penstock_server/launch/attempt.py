@@ -12,7 +12,6 @@ who took the step before: this server, one that was killed, or one that runs bes
 import asyncio
 import errno
 import os
-import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,10 +22,11 @@ from penstock_server.launch import shim, strays, verdicts
 from penstock_server.launch.base import ArtifactTransfer, Observation, Phase, Published, StepRequest
 from penstock_server.launch.environments import EnvironmentBuildError, StepEnvironments
 from penstock_server.launch.janitor import Janitor
-from penstock_server.launch.journal import Journal, Record, StopLine, uptime_s
+from penstock_server.launch.journal import Journal, Record, uptime_s
 from penstock_server.launch.outputs import CollectedOutputs, collect
-from penstock_server.launch.program import Program, ProgramNotFoundError, ProgramError, plan_program
+from penstock_server.launch.program import Program, ProgramError, ProgramNotFoundError, plan_program
 from penstock_server.launch.scratch import AttemptFolder
+from penstock_server.launch.watch import ProcessWatch, reap
 from penstock_server.model.errors import NotFound, PenstockError, Unavailable
 from penstock_server.model.json import JsonObject
 from penstock_server.spec.step import OutputError
@@ -65,11 +65,12 @@ class ProcessAttempt:
     """What was told last."""
     _held: Journal | None = None
     """The journal while its lock is ours: from taking the attempt to the start of its process."""
-    _pid: int | None = None
-    _pidfd: int | None = None
-    _timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    _watch: ProcessWatch = field(init=False)
     _task: "asyncio.Task[None] | None" = None
     _interruptions: int = 0
+
+    def __post_init__(self) -> None:
+        self._watch = ProcessWatch(self._gone, self._guarded)
 
     @property
     def has_ended(self) -> bool:
@@ -86,24 +87,48 @@ class ProcessAttempt:
             journal = Journal.open(self.folder.journal)
         except OSError as error:
             raise _unavailable(error) from error
-        if journal.lock():
-            self._held = journal
-            self._resume(journal.read())
-        else:
+        if not journal.lock():
             self._find_holder(journal)
+            return
+        self._held = journal
+        try:
+            self._resume(journal.read())
+        except BaseException:
+            self._release()
+            raise
 
     def stop(self) -> None:
-        """End it: politely first, by force after the grace."""
-        if not self.has_ended:
+        """End it: politely first, by force after the grace. Raises Unavailable when that cannot be noted."""
+        if self.has_ended:
+            return
+        try:
             self._stop(verdicts.STOPPED)
+        except OSError as error:
+            raise _unavailable(error) from error
 
     async def close(self) -> None:
         """Let go of it. The process goes on; a preparation ends, for another server to take up."""
-        self._unwatch()
+        self._watch.end()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._release()
+
+    def recover(self, error: Exception) -> None:
+        """Nobody waits for what failed: begin again from the journal, a little later."""
+        self._watch.end()
+        self._release()
+        if isinstance(error, Unavailable):
+            log.warning("attempt waits", attempt=str(self.request.attempt), error=error.message)
+            self._watch.later(RETRY_S, self.take)
+            return
+        log.error("attempt interrupted", attempt=str(self.request.attempt), exc_info=error)
+        self._interruptions += 1
+        if self._interruptions < INTERRUPTIONS_MAX:
+            self._watch.later(RETRY_S, self.take)
+        else:
+            message = f"the launcher failed on this attempt again and again: {error}"
+            self._conclude(verdicts.failed(self.request.attempt, "LAUNCHER_ERROR", message))
 
     # Taking it
 
@@ -113,6 +138,8 @@ class ProcessAttempt:
             self._conclude(verdicts.from_json(attempt, record.end), note=False)
         elif record.pid is not None or record.stop is not None:
             self._release()
+            if record.pid is not None:
+                reap(record.pid)
             self._judge(record)
         elif record.launch is None and self.folder.log.exists():
             message = "the attempt was here and has been forgotten since"
@@ -123,18 +150,17 @@ class ProcessAttempt:
     def _find_holder(self, journal: Journal) -> None:
         try:
             record = journal.read()
-            found = record.pid is not None and self._watch(record.pid, journal)
+            found = record.pid is not None and self._watch.begin(record.pid, journal)
         finally:
             journal.close()
         if not found:
-            # Another server prepares it, or has just looked at it. A shim that cannot be seen is waited for
-            # as well.
-            self._later(LOOK_AGAIN_S, self.take)
+            # Another server prepares it or has just looked at it. A shim out of sight is waited for as well.
+            self._watch.later(LOOK_AGAIN_S, self.take)
             return
         self._limit_time(record)
-        self._report_started()
+        self._report_started(str(record.pid))
         if record.stop is not None:
-            self._terminate(record.stop)
+            self._watch.terminate(record.stop, self.place.grace_s)
 
     # Starting it
 
@@ -169,9 +195,7 @@ class ProcessAttempt:
             if program.requirements is not None:
                 await self.place.environments.build(program.requirements)
         except EnvironmentBuildError as error:
-            self._refuse(
-                "ENVIRONMENT_FAILED", f"the Python environment of the step could not be built: {error}"
-            )
+            self._refuse("ENVIRONMENT_FAILED", f"the step's Python packages could not be installed: {error}")
         except PenstockError as error:
             self._refuse("INPUT_UNAVAILABLE", f"an input artifact could not be fetched: {error.message}")
         else:
@@ -182,8 +206,7 @@ class ProcessAttempt:
         try:
             await self.place.artifacts.fetch(uri, target)
         except NotFound as error:
-            # An artifact need not have content. The step may use its metadata only, or say itself what it
-            # misses.
+            # An artifact need not have content: some are metadata only. The step says itself what it misses.
             self.folder.append_log(f"penstock: {error.message}")
 
     def _spawn_unless_stopped(self, program: Program) -> None:
@@ -210,11 +233,10 @@ class ProcessAttempt:
                 raise _unavailable(error) from error
             self._refuse("START_FAILED", f"the system cannot start this command: {error}")
         else:
-            record = Record(launch=self._facts())
-            self._watch(pid)
+            self._watch.begin(pid)
             self._release()
-            self._limit_time(record)
-            self._report_started(program.notices)
+            self._limit_time(Record(launch=self._facts()))
+            self._report_started(str(pid), program.notices)
 
     def _refuse(self, reason: str, message: str, *, exit_code: int | None = None) -> None:
         self.folder.append_log(f"penstock: {message}")
@@ -233,48 +255,22 @@ class ProcessAttempt:
             "uptime_s": uptime_s(),
         }
 
-    # Watching it
+    # Ending it
 
-    def _watch(self, pid: int, journal: Journal | None = None) -> bool:
-        """Hear when the shim `pid` has gone; False when there is none such, or it cannot be watched.
-
-        `journal` is given when the shim was found rather than started: it must be the one of this journal.
-        """
-        try:
-            pidfd = os.pidfd_open(pid)
-        except OSError:
-            # No such process in sight; or a system that cannot do it, where looking again now and then has to
-            # do.
-            return False
-        if journal is not None and not journal.is_held_by(pid):
-            os.close(pidfd)
-            return False
-        self._pid, self._pidfd = pid, pidfd
-        asyncio.get_running_loop().add_reader(pidfd, self._guarded, self._gone)
-        return True
-
-    def _gone(self) -> None:
-        assert self._pid is not None
-        pid = self._pid
+    def _gone(self, pid: int) -> None:
         record = self._read()
-        if record.exit_code is None:
-            # Somebody killed the shim. Its process group cannot be another's before it has been waited for.
-            strays.signal_group(pid, signal.SIGKILL)
-        self._unwatch()
-        _reap(pid)
-        if record.pid is None and record.stop is None:
+        if record is None or record.exit_code is None:
+            # Somebody killed the shim. Its group's number cannot be given to others before it is reaped.
+            self._watch.kill()
+        self._watch.end()
+        reap(pid)
+        if record is None:
+            message = "another server has told its end and forgotten it"
+            self._conclude(verdicts.lost(self.request.attempt, message), note=False)
+        elif record.pid is None and record.stop is None:
             self._refuse("START_FAILED", "the shell that was to start the command ended before it could")
         else:
             self._judge(record)
-
-    def _unwatch(self) -> None:
-        if self._pidfd is not None:
-            asyncio.get_running_loop().remove_reader(self._pidfd)
-            os.close(self._pidfd)
-        self._pid = self._pidfd = None
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
 
     def _limit_time(self, record: Record) -> None:
         if self.request.timeout_s is None or record.launch is None:
@@ -282,34 +278,22 @@ class ProcessAttempt:
         started = record.launch.get("uptime_s")
         assert isinstance(started, int | float)
         left_s = self.request.timeout_s - (uptime_s() - started)
-        self._later(max(0.0, left_s), lambda: self._stop(verdicts.TIMED_OUT))
-
-    # Stopping it
+        self._watch.later(left_s, lambda: self._stop(verdicts.TIMED_OUT))
 
     def _stop(self, reason: str) -> None:
-        self.folder.make()
-        journal = self._held or Journal.open(self.folder.journal)
+        journal = self._held or Journal.open_existing(self.folder.journal)
+        if journal is None:
+            return  # another server has forgotten it
         journal.stop(reason)
         record = journal.read()
         if journal is not self._held:
             journal.close()
-        if self._pid is not None and record.stop is not None:
-            self._terminate(record.stop)
+        if self._watch.pid is not None and record.stop is not None:
+            self._watch.terminate(record.stop, self.place.grace_s)
         elif self._held is not None and self._task is not None:
             self._task.cancel()
             self._release()
             self._judge(record)
-
-    def _terminate(self, stop: StopLine) -> None:
-        assert self._pid is not None
-        strays.signal_group(self._pid, signal.SIGTERM)
-        strays.signal_group(self._pid, signal.SIGCONT)  # what is suspended could not obey
-        left_s = self.place.grace_s - (uptime_s() - stop.uptime_s)
-        self._later(max(0.0, left_s), self._kill)
-
-    def _kill(self) -> None:
-        if self._pid is not None:
-            strays.signal_group(self._pid, signal.SIGKILL)
 
     # Judging how it ended
 
@@ -359,14 +343,13 @@ class ProcessAttempt:
 
     # Telling
 
-    def _report_started(self, notices: tuple[tuple[str, str], ...] = ()) -> None:
-        started = Observation(self.request.attempt, Phase.STARTED, handle=str(self._pid), notices=notices)
-        self._tell(started)
+    def _report_started(self, handle: str, notices: tuple[tuple[str, str], ...] = ()) -> None:
+        self._tell(Observation(self.request.attempt, Phase.STARTED, handle=handle, notices=notices))
 
     def _conclude(self, verdict: Observation, *, note: bool = True) -> None:
         if note:
             self._note_end(verdict)
-        self._unwatch()
+        self._watch.end()
         self._release()
         self._tell(verdict)
 
@@ -386,10 +369,10 @@ class ProcessAttempt:
 
     # Foundations
 
-    def _read(self) -> Record:
+    def _read(self) -> Record | None:
         journal = Journal.open_existing(self.folder.journal)
         if journal is None:
-            return Record()
+            return None
         try:
             return journal.read()
         finally:
@@ -400,11 +383,6 @@ class ProcessAttempt:
             self._held.close()
             self._held = None
 
-    def _later(self, delay_s: float, act: Callable[[], None]) -> None:
-        loop = asyncio.get_running_loop()
-        self._timers = [timer for timer in self._timers if timer.when() > loop.time()]
-        self._timers.append(loop.call_later(delay_s, self._guarded, act))
-
     def _run(self, work: Coroutine[None, None, None]) -> None:
         self._task = asyncio.create_task(self._guarded_work(work), name=f"attempt-{self.request.attempt}")
 
@@ -412,37 +390,13 @@ class ProcessAttempt:
         try:
             act()
         except Exception as error:
-            self._recover(error)
+            self.recover(error)
 
     async def _guarded_work(self, work: Coroutine[None, None, None]) -> None:
         try:
             await work
         except Exception as error:
-            self._recover(error)
-
-    def _recover(self, error: Exception) -> None:
-        """Nobody waits for what failed: begin again from the journal, a little later."""
-        self._unwatch()
-        self._release()
-        if isinstance(error, Unavailable):
-            log.warning("attempt waits", attempt=str(self.request.attempt), error=error.message)
-            self._later(RETRY_S, self.take)
-            return
-        log.error("attempt interrupted", attempt=str(self.request.attempt), exc_info=error)
-        self._interruptions += 1
-        if self._interruptions < INTERRUPTIONS_MAX:
-            self._later(RETRY_S, self.take)
-        else:
-            message = f"the launcher failed on this attempt again and again: {error}"
-            self._conclude(verdicts.failed(self.request.attempt, "LAUNCHER_ERROR", message))
-
-
-def _reap(pid: int) -> None:
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        # Another server's child, or one whose server is gone: init waits for it.
-        return
+            self.recover(error)
 
 
 def _unavailable(error: OSError) -> Unavailable:

@@ -96,7 +96,7 @@ class StepEnvironments:
         return path if (path / _READY).exists() else None
 
     async def build(self, requirements: Requirements) -> Path:
-        """The environment, built now unless it is ready. Raises EnvironmentBuildError; the next call then tries again.
+        """The environment, built now unless it is ready. Raises EnvironmentBuildError; the next call tries again.
 
         Callers who are cancelled leave the build to the others; `close` ends it.
         """

@@ -139,7 +139,7 @@ class Journal:
         try:
             return any(_is_same(f"{folder}/{name}", ours) for name in os.listdir(folder))
         except OSError:
-            return not _PROC.exists() and _exists(pid)
+            return not _PROC.exists() and process_exists(pid)
 
     def close(self) -> None:
         """Let go of the file; the lock goes unless the shim shares it."""

@@ -21,7 +21,7 @@ from penstock_server.launch.journal import Journal, read_boot_id
 from penstock_server.launch.logs import read_log
 from penstock_server.launch.scratch import AttemptFolder, Folders
 from penstock_server.launch.surroundings import PASSED_ON, base_environment
-from penstock_server.model.errors import Unavailable
+from penstock_server.model.errors import PenstockError, Unavailable
 from penstock_server.model.ids import AttemptId
 
 
@@ -144,9 +144,11 @@ class ProcessLauncher:
         self._attempts[request.attempt] = attempt
         try:
             attempt.take()
-        except BaseException:
+        except PenstockError:
             del self._attempts[request.attempt]
             raise
+        except Exception as error:
+            attempt.recover(error)
 
     def _note_stop(self, attempt: AttemptId) -> None:
         """Stop one that nobody told us of: in its journal, where its launcher or its adopter finds it."""

@@ -6,7 +6,9 @@ import signal
 from collections.abc import Callable
 
 from penstock_server.launch import strays
-from penstock_server.launch.journal import Journal, StopLine, uptime_s
+from penstock_server.launch.journal import Journal, StopLine, process_exists, uptime_s
+
+POLL_S = 0.05
 
 
 class ProcessWatch:
@@ -22,20 +24,20 @@ class ProcessWatch:
         self._timers: list[asyncio.TimerHandle] = []
 
     def begin(self, pid: int, journal: Journal | None = None) -> bool:
-        """Watch the shim `pid`; False when there is none such, or it cannot be watched.
+        """Watch the shim `pid`; False when there is none such.
 
         `journal` is given when the shim was found rather than started: it must be the one of this journal.
         """
-        try:
-            pidfd = os.pidfd_open(pid)
-        except OSError:
-            # No such process in sight, or a system without such descriptors: the caller looks again later.
-            return False
+        pidfd = _open(pid)
         if journal is not None and not journal.is_held_by(pid):
-            os.close(pidfd)
+            if pidfd is not None:
+                os.close(pidfd)
             return False
         self.pid, self._pidfd = pid, pidfd
-        asyncio.get_running_loop().add_reader(pidfd, self._guard, self._ended)
+        if pidfd is not None:
+            asyncio.get_running_loop().add_reader(pidfd, self._guard, self._ended)
+        else:
+            self._look()
         return True
 
     def end(self) -> None:
@@ -69,6 +71,29 @@ class ProcessWatch:
     def _ended(self) -> None:
         assert self.pid is not None
         self._gone(self.pid)
+
+    def _look(self) -> None:
+        assert self.pid is not None
+        if _has_ended(self.pid):
+            self._ended()
+        else:
+            self.later(POLL_S, self._look)
+
+
+def _open(pid: int) -> int | None:
+    """What tells of the end of the process; None where the system has no such thing, or none to spare."""
+    try:
+        return os.pidfd_open(pid)
+    except (OSError, AttributeError):
+        # Looking again and again has to do.
+        return None
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return not process_exists(pid)
 
 
 def reap(pid: int) -> None:

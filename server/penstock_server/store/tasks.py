@@ -1,0 +1,124 @@
+"""Tasks and their attempts, as they are read. What moves them is in `transitions`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from psycopg.rows import dict_row
+
+from penstock_server.model.errors import NotFound
+from penstock_server.model.ids import RunUid, TaskId
+from penstock_server.model.query import FieldType, Order, Page, Rows
+from penstock_server.model.resources import Attempt, Task, TaskKind, TaskValues
+from penstock_server.model.states import AttemptState, TaskState
+from penstock_server.store.database import Connection
+from penstock_server.store.query import Column, Listing, Row
+from penstock_server.store.statements import statements
+from penstock_server.store.values import from_json
+
+_SQL = statements("tasks")
+
+
+@dataclass(frozen=True, slots=True)
+class CachedTask:
+    """A task whose results may be used again."""
+
+    run_uid: RunUid
+    id: TaskId
+    outputs: TaskValues
+
+
+@dataclass(frozen=True, slots=True)
+class _PlacedTask:
+    """A task with its place in the order in which tasks came to be."""
+
+    task: Task
+    position: int
+
+
+def _read(row: Row) -> Task:
+    values = dict(cast(dict[str, Any], row))
+    del values["position"]
+    values["kind"] = TaskKind(values["kind"])
+    values["state"] = TaskState(values["state"])
+    values["inputs"] = from_json(values["inputs"])
+    values["outputs"] = from_json(values["outputs"])
+    return Task(**values)
+
+
+def _read_placed(row: Row) -> _PlacedTask:
+    return _PlacedTask(_read(row), cast(int, row["position"]))
+
+
+def _read_attempt(row: Row) -> Attempt:
+    values = cast(dict[str, Any], row)
+    return Attempt(**{**values, "state": AttemptState(values["state"])})
+
+
+LISTING = Listing(
+    select=_SQL["list"],
+    columns={
+        "key": Column(FieldType.TEXT, "key", orderable=True),
+        "display_name": Column(FieldType.TEXT, "display_name", orderable=True),
+        "kind": Column(FieldType.ENUM, "kind"),
+        "state": Column(FieldType.ENUM, "state"),
+        "reason": Column(FieldType.TEXT, "reason"),
+        "create_time": Column(FieldType.TIME, "create_time", orderable=True),
+        "start_time": Column(FieldType.TIME, "start_time"),
+        "end_time": Column(FieldType.TIME, "end_time"),
+        "position": Column(FieldType.NUMBER, "position", orderable=True),
+    },
+    key="position",
+    default_order=(Order("position"),),
+    read=_read_placed,
+    position=lambda item, field: item.position if field == "position" else getattr(item.task, field),
+)
+
+
+async def list_page(
+    connection: Connection, run_uid: RunUid, page: Page, parent_id: TaskId | None = None
+) -> Rows[Task]:
+    """A page of the tasks of a run, or of one parent, in the order in which they came to be. Without attempts."""
+    rows = await LISTING.page(connection, page, {"run_uid": run_uid, "parent_id": parent_id})
+    return Rows(tuple(placed.task for placed in rows.items), rows.next)
+
+
+async def get(connection: Connection, run_uid: RunUid, task_id: TaskId) -> Task:
+    """Raises NotFound(TASK_NOT_FOUND)."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL["get"], {"run_uid": run_uid, "task_id": task_id})
+        row = await cursor.fetchone()
+    if row is None:
+        message = f"the run has no task {task_id}; list its tasks"
+        raise NotFound("TASK_NOT_FOUND", message, metadata={"task": task_id})
+    return _read(row)
+
+
+async def attempts(connection: Connection, run_uid: RunUid, task_id: TaskId) -> list[Attempt]:
+    """All attempts at a task, in order."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL["attempts"], {"run_uid": run_uid, "task_id": task_id})
+        return [_read_attempt(row) for row in await cursor.fetchall()]
+
+
+async def all_of_run(connection: Connection, run_uid: RunUid) -> list[Task]:
+    """Every task of a run, parents before their children."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL["all_of_run"], {"run_uid": run_uid})
+        return [_read(row) for row in await cursor.fetchall()]
+
+
+async def attempts_of_run(connection: Connection, run_uid: RunUid) -> list[Attempt]:
+    """The attempts at all tasks of a run that have not ended."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL["attempts_of_run"], {"run_uid": run_uid})
+        return [_read_attempt(row) for row in await cursor.fetchall()]
+
+
+async def find_cached(
+    connection: Connection, namespace: str, keys: Sequence[str]
+) -> Mapping[str, CachedTask]:
+    """For each key that has one, the newest task of the namespace that succeeded under it."""
+    cursor = await connection.execute(_SQL["find_cached"], {"namespace": namespace, "keys": list(keys)})
+    rows = await cursor.fetchall()
+    return {key: CachedTask(run_uid, task_id, from_json(outputs)) for key, run_uid, task_id, outputs in rows}
