@@ -35,8 +35,12 @@ CREATE TABLE experiment (
     CONSTRAINT experiment_id_key UNIQUE (namespace, id),
     CONSTRAINT experiment_request_id_key UNIQUE (namespace, request_id)
 );
--- ListExperiments, newest first.
-CREATE INDEX experiment_create_time_idx ON experiment (namespace, create_time DESC, uid DESC);
+-- ListExperiments by create_time, the default.
+CREATE INDEX experiment_create_time_idx ON experiment (namespace, create_time, uid);
+-- ListExperiments by display_name.
+CREATE INDEX experiment_display_name_idx ON experiment (namespace, display_name, uid);
+-- ListExperiments by update_time.
+CREATE INDEX experiment_update_time_idx ON experiment (namespace, update_time, uid);
 -- Filters on labels.
 CREATE INDEX experiment_labels_idx ON experiment USING gin (labels jsonb_path_ops);
 

@@ -30,8 +30,12 @@ CREATE TABLE pipeline (
     CONSTRAINT pipeline_request_id_key UNIQUE (namespace, request_id)
 );
 COMMENT ON COLUMN pipeline.last_number IS 'of the newest version ever made; numbers are not used again';
--- ListPipelines, newest first.
-CREATE INDEX pipeline_create_time_idx ON pipeline (namespace, create_time DESC, uid DESC);
+-- ListPipelines by create_time, the default.
+CREATE INDEX pipeline_create_time_idx ON pipeline (namespace, create_time, uid);
+-- ListPipelines by display_name.
+CREATE INDEX pipeline_display_name_idx ON pipeline (namespace, display_name, uid);
+-- ListPipelines by update_time.
+CREATE INDEX pipeline_update_time_idx ON pipeline (namespace, update_time, uid);
 -- Filters on labels.
 CREATE INDEX pipeline_labels_idx ON pipeline USING gin (labels jsonb_path_ops);
 

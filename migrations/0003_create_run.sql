@@ -59,19 +59,35 @@ CREATE TABLE run (
     CONSTRAINT run_end_time_check CHECK (
         (end_time IS NOT NULL) = (state IN ('SUCCEEDED', 'FAILED', 'CANCELLED'))
     )
-);
+) WITH (fillfactor = 80);
+COMMENT ON COLUMN run.update_time IS 'of the last move from state to state, or edit; a step leaves it alone';
 COMMENT ON COLUMN run.owner IS 'the server that holds the lease; the only one that moves the run';
 COMMENT ON COLUMN run.fence IS 'goes up by one with each lease; every write of an owner names it';
--- ListRuns, newest first.
-CREATE INDEX run_create_time_idx ON run (namespace, create_time DESC, uid DESC);
--- ListRuns of one state, newest first.
-CREATE INDEX run_state_idx ON run (namespace, state, create_time DESC, uid DESC);
--- ListRuns of one experiment, newest first; an experiment's runs before it is deleted.
-CREATE INDEX run_experiment_idx ON run (experiment_uid, create_time DESC, uid DESC);
+-- ListRuns by create_time, the default.
+CREATE INDEX run_create_time_idx ON run (namespace, create_time, uid);
+-- ListRuns of one state.
+CREATE INDEX run_state_idx ON run (namespace, state, create_time, uid);
+-- ListRuns of one experiment; is there any run in an experiment that is to be deleted?
+CREATE INDEX run_experiment_idx ON run (experiment_uid, create_time, uid);
+-- ListRuns of one pipeline.
+CREATE INDEX run_pipeline_idx ON run (namespace, pipeline_id, create_time, uid) WHERE pipeline_id IS NOT NULL;
+-- ListRuns by display_name.
+CREATE INDEX run_display_name_idx ON run (namespace, display_name, uid);
+-- ListRuns by update_time.
+CREATE INDEX run_update_time_idx ON run (namespace, update_time, uid);
+-- ListRuns by start_time; those that have none come last.
+CREATE INDEX run_start_time_idx
+    ON run (namespace, coalesce(start_time, '9999-12-31 00:00:00+00'::timestamptz), uid);
+-- ListRuns by end_time; those that have none come last.
+CREATE INDEX run_end_time_idx
+    ON run (namespace, coalesce(end_time, '9999-12-31 00:00:00+00'::timestamptz), uid);
 -- Filters on labels.
 CREATE INDEX run_labels_idx ON run USING gin (labels jsonb_path_ops);
 -- Runs that an engine has to take up: few, whatever the size of the table.
 CREATE INDEX run_open_idx ON run (create_time) WHERE end_time IS NULL
+    OR retry_request_time IS NOT NULL OR delete_request_time IS NOT NULL;
+-- What was asked of a server's runs: looked for at every wake-up.
+CREATE INDEX run_request_idx ON run (owner) WHERE cancel_request_time IS NOT NULL
     OR retry_request_time IS NOT NULL OR delete_request_time IS NOT NULL;
 -- Which runs hold a spec: asked before a spec is dropped.
 CREATE INDEX run_spec_idx ON run (spec_digest);

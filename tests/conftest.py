@@ -31,7 +31,18 @@ def postgres() -> Iterator[str]:
         os.chown(data, embedded.NOBODY, embedded.NOBODY)
         os.chown(folder, embedded.NOBODY, embedded.NOBODY)
     before = embedded._unprivileged()
-    initdb = [embedded._binary("initdb"), "-D", data, "-U", "penstock", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+    initdb = [
+        embedded._binary("initdb"),
+        "-D",
+        data,
+        "-U",
+        "penstock",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+    ]
     subprocess.run([*before, *initdb, "--no-sync"], check=True, cwd="/", stdout=subprocess.DEVNULL)
     options = ("fsync=off", "listen_addresses=", "max_connections=200", "full_page_writes=off", "jit=off")
     command = [embedded._binary("postgres"), "-D", str(data), "-k", host]

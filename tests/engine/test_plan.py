@@ -19,7 +19,7 @@ from penstock_server.model.resources import CachePolicy, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
 from penstock_server.spec.graph import Constant, DagInput, ParameterBinding, TaskOutput
 
-from tests.engine.world import World, dag, flat, new_run, pipeline, spec
+from tests.engine.world import World, dag, flat, new_run, pipeline, spec, step
 
 CHAIN = {"a": (), "b": ("a",), "c": ("b",)}
 DIAMOND = {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c")}
@@ -150,15 +150,15 @@ def test_outputs_travel_through_sub_dags_to_the_run() -> None:
 
 def test_resolved_inputs_are_stored_when_the_task_is_queued() -> None:
     bindings = {"lr": ParameterBinding(Constant(0.5))}
-    world = World(pipeline(dag("root", spec("a", parameters=bindings))))
-    world.graph.components["step"].input_parameters  # noqa: B018
-    world.begin()
+    root = dag("root", spec("a", "trains", parameters=bindings))
+    world = World(pipeline(root, step("trains", needs=["lr"]))).begin()
     assert world.rows.tasks[TaskId("a")].inputs.parameters == {"lr": 0.5}
 
 
 def test_a_step_whose_inputs_cannot_be_resolved_fails_with_the_reason() -> None:
     bindings = {"lr": ParameterBinding(DagInput("nowhere"))}
-    world = World(pipeline(dag("root", spec("a", parameters=bindings)))).begin()
+    root = dag("root", spec("a", "trains", parameters=bindings))
+    world = World(pipeline(root, step("trains", needs=["lr"]))).begin()
     task = world.rows.tasks[TaskId("a")]
     assert (task.state, task.reason) == (TaskState.FAILED, "INPUT_MISSING")
     assert world.rows.run.failed_task_id == "a"

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psycopg
 from penstock_server.launch.base import StepRequest
 from penstock_server.launch.fake import Act, FakeHost
 from penstock_server.model.ids import RunUid
@@ -129,23 +130,26 @@ async def test_work_goes_on_when_the_database_comes_back(field: Field) -> None:
     host = FakeHost(slow)
     await field.server(host, **{**SHORT, "lease_ttl_s": 5.0})
     uids = [await field.submit(pipelines.chain(10, "true")) for _ in range(4)]
-    for _ in range(10):
-        await cut_connections(field)
-        await asyncio.sleep(0.02)
+    async with await psycopg.AsyncConnection.connect(field.database.dsn, autocommit=True) as connection:
+        for count in range(4, 40, 4):
+            await eventually(lambda least=count: is_true(len(host.launches) >= least), "progress")
+            await connection.execute(CUT_OTHERS)
     for uid in uids:
         await field.ended(uid)
     assert len(set(names(host))) == len(names(host)) == 40
+
+
+async def is_true(value: bool) -> bool:
+    return value
+
+
+CUT_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
 def slow(request: StepRequest) -> Act:
     gate = asyncio.Event()
     asyncio.get_running_loop().call_later(0.01, gate.set)
     return Act(gate=gate)
-
-
-async def cut_connections(field: Field) -> None:
-    async with field.database.connection() as connection:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )

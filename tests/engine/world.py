@@ -40,6 +40,9 @@ from penstock_server.spec.graph import (
     Dag,
     DagOutputs,
     ParameterBinding,
+    ParameterInput,
+    ParameterOutput,
+    ParameterType,
     PipelineGraph,
     Resources,
     RetryPolicy,
@@ -52,9 +55,12 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 Edges = Mapping[str, Sequence[str]]
 
 
-def step(name: str = "step") -> Component:
-    """A component that runs a command."""
-    return Component(name, {}, {}, {}, {}, Container("exec", "image", ("true",), (), (), Resources(), {}))
+def step(name: str = "step", *, needs: Sequence[str] = (), gives: Sequence[str] = ()) -> Component:
+    """A component that runs a command, with numbers as inputs and outputs."""
+    needed = {key: ParameterInput(ParameterType.NUMBER_DOUBLE, False, False, None, "", ()) for key in needs}
+    given = {key: ParameterOutput(ParameterType.NUMBER_DOUBLE, "") for key in gives}
+    body = Container("exec", "image", ("true",), (), (), Resources(), {})
+    return Component(name, needed, {}, given, {}, body)
 
 
 def spec(

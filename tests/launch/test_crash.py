@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from penstock_server.launch.base import Phase, StepRequest
-from penstock_server.launch.journal import Journal
 from penstock_server.launch.scratch import Folders
 
 from tests.launch.packages import counting_uv, python_step, slow_uv
@@ -55,6 +54,14 @@ def host(root: Path, uv: Path | None = None) -> Iterator[Host]:
         yield server
     finally:
         server.kill()
+
+
+@pytest.fixture
+def bystander() -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that has nothing to do with it."""
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as process:
+        yield process
+        process.kill()
 
 
 def journaled(root: Path, script: str) -> StepRequest:
@@ -156,16 +163,32 @@ async def test_a_second_server_waits_while_the_first_prepares(tmp_path: Path) ->
             assert (await second.log_of(request)).count(b"ran") == 1
 
 
-async def test_a_journal_torn_by_a_crash_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
-    request = journaled(tmp_path, "exit 0")
-    folders = Folders(tmp_path / "steps")
+def write_journal(root: Path, request: StepRequest, content: bytes) -> None:
+    """Leave a journal of `request` behind, as a server does that was killed."""
+    folders = Folders(root / "steps")
     folders.prepare()
     folder = folders.of(request.attempt)
     folder.make()
-    folder.journal.write_bytes(b'launch {"uptime_s": 1}\n\0\0garbage\npid 12')
+    Path(folder.journal).write_bytes(content)
+
+
+async def test_a_journal_torn_by_a_crash_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    request = journaled(tmp_path, "exit 0")
+    write_journal(tmp_path, request, b'launch {"uptime_s": 1}\n\0\0garbage\npid 12')
     async with running(tmp_path) as launched:
         await launched.launcher.adopt([request])
         assert (await launched.end_of(request)).phase is Phase.SUCCEEDED
-    journal = Journal.open(folder.journal)
-    journal.close()
     assert len(runs(tmp_path)) == 1
+
+
+async def test_a_process_id_that_means_another_process_means_lost_and_leaves_that_one_alone(
+    tmp_path: Path, bystander: "subprocess.Popen[bytes]"
+) -> None:
+    request = journaled(tmp_path, "exit 0")
+    write_journal(tmp_path, request, b'launch {"uptime_s": 1}\npid %d\n' % bystander.pid)
+    async with running(tmp_path) as launched:
+        await launched.launcher.adopt([request])
+        await launched.launcher.stop(request.attempt)
+        assert (await launched.end_of(request)).phase is Phase.LOST
+    assert bystander.poll() is None
+    assert runs(tmp_path) == []

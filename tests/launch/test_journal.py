@@ -38,7 +38,7 @@ def test_what_is_torn_or_foreign_does_not_count(content: bytes) -> None:
 
 
 def test_only_one_has_the_lock(tmp_path: Path) -> None:
-    one, other = Journal.open(tmp_path / "journal"), Journal.open(tmp_path / "journal")
+    one, other = Journal.open(str(tmp_path / "journal")), Journal.open(str(tmp_path / "journal"))
     assert one.lock()
     assert not other.lock()
     one.close()
@@ -47,7 +47,7 @@ def test_only_one_has_the_lock(tmp_path: Path) -> None:
 
 
 def test_who_has_the_journal_open_is_known(tmp_path: Path) -> None:
-    journal = Journal.open(tmp_path / "journal")
+    journal = Journal.open(str(tmp_path / "journal"))
     assert journal.is_held_by(os.getpid())
     assert not journal.is_held_by(1 << 22)
     journal.close()
@@ -75,8 +75,8 @@ def test_forgetting_what_was_never_there_leaves_nothing(tmp_path: Path) -> None:
 def test_the_tail_of_a_log_has_few_whole_lines(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"".join(b"line %d \xff\n" % number for number in range(10_000)))
-    lines = read_tail(log).splitlines()
+    lines = read_tail(str(log)).splitlines()
     assert len(lines) == 20
     assert lines[-1] == "line 9999 \ufffd"
     log.write_text("x" * 10_000)
-    assert len(read_tail(log)) == 4096
+    assert len(read_tail(str(log))) == 4096

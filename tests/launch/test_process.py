@@ -250,3 +250,17 @@ async def test_nobody_runs_what_a_step_installs_for_itself_into_the_machine(tmp_
         request = shell('echo "x = 7" > "$PIP_TARGET/mine.py"; python3 -c "import mine; print(mine.x)"')
         await launched.run(request)
         assert await launched.log_of(request) == b"7\n"
+
+
+async def test_a_system_without_process_descriptors_is_served_by_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "pidfd_open")
+    request = shell("sleep 1000")
+    async with running(tmp_path) as first:
+        assert (await first.run(shell("exit 3"))).exit_code == 3
+        await first.launcher.launch(request)
+    async with running(tmp_path) as second:
+        await second.launcher.adopt([request])
+        await second.launcher.stop(request.attempt)
+        assert (await second.end_of(request)).phase is Phase.STOPPED

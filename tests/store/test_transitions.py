@@ -29,7 +29,9 @@ BEGIN: tuple[Change, ...] = (
     TaskMove(STEP, TaskState.QUEUED, TaskState.RUNNING),
     AttemptCreate(STEP, 1, "fake"),
 )
-MODEL = ArtifactValue("model", "system.Model", "file:///a", {"nan": float("nan"), "text": "a\0b"}, "sha256:1", 3)
+MODEL = ArtifactValue(
+    "model", "system.Model", "file:///a", {"nan": float("nan"), "text": "a\0b"}, "sha256:1", 3
+)
 END: tuple[Change, ...] = (
     AttemptMove(STEP, 1, AttemptState.LAUNCHING, AttemptState.RUNNING, host="here", handle="7"),
     AttemptMove(STEP, 1, AttemptState.RUNNING, AttemptState.SUCCEEDED, exit_code=0),

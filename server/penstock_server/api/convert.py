@@ -36,6 +36,7 @@ from penstock_server.model.resources import (
     TaskKind,
     TaskValues,
 )
+from penstock_server.store.run_views import RunView
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -99,8 +100,9 @@ def parameter_definition(parameter: Mapping[str, Json]) -> parameter_pb2.Paramet
     return definition
 
 
-def run(record: Run) -> run_pb2.Run:
+def run(view: RunView) -> run_pb2.Run:
     """A run, in VIEW_BASIC."""
+    record = view.run
     space = record.namespace
     message = run_pb2.Run(
         name=names.RUN.format(space, record.id),
@@ -120,6 +122,10 @@ def run(record: Run) -> run_pb2.Run:
         start_time=_time(record.start_time),
         end_time=_time(record.end_time),
         outputs=_values(record.outputs),
+        output_artifacts=_artifacts(view.output_artifacts, space),
+        task_counts=run_pb2.Run.TaskCounts(
+            **{state.lower(): count for state, count in view.task_counts.items()}
+        ),
         event_sequence=record.event_sequence,
         **_common(record),
     )
@@ -130,7 +136,7 @@ def run(record: Run) -> run_pb2.Run:
     return message
 
 
-def task(record: Task, run_of: Run, run_ids: Mapping[RunUid, str] | None = None) -> task_pb2.Task:
+def task(record: Task, run_of: Run, run_ids: Mapping[RunUid, str]) -> task_pb2.Task:
     """A task of `run_of` without its attempts; `run_ids`: of the runs whose results were reused."""
     space, run_id = run_of.namespace, run_of.id
     message = task_pb2.Task(
@@ -152,8 +158,9 @@ def task(record: Task, run_of: Run, run_ids: Mapping[RunUid, str] | None = None)
         next_attempt_time=_time(record.not_before),
     )
     if record.cached_run_uid is not None:
-        reused = (run_ids or {}).get(record.cached_run_uid)
-        message.cached_from = names.TASK.format(space, reused or record.cached_run_uid, record.cached_task_id)
+        # A run that was deleted since is named by its uid, which is nobody else's.
+        reused = run_ids.get(record.cached_run_uid, str(record.cached_run_uid))
+        message.cached_from = names.TASK.format(space, reused, record.cached_task_id)
     return message
 
 
@@ -207,9 +214,14 @@ def _add_transition(message: event_pb2.Event, record: Event) -> None:
             message.notice.SetInParent()
 
 
-def artifact_list(values: tuple[ArtifactValue, ...], namespace_id: str) -> artifact_pb2.ArtifactList:
-    """The artifacts of one input or output."""
-    return artifact_pb2.ArtifactList(artifacts=[_artifact(value, namespace_id) for value in values])
+def _artifacts(
+    values: Mapping[str, tuple[ArtifactValue, ...]], namespace_id: str
+) -> dict[str, artifact_pb2.ArtifactList]:
+    """The artifacts of inputs or outputs, by name."""
+    return {
+        name: artifact_pb2.ArtifactList(artifacts=[_artifact(value, namespace_id) for value in items])
+        for name, items in values.items()
+    }
 
 
 def _artifact(value: ArtifactValue, namespace_id: str) -> artifact_pb2.ArtifactReference:
@@ -230,7 +242,7 @@ def _task_io(values: TaskValues, namespace_id: str) -> task_pb2.TaskIO | None:
         return None
     return task_pb2.TaskIO(
         parameters=_values(values.parameters),
-        artifacts={name: artifact_list(items, namespace_id) for name, items in values.artifacts.items()},
+        artifacts=_artifacts(values.artifacts, namespace_id),
     )
 
 

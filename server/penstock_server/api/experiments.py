@@ -1,6 +1,7 @@
 """ExperimentService."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from penstock.v1 import experiment_service_pb2 as pb
@@ -12,10 +13,14 @@ from penstock_server.api.filter_values import ListFields
 from penstock_server.api.lists import Lists
 from penstock_server.api.masks import edit_of
 from penstock_server.api.new_ids import NewIds
-from penstock_server.model.query import Page, Rows
+from penstock_server.api.paging import PAGE_SIZE_MAX
+from penstock_server.api.wakeups import Wakeups
+from penstock_server.engine.requests import RunRequests
+from penstock_server.model.errors import FailedPrecondition, NotFound
+from penstock_server.model.query import And, Comparison, Not, Operator, Page, Rows
 from penstock_server.model.resources import Experiment
 from penstock_server.rpc.call import Call
-from penstock_server.store import experiments, namespaces
+from penstock_server.store import experiments, namespaces, runs
 from penstock_server.store.database import Connection, Database
 
 FIELDS = ListFields(experiments.LISTING.fields, orders=experiments.LISTING.orders)
@@ -26,8 +31,10 @@ class ExperimentService:
     """Serves the rpcs of `penstock.v1.ExperimentService`; the schema says what each does."""
 
     database: Database
+    requests: RunRequests
     lists: Lists
     ids: NewIds
+    wakeups: Wakeups
 
     async def create_experiment(
         self, request: pb.CreateExperimentRequest, _call: Call
@@ -69,6 +76,17 @@ class ExperimentService:
         edit = edit_of(request.experiment, request.update_mask, default_display_name=id)
         updated = await edited(lambda: self._get(namespace, id), self._write, edit, request.experiment.etag)
         return pb.UpdateExperimentResponse(experiment=convert.experiment(updated))
+
+    async def delete_experiment(
+        self, request: pb.DeleteExperimentRequest, _call: Call
+    ) -> pb.DeleteExperimentResponse:
+        """Nothing of the experiment is left; with `force` runs that have not ended are ended first."""
+        namespace, id = names.EXPERIMENT.parse(request.name)
+        with self.wakeups.of_all() as wakeup:
+            while not await self._delete(namespace, id, request):
+                await self._end_runs(namespace, id)
+                await wakeup.wait()
+        return pb.DeleteExperimentResponse()
 
     async def archive_experiment(
         self, request: pb.ArchiveExperimentRequest, _call: Call
@@ -112,6 +130,30 @@ class ExperimentService:
                 description=values.description,
                 labels=values.labels,
             )
+
+    async def _delete(self, namespace: str, id: str, request: pb.DeleteExperimentRequest) -> bool:
+        """False when it was to be deleted by force, but has runs that have not ended."""
+        try:
+            async with self.database.transaction() as connection:
+                found = await experiments.get(connection, namespace, id)
+                revision = guarded_revision(found, request.etag)
+                await experiments.delete(connection, namespace, id, force=request.force, revision=revision)
+        except FailedPrecondition as error:
+            if error.reason != "RUN_NOT_FINISHED":
+                raise
+            return False
+        return True
+
+    async def _end_runs(self, namespace: str, id: str) -> None:
+        """Ask for the runs that have not ended to be cancelled and deleted."""
+        experiment = Comparison("experiment", Operator.EQUAL, names.EXPERIMENT.format(namespace, id))
+        still_open = Not(Comparison("end_time", Operator.HAS, "*"))
+        page = Page(PAGE_SIZE_MAX, And((experiment, still_open)))
+        async with self.database.connection() as connection:
+            rows = await runs.list_page(connection, namespace, page)
+        for run in rows.items:
+            with suppress(NotFound):  # gone meanwhile, which is what is wanted
+                await self.requests.delete_run(namespace, run.id, force=True)
 
     async def _set_archived(self, name: str, etag: str, *, archived: bool) -> Experiment:
         namespace, id = names.EXPERIMENT.parse(name)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from penstock.v1 import pipeline_pb2, spec_pb2
+from penstock.v1 import pipeline_pb2
 from penstock.v1 import pipeline_service_pb2 as pb
 
 from penstock_server.api import convert, names
@@ -12,7 +12,8 @@ from penstock_server.api.editing import NewValues, edited, guarded_revision
 from penstock_server.api.filter_values import ListFields
 from penstock_server.api.lists import Lists
 from penstock_server.api.masks import edit_of
-from penstock_server.api.specs import Specs
+from penstock_server.api.new_runs import version_source
+from penstock_server.api.specs import Specs, spec_message
 from penstock_server.model.query import Page, Rows
 from penstock_server.model.resources import PipelineVersion
 from penstock_server.rpc.call import Call
@@ -21,7 +22,6 @@ from penstock_server.store.database import Connection, Database
 from penstock_server.store.pipeline_versions import NewPipelineVersion
 
 FIELDS = ListFields(pipeline_versions.LISTING.fields, orders=pipeline_versions.LISTING.orders)
-NUMBER_DIGITS_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class PipelineVersions:
             message = convert.pipeline_version(found)
             if request.view == pipeline_pb2.PipelineVersion.VIEW_FULL:
                 canonical = await specs.get(connection, found.spec_digest)
-                message.spec.MergeFrom(spec_pb2.Spec(text=canonical.decode()))
+                message.spec.CopyFrom(spec_message(canonical))
         return pb.GetPipelineVersionResponse(pipeline_version=message)
 
     async def list_pipeline_versions(
@@ -128,11 +128,10 @@ class PipelineVersions:
 async def find_version(connection: Connection, name: str, field: str = "name") -> PipelineVersion:
     """The version with this name, which ends in a number, an alias or `latest`. Raises NotFound."""
     namespace, pipeline, version = names.PIPELINE_VERSION.parse(name, field)
-    if version == "latest":
-        return await pipeline_versions.get(connection, namespace, pipeline)
-    if version.isdecimal() and len(version) <= NUMBER_DIGITS_MAX:
-        return await pipeline_versions.get(connection, namespace, pipeline, number=int(version))
-    return await pipeline_versions.get(connection, namespace, pipeline, alias=version)
+    source = version_source(pipeline, version)
+    return await pipeline_versions.get(
+        connection, namespace, pipeline, number=source.number, alias=source.alias
+    )
 
 
 async def _list(connection: Connection, namespace: str, pipeline: str, page: Page) -> Rows[PipelineVersion]:

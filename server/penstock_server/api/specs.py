@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from penstock_server.api.json_values import from_struct
 from penstock_server.model.json import JsonObject
 from penstock_server.spec import document
 from penstock_server.spec.compile import compile_pipeline
+from penstock_server.spec.document import Document
 from penstock_server.spec.graph import PipelineGraph
 from penstock_server.spec.interface import interface
 from penstock_server.spec.support import check_supported
@@ -25,6 +27,7 @@ IN_LOOP_BYTES_MAX = 64 * 1024
 class CheckedSpec:
     """A spec that this server can run."""
 
+    document: Document
     graph: PipelineGraph
     digest: str
     canonical: bytes
@@ -66,6 +69,17 @@ class Specs:
             self._kept_bytes -= len(gone.canonical)
 
 
+def spec_message(canonical: bytes) -> spec_pb2.Spec:
+    """A stored spec as it is handed out: the pipeline, and the platform spec as a second document."""
+    parts = document.from_canonical(canonical)
+    texts = [parts.pipeline] if parts.platform is None else [parts.pipeline, parts.platform]
+    return spec_pb2.Spec(text="\n---\n".join(_compact(text) for text in texts))
+
+
+def _compact(value: JsonObject) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def _checked(spec: spec_pb2.Spec, field: str) -> CheckedSpec:
     if spec.WhichOneof("source") == "struct":
         read = document.from_struct(from_struct(spec.struct, f"{field}.struct"))
@@ -74,4 +88,4 @@ def _checked(spec: spec_pb2.Spec, field: str) -> CheckedSpec:
     graph = compile_pipeline(read)
     check_supported(graph)
     canonical = document.canonical(read)
-    return CheckedSpec(graph, document.digest(canonical), canonical, interface(graph))
+    return CheckedSpec(read, graph, document.digest(canonical), canonical, interface(graph))

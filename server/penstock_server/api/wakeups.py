@@ -21,19 +21,21 @@ class Wakeup:
         self._owner = owner
         self._news = asyncio.Event()
 
-    async def wait(self) -> None:
-        """Return when there may be news: after a notification, or after a while without.
+    async def wait(self, timeout_s: float | None = None) -> bool:
+        """Return when there may be news: True after a notification, False after a while without.
 
-        Raises Unavailable SERVER_DRAINING when the server ends.
+        A while is `timeout_s`, by default so long that a lost notification does little harm. Raises
+        Unavailable SERVER_DRAINING when the server ends.
         """
         self._owner.check_open()
         try:
-            async with asyncio.timeout(self._owner.poll_s):
+            async with asyncio.timeout(self._owner.poll_s if timeout_s is None else timeout_s):
                 await self._news.wait()
         except TimeoutError:
-            pass  # Nothing was heard; look nevertheless, since a notification can be lost.
+            return False
         self._owner.check_open()
         self._news.clear()
+        return True
 
     def wake(self) -> None:
         """There may be news."""
@@ -51,7 +53,7 @@ class Wakeups:
         self._of_all: set[Wakeup] = set()
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
-        self._draining = False
+        self._draining = asyncio.Event()
 
     async def start(self) -> None:
         """Begin to listen."""
@@ -60,7 +62,7 @@ class Wakeups:
 
     def drain(self) -> None:
         """End all watches with Unavailable, so that their clients resume elsewhere."""
-        self._draining = True
+        self._draining.set()
         self._wake_all()
 
     async def close(self) -> None:
@@ -74,12 +76,16 @@ class Wakeups:
 
     def check_open(self) -> None:
         """Raise Unavailable SERVER_DRAINING when the server ends."""
-        if self._draining:
+        if self._draining.is_set():
             raise Unavailable(
                 "SERVER_DRAINING",
                 "this server is about to end; go on with the resume token",
                 retry_after_s=0.5,
             )
+
+    async def draining(self) -> None:
+        """Return when the server ends."""
+        await self._draining.wait()
 
     @contextmanager
     def of_run(self, uid: RunUid) -> Iterator[Wakeup]:

@@ -10,47 +10,28 @@ who took the step before: this server, one that was killed, or one that runs bes
 """
 
 import asyncio
-import errno
-import os
+import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import structlog
-
 from penstock_server.launch import shim, strays, verdicts
-from penstock_server.launch.base import ArtifactTransfer, Observation, Phase, Published, StepRequest
-from penstock_server.launch.environments import EnvironmentBuildError, StepEnvironments
-from penstock_server.launch.janitor import Janitor
+from penstock_server.launch.base import Observation, Phase, Published, StepRequest
+from penstock_server.launch.environments import EnvironmentBuildError
 from penstock_server.launch.journal import Journal, Record, uptime_s
 from penstock_server.launch.outputs import CollectedOutputs, collect
 from penstock_server.launch.program import Program, ProgramError, ProgramNotFoundError, plan_program
 from penstock_server.launch.scratch import AttemptFolder
 from penstock_server.launch.watch import ProcessWatch, reap
+from penstock_server.launch.workplace import NO_ROOM, RETRY_S, Workplace, as_unavailable
 from penstock_server.model.errors import NotFound, PenstockError, Unavailable
-from penstock_server.model.json import JsonObject
 from penstock_server.spec.step import OutputError
 
-log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 0.1
-RETRY_S = 1.0
 INTERRUPTIONS_MAX = 5
 """After so many errors of our own an attempt is given up."""
-_TRANSIENT = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
-
-
-@dataclass(frozen=True, slots=True)
-class Workplace:
-    """What the attempts of one launcher share."""
-
-    host: str
-    boot_id: str
-    grace_s: float
-    base_environment: dict[str, str]
-    artifacts: ArtifactTransfer
-    environments: StepEnvironments
-    janitor: Janitor
 
 
 @dataclass(slots=True)
@@ -82,11 +63,9 @@ class ProcessAttempt:
 
         Raises Unavailable when the machine has no room for it at this moment; nothing has started then.
         """
-        try:
+        with as_unavailable():
             self.folder.make()
             journal = Journal.open(self.folder.journal)
-        except OSError as error:
-            raise _unavailable(error) from error
         if not journal.lock():
             self._find_holder(journal)
             return
@@ -99,12 +78,9 @@ class ProcessAttempt:
 
     def stop(self) -> None:
         """End it: politely first, by force after the grace. Raises Unavailable when that cannot be noted."""
-        if self.has_ended:
-            return
-        try:
-            self._stop(verdicts.STOPPED)
-        except OSError as error:
-            raise _unavailable(error) from error
+        if not self.has_ended:
+            with as_unavailable():
+                self._stop(verdicts.STOPPED)
 
     async def close(self) -> None:
         """Let go of it. The process goes on; a preparation ends, for another server to take up."""
@@ -119,10 +95,12 @@ class ProcessAttempt:
         self._watch.end()
         self._release()
         if isinstance(error, Unavailable):
-            log.warning("attempt waits", attempt=str(self.request.attempt), error=error.message)
+            _log.warning(
+                "attempt waits", extra={"attempt": str(self.request.attempt), "error": error.message}
+            )
             self._watch.later(RETRY_S, self.take)
             return
-        log.error("attempt interrupted", attempt=str(self.request.attempt), exc_info=error)
+        _log.error("attempt interrupted", extra={"attempt": str(self.request.attempt)}, exc_info=error)
         self._interruptions += 1
         if self._interruptions < INTERRUPTIONS_MAX:
             self._watch.later(RETRY_S, self.take)
@@ -141,7 +119,7 @@ class ProcessAttempt:
             if record.pid is not None:
                 reap(record.pid)
             self._judge(record)
-        elif record.launch is None and self.folder.log.exists():
+        elif record.launch is None and self.folder.has_log():
             message = "the attempt was here and has been forgotten since"
             self._conclude(verdicts.lost(attempt, message), note=False)
         else:
@@ -160,19 +138,17 @@ class ProcessAttempt:
         self._limit_time(record)
         self._report_started(str(record.pid))
         if record.stop is not None:
-            self._watch.terminate(record.stop, self.place.grace_s)
+            self._watch.terminate(record, self.place.grace_s)
 
     # Starting it
 
     def _start(self) -> None:
         assert self._held is not None
         try:
-            self._held.launch(self._facts())
-            self.folder.make_parts()
+            with as_unavailable():
+                self._held.launch(self.place.launch_facts(self.request))
+                self.folder.make_parts(with_parameters=bool(self.request.component.output_parameters))
             program = plan_program(self.request, self.folder, self.place.artifacts)
-        except OSError as error:
-            self._release()
-            raise _unavailable(error) from error
         except ProgramError as error:
             self._refuse(error.reason, str(error))
             return
@@ -189,7 +165,7 @@ class ProcessAttempt:
 
     async def _prepare(self, program: Program) -> None:
         try:
-            self.folder.log.touch()
+            self.folder.append_log("")
             for uri, target in program.fetches:
                 await self._fetch(uri, target)
             if program.requirements is not None:
@@ -205,9 +181,9 @@ class ProcessAttempt:
         target.parent.mkdir(exist_ok=True)
         try:
             await self.place.artifacts.fetch(uri, target)
-        except NotFound as error:
+        except NotFound:
             # An artifact need not have content: some are metadata only. The step says itself what it misses.
-            self.folder.append_log(f"penstock: {error.message}")
+            return
 
     def _spawn_unless_stopped(self, program: Program) -> None:
         assert self._held is not None
@@ -216,7 +192,7 @@ class ProcessAttempt:
             self._release()
             self._judge(record)
             return
-        self._held.launch(self._facts())
+        self._held.launch(self.place.launch_facts(self.request))
         self._spawn(program, self._python_env(program))
 
     def _spawn(self, program: Program, python_env: Path | None) -> None:
@@ -224,18 +200,16 @@ class ProcessAttempt:
         env = program.environment(self.place.base_environment, python_env)
         try:
             argv = program.resolved(env)
-            pid = shim.start(self._held, argv, env, self.folder.work, self.folder.log)
+            with as_unavailable(NO_ROOM):
+                pid = shim.start(self._held, argv, env, self.folder.work, self.folder.log)
         except ProgramNotFoundError as error:
             self._refuse("EXIT_CODE", str(error), exit_code=verdicts.NOT_FOUND_CODE)
         except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in _TRANSIENT:
-                self._release()
-                raise _unavailable(error) from error
             self._refuse("START_FAILED", f"the system cannot start this command: {error}")
         else:
             self._watch.begin(pid)
             self._release()
-            self._limit_time(Record(launch=self._facts()))
+            self._limit_time(Record(launch=self.place.launch_facts(self.request)))
             self._report_started(str(pid), program.notices)
 
     def _refuse(self, reason: str, message: str, *, exit_code: int | None = None) -> None:
@@ -243,17 +217,6 @@ class ProcessAttempt:
         tail = verdicts.read_tail(self.folder.log)
         failure = verdicts.failed(self.request.attempt, reason, message, exit_code=exit_code, log_tail=tail)
         self._conclude(failure)
-
-    def _facts(self) -> JsonObject:
-        request = self.request
-        return {
-            "attempt": str(request.attempt),
-            "fence": request.fence,
-            "host": self.place.host,
-            "boot_id": self.place.boot_id,
-            "server_pid": os.getpid(),
-            "uptime_s": uptime_s(),
-        }
 
     # Ending it
 
@@ -275,9 +238,7 @@ class ProcessAttempt:
     def _limit_time(self, record: Record) -> None:
         if self.request.timeout_s is None or record.launch is None:
             return
-        started = record.launch.get("uptime_s")
-        assert isinstance(started, int | float)
-        left_s = self.request.timeout_s - (uptime_s() - started)
+        left_s = self.request.timeout_s - (uptime_s() - record.started_s)
         self._watch.later(left_s, lambda: self._stop(verdicts.TIMED_OUT))
 
     def _stop(self, reason: str) -> None:
@@ -289,7 +250,7 @@ class ProcessAttempt:
         if journal is not self._held:
             journal.close()
         if self._watch.pid is not None and record.stop is not None:
-            self._watch.terminate(record.stop, self.place.grace_s)
+            self._watch.terminate(record, self.place.grace_s)
         elif self._held is not None and self._task is not None:
             self._task.cancel()
             self._release()
@@ -310,7 +271,8 @@ class ProcessAttempt:
             self._run(self._conclude_cleanly(verdict))
         elif record.exit_code != 0:
             self.place.janitor.note_ended(str(attempt))
-            self._conclude(verdicts.exited(attempt, record.exit_code, verdicts.read_tail(self.folder.log)))
+            verdict = verdicts.exited(attempt, record.exit_code, verdicts.read_tail(self.folder.log))
+            self._conclude(verdict, note=False)
         else:
             self.place.janitor.note_ended(str(attempt))
             self._collect()
@@ -329,7 +291,7 @@ class ProcessAttempt:
         if outputs.to_publish:
             self._run(self._publish(outputs))
         else:
-            self._conclude(verdicts.succeeded(self.request.attempt, outputs.values({})))
+            self._conclude(verdicts.succeeded(self.request.attempt, outputs.values({})), note=False)
 
     async def _publish(self, outputs: CollectedOutputs) -> None:
         published: dict[str, Published] = {}
@@ -347,6 +309,7 @@ class ProcessAttempt:
         self._tell(Observation(self.request.attempt, Phase.STARTED, handle=handle, notices=notices))
 
     def _conclude(self, verdict: Observation, *, note: bool = True) -> None:
+        """Tell the end. It is noted for adopters unless they would come to the same by themselves."""
         if note:
             self._note_end(verdict)
         self._watch.end()
@@ -361,7 +324,7 @@ class ProcessAttempt:
                 journal.close()
         except OSError as error:
             # The note spares an adopter the work of judging again. The end can be told without it.
-            log.warning("end not noted", attempt=str(self.request.attempt), error=str(error))
+            _log.warning("end not noted", extra={"attempt": str(self.request.attempt), "error": str(error)})
 
     def _tell(self, observation: Observation) -> None:
         self.last = replace(observation, host=self.place.host)
@@ -397,8 +360,3 @@ class ProcessAttempt:
             await work
         except Exception as error:
             self.recover(error)
-
-
-def _unavailable(error: OSError) -> Unavailable:
-    message = f"the machine cannot take a step at this moment: {error}"
-    return Unavailable("LAUNCHER_UNAVAILABLE", message, retry_after_s=RETRY_S)

@@ -96,7 +96,7 @@ class StepEnvironments:
         return path if (path / _READY).exists() else None
 
     async def build(self, requirements: Requirements) -> Path:
-        """The environment, built now unless it is ready. Raises EnvironmentBuildError; the next call tries again.
+        """The environment, built now unless it is ready. Raises EnvironmentBuildError; repeating helps.
 
         Callers who are cancelled leave the build to the others; `close` ends it.
         """
@@ -202,11 +202,16 @@ def bundled_pip() -> Path | None:
 
 def group_arguments(group: PackageGroup) -> list[str]:
     """What `uv pip install` is given for one group of packages."""
-    arguments = ["--no-deps"] if group.no_deps else []
+    flags = {"--no-deps": group.no_deps, "--upgrade": group.upgrade}
+    arguments = [flag for flag, is_set in flags.items() if is_set]
+    if group.pre:
+        arguments += ["--prerelease", "allow"]
     if group.index_url:
-        arguments += ["--index-url", group.index_url]
-    for url in group.extra_index_urls:
-        arguments += ["--extra-index-url", url]
-    for host in group.trusted_hosts:
-        arguments += ["--allow-insecure-host", host]
+        arguments += ["--default-index", group.index_url]
+    for option, values in (
+        ("--index", group.extra_index_urls),
+        ("--allow-insecure-host", group.trusted_hosts),
+        ("--find-links", group.find_links),
+    ):
+        arguments += [word for value in values for word in (option, value)]
     return [*arguments, *group.packages]

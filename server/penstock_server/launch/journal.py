@@ -56,6 +56,12 @@ class Record:
     exit_code: int | None = None
     end: "JsonObject | None" = None
 
+    @property
+    def started_s(self) -> float:
+        """The host's uptime at the newest launch; 0 where none is noted."""
+        started = self.launch.get("uptime_s") if self.launch is not None else None
+        return float(started) if isinstance(started, int | float) else 0.0
+
 
 def parse(content: bytes) -> Record:
     """The record in `content`; what is torn or foreign is left out."""
@@ -92,12 +98,12 @@ class Journal:
     locked: bool = field(default=False, init=False)
 
     @classmethod
-    def open(cls, path: Path) -> "Journal":
+    def open(cls, path: str) -> "Journal":
         """Open it, empty where there was none. Raises FileNotFoundError without the folder."""
         return cls(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     @classmethod
-    def open_existing(cls, path: Path) -> "Journal | None":
+    def open_existing(cls, path: str) -> "Journal | None":
         """Open it; None where there is none."""
         try:
             return cls(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC))
@@ -162,4 +168,16 @@ def _exists(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
+    return True
+
+
+def process_exists(pid: int) -> bool:
+    """True when there is such a process, whoever it is."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        # It is another user's.
+        return True
     return True

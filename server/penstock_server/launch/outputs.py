@@ -6,9 +6,10 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from penstock_server.launch.base import ArtifactTransfer, Published, StepRequest
-from penstock_server.launch.program import step_paths
+from penstock_server.launch.program import input_paths, step_paths
 from penstock_server.launch.scratch import AttemptFolder
 from penstock_server.model.json import Json
 from penstock_server.model.resources import ArtifactValue, TaskValues
@@ -47,10 +48,10 @@ def collect(request: StepRequest, folder: AttemptFolder, artifacts: ArtifactTran
     read = read_outputs(
         request.component,
         paths,
-        executor_output=_read_text(Path(paths.output_file)),
-        parameter_texts={name: _read_text(Path(path)) for name, path in paths.output_parameters.items()},
+        executor_output=_read_text(paths.output_file),
+        parameter_texts={name: _read_text(path) for name, path in paths.output_parameters.items()},
     )
-    places = _Places(request, folder, paths.output_artifacts, _known_inputs(request, artifacts))
+    places = _Places(request, folder, paths.output_artifacts, _known_inputs(request, folder, artifacts))
     to_publish: dict[str, Path] = {}
     placed = {
         name: tuple(places.place(name, artifact, to_publish) for artifact in listed)
@@ -86,7 +87,7 @@ class _Places:
         uri = self._lasting_uri(name, made.uri)
         if uri is None:
             return value
-        content = self.folder.work / (made.custom_path or made.uri or self.declared[name])
+        content = Path(self.folder.work, made.custom_path or made.uri or self.declared[name])
         if content.exists():
             to_publish[uri] = content
         return replace(value, uri=uri)
@@ -99,40 +100,42 @@ class _Places:
             return self.request.output_uris[name]
         path = os.path.normpath(given)
         if path.startswith(f"{declared}/"):
-            return self.request.output_uris[name] + path.removeprefix(declared)
+            return self.request.output_uris[name] + quote(path.removeprefix(declared))
         outputs, live = f"{self.folder.outputs}/", f"{self.folder.live}/"
         if path.startswith(outputs):
-            return f"{self.request.output_root}/{path.removeprefix(outputs)}"
+            return f"{self.request.output_root}/{quote(path.removeprefix(outputs))}"
         if path.startswith(live):
-            return f"{self.request.output_root}/{path.removeprefix(live)}"
+            return f"{self.request.output_root}/{quote(path.removeprefix(live))}"
         return None
 
 
-def _known_inputs(request: StepRequest, artifacts: ArtifactTransfer) -> dict[str, ArtifactValue]:
-    known: dict[str, ArtifactValue] = {}
-    for listed in request.inputs.artifacts.values():
-        for artifact in listed:
-            local = artifacts.local_path(artifact.uri)
-            if local is not None:
-                known[str(local)] = artifact
-    return known
+def _known_inputs(
+    request: StepRequest, folder: AttemptFolder, artifacts: ArtifactTransfer
+) -> dict[str, ArtifactValue]:
+    places, _ = input_paths(request, folder, artifacts)
+    return {
+        path: artifact
+        for name, listed in request.inputs.artifacts.items()
+        for path, artifact in zip(places[name], listed, strict=True)
+    }
 
 
-def _read_text(path: Path) -> str | None:
+def _read_text(path: str) -> str | None:
     """The text of a file that the step may have written; None without one. Raises OutputError."""
+    name = os.path.basename(path)
     try:
         # Without waiting: a step may have left a pipe there.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise OutputError("OUTPUT_INVALID", f"{path.name} cannot be read: {error.strerror}") from error
+        raise OutputError("OUTPUT_INVALID", f"{name} cannot be read: {error.strerror}") from error
     try:
-        _check_file(fd, path.name)
+        _check_file(fd, name)
         with open(fd, "rb", closefd=False) as file:
             return file.read().decode()
     except UnicodeDecodeError as error:
-        raise OutputError("OUTPUT_INVALID", f"{path.name} is not UTF-8 text: {error}") from error
+        raise OutputError("OUTPUT_INVALID", f"{name} is not UTF-8 text: {error}") from error
     finally:
         os.close(fd)
 

@@ -6,14 +6,15 @@ it on the same folder. What makes that safe is told in `launch.journal`; one att
 """
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock_server.launch import strays
-from penstock_server.launch.attempt import ProcessAttempt, Workplace
+from penstock_server.launch import strays, verdicts
+from penstock_server.launch.attempt import ProcessAttempt
 from penstock_server.launch.base import ArtifactTransfer, LogChunk, Observation, StepRequest
 from penstock_server.launch.environments import StepEnvironments
 from penstock_server.launch.janitor import Janitor
@@ -21,6 +22,7 @@ from penstock_server.launch.journal import Journal, read_boot_id
 from penstock_server.launch.logs import read_log
 from penstock_server.launch.scratch import AttemptFolder, Folders
 from penstock_server.launch.surroundings import PASSED_ON, base_environment
+from penstock_server.launch.workplace import Workplace, as_unavailable
 from penstock_server.model.errors import PenstockError, Unavailable
 from penstock_server.model.ids import AttemptId
 
@@ -125,11 +127,12 @@ class ProcessLauncher:
         for attempt in attempts:
             known = self._attempts.pop(attempt, None)
             folder = self._folders.of(attempt)
-            if known is None or not known.has_ended:
-                _kill(folder)
             if known is not None:
                 await known.close()
-            self._folders.discard(folder)
+            with as_unavailable():
+                if known is None or not known.has_ended:
+                    _kill(folder)
+                self._folders.discard(folder)
         self._janitor.note_discarded()
 
     def logs(self, attempt: AttemptId, offset: int, *, follow: bool) -> AsyncIterator[LogChunk]:
@@ -153,27 +156,30 @@ class ProcessLauncher:
     def _note_stop(self, attempt: AttemptId) -> None:
         """Stop one that nobody told us of: in its journal, where its launcher or its adopter finds it."""
         folder = self._folders.of(attempt)
-        if not folder.live.exists() and folder.log.exists():
+        if folder.has_log() and not os.path.exists(folder.live):
             return
-        folder.make()
-        journal = Journal.open(folder.journal)
-        try:
-            journal.stop("STOPPED")
-            record = journal.read()
-            if record.pid is not None and journal.is_held_by(record.pid):
-                strays.signal_group(record.pid, signal.SIGTERM)
-                asyncio.get_running_loop().call_later(self._place.grace_s, _kill, folder)
-        finally:
-            journal.close()
+        with as_unavailable():
+            folder.make()
+            journal = Journal.open(folder.journal)
+            journal.stop(verdicts.STOPPED)
+        pid = _holder(journal)
+        journal.close()
+        if pid is not None:
+            strays.signal_group(pid, signal.SIGTERM)
+            asyncio.get_running_loop().call_later(self._place.grace_s, _kill, folder)
 
 
 def _kill(folder: AttemptFolder) -> None:
     journal = Journal.open_existing(folder.journal)
     if journal is None:
         return
-    try:
-        record = journal.read()
-        if record.pid is not None and journal.is_held_by(record.pid):
-            strays.signal_group(record.pid, signal.SIGKILL)
-    finally:
-        journal.close()
+    pid = _holder(journal)
+    journal.close()
+    if pid is not None:
+        strays.signal_group(pid, signal.SIGKILL)
+
+
+def _holder(journal: Journal) -> int | None:
+    """The process id of the attempt's shim, if that lives."""
+    pid = journal.read().pid
+    return pid if pid is not None and journal.is_held_by(pid) else None

@@ -16,6 +16,7 @@ from penstock_server.launch.surroundings import mark, step_environment
 from penstock_server.model.resources import ArtifactValue
 from penstock_server.spec.graph import Container
 from penstock_server.spec.packages import Requirements, split_pip_prologue
+from penstock_server.spec.resolve import RunConstants
 from penstock_server.spec.step import StepPaths, executor_input, render_argv
 
 OUTPUT_FILE = "output_metadata.json"
@@ -72,10 +73,11 @@ class Program:
 def plan_program(request: StepRequest, folder: AttemptFolder, artifacts: ArtifactTransfer) -> Program:
     """What to run for `request`. Raises ProgramError."""
     container = _container(request)
-    inputs, fetches = _input_paths(request, folder, artifacts)
+    inputs, fetches = input_paths(request, folder, artifacts)
     paths = step_paths(request, folder, inputs)
     given = executor_input(request.component, request.inputs, paths)
-    requirements, argv = split_pip_prologue(render_argv(container, request.inputs, paths, given))
+    rendered = render_argv(container, request.inputs, paths, given, _facts(request))
+    requirements, argv = split_pip_prologue(rendered)
     if not argv or not argv[0]:
         raise ProgramError(
             "the component has neither a command nor arguments. Steps run as processes, so the program that"
@@ -92,14 +94,14 @@ def step_paths(
     return StepPaths(
         input_artifacts=inputs or {},
         output_parameters={
-            name: str(folder.parameters / file_name(name)) for name in component.output_parameters
+            name: f"{folder.parameters}/{file_name(name)}" for name in component.output_parameters
         },
-        output_artifacts={name: str(folder.outputs / file_name(name)) for name in component.output_artifacts},
-        output_file=str(folder.outputs / OUTPUT_FILE),
+        output_artifacts={name: f"{folder.outputs}/{file_name(name)}" for name in component.output_artifacts},
+        output_file=f"{folder.outputs}/{OUTPUT_FILE}",
     )
 
 
-def _input_paths(
+def input_paths(
     request: StepRequest, folder: AttemptFolder, artifacts: ArtifactTransfer
 ) -> tuple[dict[str, tuple[str, ...]], tuple[tuple[str, Path], ...]]:
     """What the step is given as URIs of its input artifacts, and what has to be fetched for that.
@@ -121,12 +123,24 @@ def _input_paths(
 
     paths = {
         name: tuple(
-            place(artifact, folder.inputs / f"{file_name(name)}.{index}")
+            place(artifact, Path(folder.inputs, f"{file_name(name)}.{index}"))
             for index, artifact in enumerate(listed)
         )
         for name, listed in request.inputs.artifacts.items()
     }
     return paths, tuple(fetches)
+
+
+def _facts(request: StepRequest) -> dict[str, str]:
+    facts = request.facts
+    constants = RunConstants(
+        job_name=facts.run_display_name,
+        job_resource_name=f"{facts.pipeline_name}-{facts.run_id}",
+        job_uuid=facts.run_uid,
+        create_time_utc=facts.create_time_utc,
+        schedule_time_utc=facts.schedule_time_utc,
+    )
+    return constants.placeholders(request.task_key, f"{facts.run_uid}.{request.task_key}")
 
 
 def _scheme(uri: str) -> str:

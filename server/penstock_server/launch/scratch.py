@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from penstock_server.model.ids import AttemptId
 NAME_BYTES_MAX = 120
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\Z")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
-_LIVE_PARTS = ("work", "outputs", "parameters", "tmp", "packages")
 
 
 def file_name(text: str) -> str:
@@ -34,61 +34,73 @@ def file_name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFolder:
-    """The places of one attempt."""
+    """The places of one attempt. As text: a dozen of them are needed for each step."""
 
-    live: Path
-    log: Path
+    live: str
+    log: str
     """Standard output and standard error of the step, and what the launcher had to say of it."""
 
     @property
-    def journal(self) -> Path:
+    def journal(self) -> str:
         """What happened to it; see `launch.journal`."""
-        return self.live / "journal"
+        return f"{self.live}/journal"
 
     @property
-    def work(self) -> Path:
+    def work(self) -> str:
         """The step's working directory."""
-        return self.live / "work"
+        return f"{self.live}/work"
 
     @property
-    def outputs(self) -> Path:
+    def outputs(self) -> str:
         """The step's task directory: output artifacts, and the executor's output file beside them."""
-        return self.live / "outputs"
+        return f"{self.live}/outputs"
 
     @property
-    def parameters(self) -> Path:
-        """One file for each output parameter."""
-        return self.live / "parameters"
+    def parameters(self) -> str:
+        """One file for each output parameter; made when there are any."""
+        return f"{self.live}/parameters"
 
     @property
-    def tmp(self) -> Path:
+    def tmp(self) -> str:
         """The step's TMPDIR."""
-        return self.live / "tmp"
+        return os.path.join(self.live, "tmp")
 
     @property
-    def packages(self) -> Path:
+    def packages(self) -> str:
         """Where packages go that the step installs by itself."""
-        return self.live / "packages"
+        return f"{self.live}/packages"
 
     @property
-    def inputs(self) -> Path:
+    def inputs(self) -> str:
         """Input artifacts that had to be fetched; made when there are any."""
-        return self.live / "inputs"
+        return f"{self.live}/inputs"
 
     def make(self) -> None:
         """Make the folders the journal and the log need; repeating it is safe."""
-        self.log.parent.mkdir(exist_ok=True)
-        self.live.mkdir(exist_ok=True)
+        make_folder(os.path.dirname(self.log))
+        make_folder(self.live)
 
-    def make_parts(self) -> None:
+    def make_parts(self, *, with_parameters: bool) -> None:
         """Make the folders the step needs; repeating it is safe."""
-        for part in _LIVE_PARTS:
-            (self.live / part).mkdir(exist_ok=True)
+        for part in (self.work, self.outputs, self.tmp, self.packages):
+            make_folder(part)
+        if with_parameters:
+            make_folder(self.parameters)
+
+    def has_log(self) -> bool:
+        """True once the attempt has come far enough to have a log, and from then on for good."""
+        return os.path.exists(self.log)
 
     def append_log(self, text: str) -> None:
-        """Tell the user something in the log."""
-        with self.log.open("a", encoding="utf-8", errors="replace") as log:
-            log.write(text if text.endswith("\n") else f"{text}\n")
+        """Tell the user something in the log, on a line of its own."""
+        with open(self.log, "a", encoding="utf-8", errors="replace") as log:
+            log.write(f"{text}\n" if text else "")
+
+
+def make_folder(path: str) -> None:
+    """Make a folder unless it is there."""
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o700)
 
 
 class Folders:
@@ -109,19 +121,19 @@ class Folders:
         """The places of `attempt`."""
         name = hashlib.sha256(str(attempt).encode()).hexdigest()[:20]
         log = f"{file_name(attempt.task_id)}.{attempt.number}.log"
-        return AttemptFolder(self.live / name, self.logs / str(attempt.run_uid) / log)
+        return AttemptFolder(f"{self.live}/{name}", f"{self.logs}/{attempt.run_uid}/{log}")
 
     def discard(self, folder: AttemptFolder) -> None:
-        """Let go of all but the log, which is made where there is none: it tells that the attempt was
-        here."""
-        if not folder.live.exists():
-            return
-        folder.make()
-        folder.log.touch()
+        """Let go of all but the log, made where there is none: it tells that the attempt was here."""
+        if not folder.has_log():
+            if not os.path.exists(folder.live):
+                return
+            folder.make()
+            folder.append_log("")
         try:
-            folder.live.rename(self.trash / f"{folder.live.name}-{uuid.uuid4().hex[:8]}")
+            os.rename(folder.live, f"{self.trash}/{os.path.basename(folder.live)}-{uuid.uuid4().hex[:8]}")
         except FileNotFoundError:
-            # Another server was faster.
+            # It has been discarded before, or another server was faster.
             return
 
     def empty_trash(self) -> None:

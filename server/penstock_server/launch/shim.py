@@ -9,7 +9,6 @@ it has left running in the group is killed, and the shim with it.
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from penstock_server.launch.journal import Journal
 
@@ -26,7 +25,7 @@ kill -9 0
 # what is ignored would be ignored by the step as well.
 
 
-def start(journal: Journal, argv: Sequence[str], env: Mapping[str, str], work: Path, log: Path) -> int:
+def start(journal: Journal, argv: Sequence[str], env: Mapping[str, str], work: str, log: str) -> int:
     """Start `argv`, whose first element is a path, under a shim; returns the shim's process id.
 
     The caller waits for the process. Raises OSError, ValueError when the system cannot start such a command.

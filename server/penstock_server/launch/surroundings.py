@@ -45,8 +45,8 @@ def step_environment(
     nor an environment that is shared with other steps changes under it.
     """
     env = dict(base)
-    env["TMPDIR"] = str(folder.tmp)
-    env["PIP_TARGET"] = env["PYTHONPATH"] = str(folder.packages)
+    env["TMPDIR"] = folder.tmp
+    env["PIP_TARGET"] = env["PYTHONPATH"] = folder.packages
     env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     if python_env is not None:
         env["VIRTUAL_ENV"] = str(python_env)

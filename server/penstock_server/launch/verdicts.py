@@ -4,7 +4,6 @@ journal."""
 import os
 import signal
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from penstock_server.launch.base import Observation, Phase
@@ -19,10 +18,10 @@ TIMED_OUT = "TIMED_OUT"
 NOT_FOUND_CODE = 127
 
 
-def read_tail(log: Path) -> str:
+def read_tail(log: str) -> str:
     """The last lines of a log; empty where there is none."""
     try:
-        with log.open("rb") as file:
+        with open(log, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(0, size - TAIL_BYTES))
             text = file.read(TAIL_BYTES).decode("utf-8", "replace")

@@ -6,9 +6,12 @@ import signal
 from collections.abc import Callable
 
 from penstock_server.launch import strays
-from penstock_server.launch.journal import Journal, StopLine, process_exists, uptime_s
+from penstock_server.launch.journal import Journal, Record, process_exists, uptime_s
 
 POLL_S = 0.05
+YOUNG_S = 2.0
+"""What has started less than so many seconds ago may still be starting."""
+ASK_AGAIN_S = (0.2, 1.0)
 
 
 class ProcessWatch:
@@ -56,12 +59,20 @@ class ProcessWatch:
         self._timers = [timer for timer in self._timers if timer.when() > loop.time()]
         self._timers.append(loop.call_later(max(0.0, delay_s), self._guard, act))
 
-    def terminate(self, stop: StopLine, grace_s: float) -> None:
-        """Ask the process group to end, and end it `grace_s` seconds after it was first asked."""
-        assert self.pid is not None
-        strays.signal_group(self.pid, signal.SIGTERM)
-        strays.signal_group(self.pid, signal.SIGCONT)  # what is suspended could not obey
-        self.later(grace_s - (uptime_s() - stop.uptime_s), self.kill)
+    def terminate(self, record: Record, grace_s: float) -> None:
+        """Ask the process group to end, and end it `grace_s` seconds after `record` says it was first asked."""
+        assert record.stop is not None
+        self._ask()
+        if uptime_s() - record.started_s < YOUNG_S:
+            # It may have reached the shim alone, which has not started the program yet and is not ended by it.
+            for delay_s in ASK_AGAIN_S:
+                self.later(delay_s, self._ask)
+        self.later(grace_s - (uptime_s() - record.stop.uptime_s), self.kill)
+
+    def _ask(self) -> None:
+        if self.pid is not None:
+            strays.signal_group(self.pid, signal.SIGTERM)
+            strays.signal_group(self.pid, signal.SIGCONT)  # what is suspended could not obey
 
     def kill(self) -> None:
         """End the process group at once."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
-JsonObject: TypeAlias = "dict[str, Json]"
+JsonObject: TypeAlias = dict[str, "Json"]
 
 
 def with_integers(value: Json) -> Json:

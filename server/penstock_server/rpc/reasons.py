@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from google.rpc.code_pb2 import Code
 
 from penstock_server.model import errors
-from penstock_server.rpc.errors import DOMAIN, codes_of
+from penstock_server.rpc.errors import DOMAIN, codes, codes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Reason:
     meaning: str
     remedy: str
     """What the caller should do."""
+    http: int | None = None
+    """Status over HTTP where there is a better one than that of the class."""
 
 
 def _missing(what: str, remedy: str = "Check the name; list what there is.") -> Reason:
@@ -45,6 +47,37 @@ REASONS: Mapping[str, Reason] = {
     "INVALID_REQUEST": Reason(_INVALID, "A field breaks a rule of the schema.", _FIX),
     "REQUEST_UNREADABLE": Reason(
         _INVALID, "The bytes are not the message that the method takes.", "Use the schema of this server."
+    ),
+    "REQUEST_TOO_LARGE": Reason(
+        errors.ResourceExhausted, "The request is over the server's limit.", "Send less.", http=413
+    ),
+    "UNKNOWN_PATH": Reason(
+        errors.NotFound, "Nothing is served under the HTTP path.", "See the guide to the HTTP interface."
+    ),
+    "METHOD_NOT_ALLOWED": Reason(
+        errors.Unimplemented,
+        "The HTTP path is served, but not for this HTTP method.",
+        "Use one that the header Allow lists.",
+        http=405,
+    ),
+    "UNSUPPORTED_MEDIA_TYPE": Reason(
+        _INVALID, "The body is of a type that is not read here.", "Send what the message asks for.", http=415
+    ),
+    "INVALID_QUERY": Reason(
+        _INVALID, "A query parameter names no field, or cannot be read.", "Correct what the message names."
+    ),
+    "INVALID_TIMEOUT": Reason(
+        _INVALID, "The header with the call's deadline cannot be read.", "Follow the form in the message."
+    ),
+    "HOST_NOT_ALLOWED": Reason(
+        errors.PermissionDenied,
+        "The server does not answer to the name in the header Host.",
+        "Use its address, or add the name to the server's setting `allowed_hosts`.",
+    ),
+    "ORIGIN_NOT_ALLOWED": Reason(
+        errors.PermissionDenied,
+        "Web pages of that origin may not use the server.",
+        "Add the origin to the server's setting `allowed_origins`.",
     ),
     "INVALID_NAME": Reason(
         _INVALID, "A resource name has the wrong form.", "Follow the form in the message."
@@ -157,10 +190,21 @@ REASONS: Mapping[str, Reason] = {
         "The server failed in a way that it should not.",
         "Report it with the `error_id` in the metadata, under which the server's log has the details.",
     ),
+    "MIGRATIONS_PENDING": Reason(
+        _STATE,
+        "Told at the start of a server: its database has an older schema.",
+        "Run `penstock-server migrate` with the same settings.",
+    ),
     "ADDRESS_IN_USE": Reason(
         _STATE, "Told at the start of a server: its address is taken.", "Choose another address."
     ),
 }
+
+
+def http_status(error: errors.PenstockError) -> int:
+    """Which HTTP status tells of `error`."""
+    reason = REASONS.get(error.reason)
+    return codes(error).http if reason is None or reason.http is None else reason.http
 
 
 def errors_page() -> str:
@@ -177,9 +221,9 @@ def errors_page() -> str:
         "|---|---|---|---|---|",
     ]
     for name, reason in sorted(REASONS.items()):
-        codes = codes_of(reason.kind)
-        code = Code.Name(codes.rpc)
-        lines.append(f"| `{name}` | `{code}` | {codes.http} | {reason.meaning} | {reason.remedy} |")
+        told = codes_of(reason.kind)
+        code, http = Code.Name(told.rpc), reason.http or told.http
+        lines.append(f"| `{name}` | `{code}` | {http} | {reason.meaning} | {reason.remedy} |")
     return "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-from penstock_server.store.failures import translated
+from penstock_server.model.errors import Unavailable
+from penstock_server.store.failures import RETRY_AFTER_S, translated
 
 Connection = AsyncConnection[TupleRow]
 
@@ -70,16 +71,34 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, *, deadline_s: float | None = None) -> AsyncIterator[Connection]:
-        """A connection in a transaction that commits at the end of the block and rolls back when it raises."""
-        with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                if deadline_s is not None:
-                    await self._limit(connection, deadline_s)
-                yield connection
+        """A connection in a transaction that commits at the end of the block and rolls back when it raises.
+
+        Unavailable with the reason COMMIT_OUTCOME_UNKNOWN says that the connection was lost while committing.
+        """
+        is_committing = False
+        try:
+            with translated():
+                async with self._pool.connection() as connection, connection.transaction():
+                    if deadline_s is not None:
+                        await self._limit(connection, deadline_s)
+                    yield connection
+                    is_committing = True
+        except Unavailable as error:
+            if not is_committing:
+                raise
+            raise Unavailable(
+                "COMMIT_OUTCOME_UNKNOWN",
+                "the database went away while it committed; look whether the change is there before repeating it",
+                retry_after_s=RETRY_AFTER_S,
+            ) from error
 
     async def _configure(self, connection: Connection) -> None:
         timeout_ms = int(self._statement_timeout_s * 1000)
-        await connection.execute(f"SET statement_timeout = {timeout_ms}; SET TIME ZONE 'UTC'; SET jit = off")
+        settings = {"statement_timeout": timeout_ms, "timezone": "UTC", "jit": "off", "enable_seqscan": "off"}
+        # Every statement is answered by an index. A plan that is made and kept while tables are small must not
+        # read them whole when they have grown.
+        for name, value in settings.items():
+            await connection.execute("SELECT set_config(%s, %s, false)", [name, str(value)])
 
     async def _limit(self, connection: Connection, deadline_s: float) -> None:
         limit_ms = max(1, int(min(deadline_s, self._statement_timeout_s) * 1000))

@@ -51,13 +51,17 @@ def lock_folder(data_dir: Path) -> IO[str]:
         data_dir.mkdir(parents=True, exist_ok=True)
         file = (data_dir / "server.lock").open("a+")
     except OSError as error:
-        message = f"the data folder {data_dir} cannot be used: {error.strerror}; name another one with --data-dir"
+        message = (
+            f"the data folder {data_dir} cannot be used: {error.strerror}; name another one with --data-dir"
+        )
         raise FailedPrecondition("DATA_DIR_UNUSABLE", message) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.close()
-        message = f"another server uses the data folder {data_dir}; stop it, or name another one with --data-dir"
+        message = (
+            f"another server uses the data folder {data_dir}; stop it, or name another one with --data-dir"
+        )
         raise FailedPrecondition("DATA_DIR_IN_USE", message) from error
     return file
 

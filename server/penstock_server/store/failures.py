@@ -7,7 +7,7 @@ import psycopg
 from psycopg import errors as pg
 from psycopg_pool import PoolClosed, PoolTimeout
 
-from penstock_server.model.errors import DeadlineExceeded, PenstockError, Unavailable
+from penstock_server.model.errors import DeadlineExceeded, InvalidArgument, PenstockError, Unavailable
 
 RETRY_AFTER_S = 1.0
 
@@ -26,11 +26,20 @@ _AWAY = (
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns what tells of a database that is away, or out of time, into `Unavailable` or `DeadlineExceeded`."""
+    """Turns what tells of a database that is away, of a call out of time and of text that cannot be stored into
+    `Unavailable`, `DeadlineExceeded` and `InvalidArgument`."""
     try:
         yield
     except pg.QueryCanceled as error:
-        raise DeadlineExceeded("DEADLINE_EXCEEDED", "the database took longer than the call allows") from error
+        raise DeadlineExceeded(
+            "DEADLINE_EXCEEDED", "the database took longer than the call allows"
+        ) from error
+    except pg.UntranslatableCharacter as error:
+        raise _holds_nul() from error
+    except psycopg.DataError as error:
+        if "NUL" not in str(error):
+            raise
+        raise _holds_nul() from error
     except _AWAY as error:
         raise unavailable() from error
     except psycopg.OperationalError as error:
@@ -44,3 +53,7 @@ def unavailable() -> PenstockError:
     return Unavailable(
         "DATABASE_UNAVAILABLE", "the database does not answer; repeat the call", retry_after_s=RETRY_AFTER_S
     )
+
+
+def _holds_nul() -> PenstockError:
+    return InvalidArgument("INVALID_REQUEST", "text cannot hold the character U+0000; leave it out")

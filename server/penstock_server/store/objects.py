@@ -1,17 +1,21 @@
 """The artifact store on a local folder, through `obstore`.
 
 Content is written under a temporary key, digested on the way, and takes its final name in one rename: it is there
-whole or not at all. No URI leads out of the root.
+whole or not at all. What steps call their files becomes names in the folder only, never keys, so any name will
+do; links and devices are refused, and no URI leads out of the root.
 """
 
 import asyncio
+import errno
 import hashlib
+import os
 import shutil
+import stat
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote, unquote, urlsplit
 
 import obstore
 from obstore.store import LocalStore
@@ -20,6 +24,9 @@ from penstock_server.model.errors import InvalidArgument, NotFound
 
 TEMPORARY = ".unpublished"
 BLOCK_BYTES = 1024 * 1024
+ABANDONED_AFTER_S = 24 * 3600.0
+"""What lies under a temporary key for longer was left behind by a server that was killed."""
+_OCCUPIED = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +39,41 @@ class StoredObject:
 
 
 class LocalArtifacts:
-    """Artifacts as files and folders under `root`, with `file://` URIs."""
+    """Artifacts as files and folders under `root`, with `file://` URIs. Several servers may share the folder.
+
+    As in KFP a URI is `file://` and the path as it is: nothing in it is percent-encoded.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
         self._root.mkdir(parents=True, exist_ok=True)
         self._store = LocalStore(self._root)
+        _sweep(self._root / TEMPORARY)
 
     @property
     def root_uri(self) -> str:
-        """The URI under which everything lies."""
-        return f"file://{quote(str(self._root))}"
+        """The URI under which everything lies, without a slash at its end."""
+        return f"file://{self._root}"
 
     def contains(self, uri: str) -> bool:
         """True for a URI that lies under the root."""
-        try:
-            self._path(uri)
-        except InvalidArgument:
-            return False
-        return True
+        return self._find(uri) is not None
 
     def local_path(self, uri: str) -> Path | None:
         """Where the content can be read in place; None where this store has nothing of that URI."""
-        if not self.contains(uri):
-            return None
-        path = self._path(uri)
-        return path if path.exists() else None
+        path = self._find(uri)
+        return path if path is not None and path.exists() else None
 
     async def publish(self, source: Path, uri: str) -> StoredObject:
-        """Store the file or folder at `uri`, instead of what is there. Raises InvalidArgument outside the root."""
-        target = self._path(uri)
+        """Store the file or folder at `uri`, instead of what is there.
+
+        Raises InvalidArgument for a URI outside of the root and for what is neither file nor folder, NotFound
+        without a `source`.
+        """
+        target = self._find(uri)
+        if target is None:
+            message = f"{uri} does not lie under {self.root_uri}"
+            raise InvalidArgument("URI_OUTSIDE_STORE", message, metadata={"uri": uri})
         return await asyncio.to_thread(self._publish, source, target)
 
     async def fetch(self, uri: str, target: Path) -> None:
@@ -69,21 +81,45 @@ class LocalArtifacts:
         path = self.local_path(uri)
         if path is None:
             raise NotFound("ARTIFACT_NOT_FOUND", f"there is no content at {uri}", metadata={"uri": uri})
-        copy = shutil.copytree if path.is_dir() else shutil.copyfile
-        await asyncio.to_thread(copy, path, target)
+        await asyncio.to_thread(_copy, path, target)
+
+    def _find(self, uri: str) -> Path | None:
+        """The place of a URI; None unless it lies under the root."""
+        inner = uri.removeprefix(f"{self.root_uri}/")
+        parts = PurePosixPath(inner).parts
+        if inner == uri or "\0" in uri or not parts or parts[0] in ("/", TEMPORARY) or ".." in parts:
+            return None
+        return self._root.joinpath(*parts)
 
     def _publish(self, source: Path, target: Path) -> StoredObject:
-        key = f"{TEMPORARY}/{uuid.uuid4()}"
-        unpublished = self._root / key
+        workplace = self._root / TEMPORARY / uuid.uuid4().hex
+        workplace.mkdir(parents=True)
         try:
-            stored = self._store_folder(source, key) if source.is_dir() else self._store_file(source, key)
+            stored = self._write(source, workplace / "whole")
             target.parent.mkdir(parents=True, exist_ok=True)
-            _replace(unpublished, target)
+            _put_in_place(workplace / "whole", target, workplace / "replaced")
+        except FileNotFoundError as error:
+            raise NotFound("ARTIFACT_NOT_FOUND", f"there is nothing at {error.filename}") from error
         finally:
-            _remove(unpublished)
+            shutil.rmtree(workplace, ignore_errors=True)
         return stored
 
-    def _store_file(self, source: Path, key: str) -> StoredObject:
+    def _write(self, source: Path, whole: Path) -> StoredObject:
+        if not source.is_dir():
+            return self._write_file(source, whole)
+        whole.mkdir()
+        digest, size = hashlib.sha256(), 0
+        for path in _files(source):
+            inner = path.relative_to(source)
+            (whole / inner).parent.mkdir(parents=True, exist_ok=True)
+            stored = self._write_file(path, whole / inner)
+            digest.update(os.fsencode(inner) + f"\0{stored.size_bytes}\0{stored.digest}\n".encode())
+            size += stored.size_bytes
+        return StoredObject(f"sha256:{digest.hexdigest()}", size)
+
+    def _write_file(self, source: Path, target: Path) -> StoredObject:
+        if not stat.S_ISREG(source.stat().st_mode):
+            raise _no_file(source.name)
         digest, size = hashlib.sha256(), 0
 
         def blocks() -> Iterator[bytes]:
@@ -94,44 +130,59 @@ class LocalArtifacts:
                     size += len(block)
                     yield block
 
+        key = f"{TEMPORARY}/{uuid.uuid4().hex}"
         obstore.put(self._store, key, blocks())
+        (self._root / key).replace(target)
         return StoredObject(f"sha256:{digest.hexdigest()}", size)
 
-    def _store_folder(self, source: Path, key: str) -> StoredObject:
-        (self._root / key).mkdir(parents=True)
-        digest, size = hashlib.sha256(), 0
-        for path in sorted(path for path in source.rglob("*") if path.is_file()):
-            name = path.relative_to(source).as_posix()
-            stored = self._store_file(path, f"{key}/{name}")
-            digest.update(f"{name}\0{stored.size_bytes}\0{stored.digest}\n".encode())
-            size += stored.size_bytes
-        return StoredObject(f"sha256:{digest.hexdigest()}", size)
 
-    def _path(self, uri: str) -> Path:
-        """The place of a URI. Raises InvalidArgument(URI_OUTSIDE_STORE) unless it lies under the root."""
-        parts = urlsplit(uri)
-        path = PurePosixPath(unquote(parts.path))
-        inside = parts.scheme == "file" and not parts.netloc and path.is_relative_to(self._root)
-        if not inside or ".." in path.parts or path == self._root or "\0" in uri:
-            raise InvalidArgument(
-                "URI_OUTSIDE_STORE", f"{uri} does not lie under {self.root_uri}", metadata={"uri": uri}
-            )
-        return Path(path)
+def _files(folder: Path) -> list[Path]:
+    """All files below, by path. Raises InvalidArgument for what is neither file nor folder, such as a link."""
+    found: list[Path] = []
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            mode = path.lstat().st_mode
+            if stat.S_ISREG(mode):
+                found.append(path)
+            elif not stat.S_ISDIR(mode):
+                raise _no_file(str(path.relative_to(folder)))
+    return sorted(found)
 
 
-def _replace(source: Path, target: Path) -> None:
-    """Give `source` its final name. A folder takes no other's place in one step, so an old one steps aside first."""
-    if target.is_dir():
-        aside = source.with_name(f"{source.name}.old")
-        target.rename(aside)
-        source.rename(target)
-        shutil.rmtree(aside)
+def _no_file(name: str) -> InvalidArgument:
+    message = f"{name} is a link or a device, which an artifact cannot hold; write a file or a folder"
+    return InvalidArgument("ARTIFACT_NOT_A_FILE", message)
+
+
+def _put_in_place(whole: Path, target: Path, replaced: Path) -> None:
+    """Give it its final name. A folder takes no other's place in one step, so an old one steps aside first."""
+    try:
+        whole.replace(target)
+    except OSError as error:
+        if error.errno not in _OCCUPIED:
+            raise
+        target.rename(replaced)
+        whole.replace(target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
     else:
-        source.replace(target)
+        shutil.copyfile(source, target)
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _sweep(folder: Path) -> None:
+    """Remove what servers that were killed have left behind; another server may be doing the same."""
+    limit = time.time() - ABANDONED_AFTER_S
+    for path in folder.glob("*"):
+        try:
+            if path.lstat().st_mtime > limit:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except FileNotFoundError:
+            continue  # the other one was faster

@@ -31,7 +31,13 @@ def resource_name(namespace: str, id: str) -> str:
 LISTING = Listing(
     select=_SQL["list"],
     columns={
-        "name": Column(FieldType.TEXT, "'namespaces/' || namespace || '/pipelines/' || id", orderable=True),
+        "name": Column(
+            FieldType.TEXT,
+            "'namespaces/' || namespace || '/pipelines/' || id",
+            orderable=True,
+            order_by="id",
+            equal_to="id = split_part({0}, '/', 4) AND 'namespaces/' || namespace || '/pipelines/' || id = {0}",
+        ),
         "display_name": Column(FieldType.TEXT, "display_name", orderable=True),
         "labels": Column(FieldType.MAP, "labels"),
         "create_time": Column(FieldType.TIME, "create_time", orderable=True),
@@ -41,9 +47,7 @@ LISTING = Listing(
     key="uid",
     default_order=(Order("create_time", descending=True),),
     read=_read,
-    position=lambda item, field: (
-        resource_name(item.namespace, item.id) if field == "name" else getattr(item, field)
-    ),
+    position=lambda item, field: getattr(item, "id" if field == "name" else field),
 )
 
 
@@ -72,7 +76,9 @@ async def insert(
             check_repeat(request, row[1])
             return await get(connection, namespace, row[0]), False
     name = resource_name(namespace, id)
-    raise AlreadyExists("PIPELINE_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name})
+    raise AlreadyExists(
+        "PIPELINE_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name}
+    )
 
 
 async def get(connection: Connection, namespace: str, id: str) -> Pipeline:

@@ -1,13 +1,13 @@
 """Pages of lists: a filter and an order of `model.query`, made into SQL over one table of known columns.
 
-Values always travel as parameters, and names come only from the list's own table, so nothing that a user writes
-becomes part of a statement.
+Values always travel as parameters, and names come only from the list's own table, so nothing that a user
+writes becomes part of a statement.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, LiteralString, TypeVar
 
 from psycopg import sql
@@ -40,6 +40,10 @@ _COMPARE: Mapping[Operator, LiteralString] = {
 }
 
 
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""Stands for a time that has not come, so that rows without it have a place in an order: after all others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """What a field of a filter stands for."""
@@ -47,7 +51,10 @@ class Column:
     type: FieldType
     expression: LiteralString
     orderable: bool = False
-    """Never null, so that a page can begin after one of its values."""
+    order_by: LiteralString = ""
+    """What to order by where an index holds something else than `expression`, in the same order. Never null."""
+    equal_to: LiteralString = ""
+    """`expression = {}` in a form that an index answers; `{}` stands for the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Listing(Generic[T]):
     default_order: tuple[Order, ...]
     read: Callable[[Row], T]
     position: Callable[[T, str], object]
-    """The value of an orderable field, or of the key, in an item."""
+    """The value that an orderable field, or the key, orders an item by."""
 
     @property
     def fields(self) -> Mapping[str, FieldType]:
@@ -77,45 +84,54 @@ class Listing(Generic[T]):
     async def page(self, connection: Connection, page: Page, scope: Mapping[str, object]) -> Rows[T]:
         """The rows of `page`; `scope` are the parameters that `select` names."""
         order = page.order or self.default_order
-        parameters: dict[str, object] = dict(scope)
-        conditions: list[sql.Composable] = [sql.SQL(self.select)]
-        if page.filter is not None:
-            conditions.append(_Where(self.columns, parameters).of(page.filter))
-        if page.after is not None:
-            conditions.append(self._after(order, page.after, parameters))
-        keys = [(sql.SQL(self.columns[o.field].expression), o.descending) for o in order]
-        keys.append((sql.SQL(self.key), order[-1].descending))
-        by = sql.SQL(", ").join(k + sql.SQL(" DESC" if down else "") for k, down in keys)
-        statement = sql.SQL(" AND ").join(conditions) + sql.SQL(" ORDER BY ") + by + sql.SQL(" LIMIT %(limit)s")
+        parameters: dict[str, object] = {**scope, "limit": page.size + 1}
         async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(statement, parameters | {"limit": page.size + 1})
+            await cursor.execute(self._statement(page, order, parameters), parameters)
             rows: Sequence[Row] = await cursor.fetchall()
         items = tuple(self.read(row) for row in rows[: page.size])
         more = len(rows) > page.size
         return Rows(items, self._position(order, items[-1]) if more else None)
 
-    def _position(self, order: Sequence[Order], item: T) -> tuple[Scalar, ...]:
-        return tuple(_scalar(self.position(item, name)) for name in [*(o.field for o in order), self.key.rpartition(".")[2]])
+    def _statement(self, page: Page, order: Sequence[Order], parameters: dict[str, object]) -> sql.Composed:
+        """The statement for a page; the values it names are put among the parameters."""
+        keys = self._keys(order)
+        conditions: list[sql.Composable] = [sql.SQL(self.select)]
+        if page.filter is not None:
+            conditions.append(_Where(self.columns, parameters).of(page.filter))
+        if page.after is not None:
+            conditions.append(_behind(keys, page.after, parameters))
+        by = sql.SQL(", ").join(sql.SQL("{} DESC" if down else "{}").format(key) for key, down in keys)
+        return sql.SQL("{} ORDER BY {} LIMIT %(limit)s").format(sql.SQL(" AND ").join(conditions), by)
 
-    def _after(
-        self, order: Sequence[Order], after: Sequence[Scalar], parameters: dict[str, object]
-    ) -> sql.Composable:
-        """The rows behind `after` in the order: a row comparison, or its spelling-out where directions differ."""
-        keys = [(self.columns[o.field].expression, o.descending) for o in order]
-        keys.append((self.key, order[-1].descending))
-        for index, value in enumerate(after):
-            parameters[f"after_{index}"] = value
-        values = [sql.Placeholder(f"after_{index}") for index in range(len(keys))]
-        if len({down for _, down in keys}) == 1:
-            left = sql.SQL(", ").join(sql.SQL(expression) for expression, _ in keys)
-            than = sql.SQL(" < " if keys[0][1] else " > ")
-            return sql.SQL("(") + left + sql.SQL(")") + than + sql.SQL("(") + sql.SQL(", ").join(values) + sql.SQL(")")
-        terms: list[sql.Composable] = []
-        for index, (expression, down) in enumerate(keys):
-            equal = [sql.SQL(e) + sql.SQL(" = ") + v for (e, _), v in zip(keys[:index], values, strict=False)]
-            beyond = sql.SQL(expression) + sql.SQL(" < " if down else " > ") + values[index]
-            terms.append(sql.SQL("(") + sql.SQL(" AND ").join([*equal, beyond]) + sql.SQL(")"))
-        return sql.SQL("(") + sql.SQL(" OR ").join(terms) + sql.SQL(")")
+    def _keys(self, order: Sequence[Order]) -> "list[_Key]":
+        """What the rows are ordered by, each with whether it descends; the list's own key is the last."""
+        columns = [(self.columns[o.field], o.descending) for o in order]
+        named = [(sql.SQL(column.order_by or column.expression), down) for column, down in columns]
+        return [*named, (sql.SQL(self.key), order[-1].descending)]
+
+    def _position(self, order: Sequence[Order], item: T) -> tuple[Scalar, ...]:
+        names = [*(o.field for o in order), self.key.rpartition(".")[2]]
+        return tuple(_scalar(self.position(item, name)) for name in names)
+
+
+_Key = tuple[sql.SQL, bool]
+
+
+def _behind(keys: Sequence[_Key], after: Sequence[Scalar], parameters: dict[str, object]) -> sql.Composable:
+    """The rows behind `after` in the order: a row comparison, or its spelling-out where directions differ."""
+    parameters |= {f"after_{index}": value for index, value in enumerate(after)}
+    values = [sql.Placeholder(f"after_{index}") for index in range(len(keys))]
+    if len({down for _, down in keys}) == 1:
+        than = sql.SQL("<" if keys[0][1] else ">")
+        left, right = sql.SQL(", ").join(key for key, _ in keys), sql.SQL(", ").join(values)
+        return sql.SQL("({}) {} ({})").format(left, than, right)
+    terms: list[sql.Composable] = []
+    for index, (key, down) in enumerate(keys):
+        pairs = zip(keys[:index], values, strict=False)
+        equal = [sql.SQL("{} = {}").format(other, value) for (other, _), value in pairs]
+        beyond = sql.SQL("{} < {}" if down else "{} > {}").format(key, values[index])
+        terms.append(sql.SQL("({})").format(sql.SQL(" AND ").join([*equal, beyond])))
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(terms))
 
 
 class _Where:
@@ -132,12 +148,12 @@ class _Where:
             case Or(terms):
                 return self._joined(" OR ", terms)
             case Not(term):
-                return sql.SQL("(") + self.of(term) + sql.SQL(") IS NOT TRUE")
+                return sql.SQL("({} IS NOT TRUE)").format(self.of(term))
             case Comparison():
-                return self._comparison(condition)
+                return sql.SQL("({})").format(self._comparison(condition))
 
     def _joined(self, word: LiteralString, terms: Sequence[Filter]) -> sql.Composable:
-        return sql.SQL("(") + sql.SQL(word).join(self.of(term) for term in terms) + sql.SQL(")")
+        return sql.SQL("({})").format(sql.SQL(word).join(self.of(term) for term in terms))
 
     def _comparison(self, comparison: Comparison) -> sql.Composable:
         head, dot, key = comparison.field.partition(".")
@@ -148,39 +164,51 @@ class _Where:
         expression = sql.SQL(column.expression)
         if column.type is FieldType.MAP:
             if comparison.value == "*":
-                return expression + sql.SQL(" <> '{}'")
-            return expression + sql.SQL(" ? ") + self._value(comparison.value)
-        return self._plain(expression, column.type, comparison)
+                return sql.SQL("{} <> '{{}}'").format(expression)
+            return sql.SQL("{} ? {}").format(expression, self._value(comparison.value))
+        if column.equal_to and comparison.operator is Operator.EQUAL and not _wildcard(comparison.value):
+            return sql.SQL(column.equal_to).format(self._value(comparison.value))
+        return self._plain(expression, column.type, comparison.operator, comparison.value)
 
-    def _plain(self, expression: sql.Composable, kind: FieldType, comparison: Comparison) -> sql.Composable:
-        operator, value = comparison.operator, comparison.value
-        if operator is Operator.HAS:
-            if value == "*":
-                empty = sql.SQL(" <> ''") if kind in (FieldType.TEXT, FieldType.ENUM) else sql.SQL(" IS NOT NULL")
-                return sql.SQL("(") + expression + empty + sql.SQL(")")
-            return sql.SQL("strpos(lower(") + expression + sql.SQL("), lower(") + self._value(value) + sql.SQL(")) > 0")
-        if kind is FieldType.TEXT and isinstance(value, str) and (value.startswith("*") or value.endswith("*")):
-            if operator in (Operator.EQUAL, Operator.NOT_EQUAL):
-                like = sql.SQL("(") + expression + sql.SQL(" LIKE ") + self._value(_pattern(value)) + sql.SQL(")")
-                return like if operator is Operator.EQUAL else like + sql.SQL(" IS NOT TRUE")
+    def _plain(
+        self, expression: sql.Composable, kind: FieldType, operator: Operator, value: Scalar
+    ) -> sql.Composable:
         if operator is Operator.NOT_EQUAL:
-            return sql.SQL("(") + expression + sql.SQL(" IS DISTINCT FROM ") + self._value(value) + sql.SQL(")")
-        return sql.SQL("(") + expression + sql.SQL(f" {_COMPARE[operator]} ") + self._value(value) + sql.SQL(")")
+            equal = self._plain(expression, kind, Operator.EQUAL, value)
+            return sql.SQL("({}) IS NOT TRUE").format(equal)
+        if operator is Operator.HAS:
+            return self._has(expression, kind, value)
+        if kind is FieldType.TEXT and operator is Operator.EQUAL and _wildcard(value):
+            return sql.SQL("{} LIKE {}").format(expression, self._value(_pattern(str(value))))
+        compare = sql.SQL(_COMPARE[operator])
+        return sql.SQL("{} {} {}").format(expression, compare, self._value(value))
+
+    def _has(self, expression: sql.Composable, kind: FieldType, value: Scalar) -> sql.Composable:
+        if value != "*":
+            contains = sql.SQL("strpos(lower({}), lower({})) > 0")
+            return contains.format(expression, self._value(value))
+        if kind in (FieldType.TEXT, FieldType.ENUM):
+            return sql.SQL("{} <> ''").format(expression)
+        return sql.SQL("{} IS NOT NULL").format(expression)
 
     def _label(self, labels: sql.Composable, key: str, comparison: Comparison) -> sql.Composable:
         """A label compared as text; equality in the form that the index on labels answers."""
-        if comparison.operator is Operator.EQUAL and not str(comparison.value).endswith("*"):
-            wanted = json.dumps({key: comparison.value})
-            return sql.SQL("(") + labels + sql.SQL(" @> ") + self._value(wanted) + sql.SQL("::jsonb)")
-        if comparison.operator is Operator.HAS and comparison.value == "*":
-            return labels + sql.SQL(" ? ") + self._value(key)
-        expression = sql.SQL("(") + labels + sql.SQL(" ->> ") + self._value(key) + sql.SQL("::text)")
-        return self._plain(expression, FieldType.TEXT, comparison)
+        operator, value = comparison.operator, comparison.value
+        if operator is Operator.EQUAL and not _wildcard(value):
+            return sql.SQL("{} @> {}::jsonb").format(labels, self._value(json.dumps({key: value})))
+        if operator is Operator.HAS and value == "*":
+            return sql.SQL("{} ? {}").format(labels, self._value(key))
+        expression = sql.SQL("({} ->> {}::text)").format(labels, self._value(key))
+        return self._plain(expression, FieldType.TEXT, operator, value)
 
     def _value(self, value: object) -> sql.Composable:
         name = f"filter_{len(self._parameters)}"
         self._parameters[name] = value
         return sql.Placeholder(name)
+
+
+def _wildcard(value: Scalar) -> bool:
+    return isinstance(value, str) and (value.startswith("*") or value.endswith("*"))
 
 
 def _pattern(value: str) -> str:

@@ -6,5 +6,7 @@ from penstock_server.model.errors import Conflict
 def changed_meanwhile(name: str) -> Conflict:
     """Somebody else's change came first."""
     return Conflict(
-        "ETAG_MISMATCH", f"{name} has changed since it was read; read it again and repeat", metadata={"name": name}
+        "ETAG_MISMATCH",
+        f"{name} has changed since it was read; read it again and repeat",
+        metadata={"name": name},
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, LiteralString, cast
 from uuid import UUID
 
 from psycopg.rows import dict_row
@@ -15,13 +15,14 @@ from penstock_server.model.query import FieldType, Order, Page, Rows
 from penstock_server.model.resources import CachePolicy, Run
 from penstock_server.model.states import RunState, TaskState
 from penstock_server.store.database import Connection
-from penstock_server.store.query import Column, Listing, Row
+from penstock_server.store.query import NEVER, Column, Listing, Row
 from penstock_server.store.requested import RequestKey, check_repeat, columns
 from penstock_server.store.revisions import changed_meanwhile
 from penstock_server.store.statements import statements
 from penstock_server.store.values import dumps
 
 _SQL = statements("runs")
+_OF_PIPELINE: LiteralString = "run.pipeline_id = split_part({0}, '/', 4) AND "
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,38 +63,69 @@ def _read(row: Row) -> Run:
     return Run(**values)
 
 
+def _position(run: Run, field: str) -> object:
+    if field == "name":
+        return run.id
+    value = getattr(run, field)
+    return NEVER if value is None else value
+
+
 LISTING = Listing(
     select=_SQL["list"],
     columns={
-        "name": Column(FieldType.TEXT, "'namespaces/' || run.namespace || '/runs/' || run.id", orderable=True),
+        "name": Column(
+            FieldType.TEXT,
+            "'namespaces/' || run.namespace || '/runs/' || run.id",
+            orderable=True,
+            order_by="run.id",
+            equal_to="(run.namespace, run.id) = (split_part({0}, '/', 2), split_part({0}, '/', 4))"
+            " AND 'namespaces/' || run.namespace || '/runs/' || run.id = {0}",
+        ),
         "display_name": Column(FieldType.TEXT, "run.display_name", orderable=True),
         "labels": Column(FieldType.MAP, "run.labels"),
         "experiment": Column(
-            FieldType.TEXT, "'namespaces/' || run.namespace || '/experiments/' || experiment.id"
+            FieldType.TEXT,
+            "'namespaces/' || run.namespace || '/experiments/' || experiment.id",
+            equal_to="run.experiment_uid = (SELECT uid FROM experiment AS e"
+            " WHERE e.namespace = split_part({0}, '/', 2) AND e.id = split_part({0}, '/', 4)"
+            " AND 'namespaces/' || e.namespace || '/experiments/' || e.id = {0})",
         ),
         "pipeline": Column(
-            FieldType.TEXT, "coalesce('namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id, '')"
+            FieldType.TEXT,
+            "coalesce('namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id, '')",
+            equal_to=_OF_PIPELINE
+            + "'namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id = {0}",
         ),
         "pipeline_version": Column(
             FieldType.TEXT,
             "coalesce('namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id"
             " || '/versions/' || run.pipeline_version, '')",
+            equal_to=_OF_PIPELINE + "'namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id"
+            " || '/versions/' || run.pipeline_version = {0}",
         ),
         "spec_digest": Column(FieldType.TEXT, "run.spec_digest"),
         "state": Column(FieldType.ENUM, "run.state"),
         "reason": Column(FieldType.TEXT, "run.reason"),
         "create_time": Column(FieldType.TIME, "run.create_time", orderable=True),
         "update_time": Column(FieldType.TIME, "run.update_time", orderable=True),
-        "start_time": Column(FieldType.TIME, "run.start_time"),
-        "end_time": Column(FieldType.TIME, "run.end_time"),
+        "start_time": Column(
+            FieldType.TIME,
+            "run.start_time",
+            orderable=True,
+            order_by="coalesce(run.start_time, '9999-12-31 00:00:00+00'::timestamptz)",
+        ),
+        "end_time": Column(
+            FieldType.TIME,
+            "run.end_time",
+            orderable=True,
+            order_by="coalesce(run.end_time, '9999-12-31 00:00:00+00'::timestamptz)",
+        ),
         "archive_time": Column(FieldType.TIME, "run.archive_time"),
     },
     key="run.uid",
     default_order=(Order("create_time", descending=True),),
     read=_read,
-    position=lambda item, field: (
-        resource_name(item.namespace, item.id) if field == "name" else getattr(item, field)
-    ),
+    position=_position,
 )
 
 
@@ -118,7 +150,9 @@ async def insert(connection: Connection, new: NewRun, request: RequestKey | None
             check_repeat(request, made[1])
             return await get(connection, new.namespace, made[0]), False
     name = resource_name(new.namespace, new.id)
-    raise AlreadyExists("RUN_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name})
+    raise AlreadyExists(
+        "RUN_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name}
+    )
 
 
 async def find_repeat(connection: Connection, namespace: str, request: RequestKey) -> Run | None:

@@ -23,7 +23,9 @@ def identified(values: TaskValues, run_uid: RunUid, task_id: TaskId) -> TaskValu
     if not values.artifacts:
         return values
     artifacts = {
-        output: tuple(_with_uid(value, artifact_uid(run_uid, task_id, output, i)) for i, value in enumerate(found))
+        output: tuple(
+            _with_uid(value, artifact_uid(run_uid, task_id, output, i)) for i, value in enumerate(found)
+        )
         for output, found in values.artifacts.items()
     }
     return TaskValues(values.parameters, artifacts)
@@ -51,20 +53,23 @@ def dumps(value: object) -> str:
     """Compact JSON that Postgres takes as jsonb.
 
     What jsonb cannot hold is written as protobuf's JSON does it, or nearly: `NaN` and the infinities as text, NUL
-    characters as U+FFFD.
+    characters and lone surrogates as U+FFFD.
     """
     try:
         text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     except ValueError:
         return dumps(_storable(value))
-    return text if "\\u0000" not in text else json.dumps(_storable(value), separators=(",", ":"))
+    if "\\u0000" in text or "\\ud" in text:
+        return json.dumps(_storable(value), separators=(",", ":"))
+    return text
 
 
 def _storable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
+        # Halves of a pair become one character again; a half without its other becomes U+FFFD.
+        return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, Mapping):
         return {_storable(key): _storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

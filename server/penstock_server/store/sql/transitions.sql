@@ -17,7 +17,7 @@ WITH batch AS (
 ), moved_run AS (
     UPDATE run
     SET event_sequence = run.event_sequence + batch.changes,
-        update_time = now(),
+        update_time = CASE WHEN batch.to_state IS NULL THEN run.update_time ELSE now() END,
         state = coalesce(batch.to_state, run.state),
         reason = coalesce(batch.reason, run.reason),
         message = coalesce(batch.message, run.message),

@@ -1,0 +1,17 @@
+"""What the servicers of runs read in common."""
+
+from collections.abc import Sequence
+
+from penstock.v1 import task_pb2
+
+from penstock_server.api import convert
+from penstock_server.model.resources import Run, Task
+from penstock_server.store import run_views
+from penstock_server.store.database import Connection
+
+
+async def task_messages(connection: Connection, run: Run, found: Sequence[Task]) -> list[task_pb2.Task]:
+    """The tasks of a run as messages, without attempts."""
+    reused = {task.cached_run_uid for task in found if task.cached_run_uid is not None}
+    run_ids = await run_views.run_ids(connection, reused)
+    return [convert.task(task, run, run_ids) for task in found]

@@ -1,0 +1,68 @@
+"""Messages as proto JSON, whole numbers written as such: `2`, where protobuf's own printer says `2.0`."""
+
+import json
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from google.protobuf.message import Message
+
+from penstock_server.model.errors import InvalidArgument
+
+WHOLE_MAX = 2**53
+"""Larger numbers stay in the notation of floats, since not every whole number is one of them."""
+
+
+def to_json(message: Message) -> bytes:
+    """`message` as JSON, names in camelCase, defaults left out."""
+    document = _whole_numbers(MessageToDict(message))
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def read_json(text: bytes) -> Any:
+    """The JSON in `text`. Raises InvalidArgument REQUEST_UNREADABLE, also for keys that occur twice."""
+    try:
+        return json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise _unreadable("it nests too deeply") from error
+    except ValueError as error:
+        raise _unreadable(str(error)) from error
+
+
+def fill(message: Message, document: Any, *, ignore_unknown_fields: bool = False) -> None:
+    """Set what `document` gives. Raises InvalidArgument REQUEST_UNREADABLE where it does not fit."""
+    try:
+        ParseDict(document, message, ignore_unknown_fields=ignore_unknown_fields)
+    except ParseError as error:
+        raise _unreadable(" ".join(str(error).split())) from error
+    except (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        # The library lets these out for values of a shape it did not reckon with.
+        raise _unreadable(f"it does not fit {message.DESCRIPTOR.full_name}: {error}") from error
+
+
+def _whole_numbers(value: Any) -> Any:
+    match value:
+        case float() if value.is_integer() and abs(value) < WHOLE_MAX:
+            return int(value)
+        case dict():
+            return {key: _whole_numbers(item) for key, item in value.items()}
+        case list():
+            return [_whole_numbers(item) for item in value]
+        case _:
+            return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} occurs twice")
+    return document
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _unreadable(why: str) -> InvalidArgument:
+    return InvalidArgument("REQUEST_UNREADABLE", f"the request's JSON cannot be read: {why}")

@@ -1,0 +1,105 @@
+"""CEL behind limits. The only module that knows the library.
+
+`select` serves `parameterExpressionSelector`: its variables are the fields of `google.protobuf.Value`, with
+`string_value` always holding the value's JSON text (a string as it is), and there is one function more, `parseJson`.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from cel_expr_python import cel
+
+from penstock_server.model.json import Json, with_integers
+from penstock_server.spec.values import as_text
+
+SOURCE_BYTES_MAX = 4096
+MACROS_MAX = 4
+"""`all`, `exists`, `map` and the like, each of which is a loop: so many in one expression at most."""
+_MACROS = (".all(", ".exists(", ".exists_one(", ".map(", ".filter(")
+
+
+class ExpressionError(ValueError):
+    """The expression cannot be read, or has no value; the message says why."""
+
+
+def check(source: str) -> None:
+    """Raise ExpressionError for a selector that cannot be read or is beyond the limits."""
+    _compiled(source)
+
+
+def select(source: str, value: Json) -> Json:
+    """The value of a selector over `value`. Raises ExpressionError."""
+    result = _compiled(source).eval(data=_variables(value))
+    if result.type() == cel.Type.ERROR:
+        raise ExpressionError(f"{source}: {result.value()}")
+    return with_integers(_plain(result.plain_value()))
+
+
+@lru_cache(maxsize=512)
+def _compiled(source: str) -> cel.Expression:
+    if len(source.encode()) > SOURCE_BYTES_MAX:
+        raise ExpressionError(f"an expression may have {SOURCE_BYTES_MAX} bytes at most")
+    if sum(source.count(macro) for macro in _MACROS) > MACROS_MAX:
+        raise ExpressionError(f"an expression may have {MACROS_MAX} loops at most")
+    try:
+        return _environment().compile(source)
+    except (ValueError, RuntimeError) as error:
+        raise ExpressionError(f"{source}: {str(error).strip()}") from error
+
+
+@lru_cache(maxsize=1)
+def _environment() -> cel.Env:
+    parse = cel.Overload("parse_json_string", cel.Type.DYN, [cel.Type.STRING], False, _parse_json)
+    variables = {
+        "string_value": cel.Type.STRING,
+        "number_value": cel.Type.DYN,
+        "bool_value": cel.Type.DYN,
+        "list_value": cel.Type.DYN,
+        "struct_value": cel.Type.DYN,
+    }
+    functions = [cel.FunctionDecl("parseJson", [parse])]
+    return cel.NewEnv(variables=variables, functions=functions)
+
+
+def _variables(value: Json) -> dict[str, Any]:
+    kinds: list[tuple[str, Any]] = [
+        ("bool_value", bool),
+        ("number_value", int | float),
+        ("list_value", list),
+        ("struct_value", dict),
+    ]
+    fields: dict[str, Any] = {"string_value": as_text(value)}
+    for name, kind in kinds:
+        if isinstance(value, kind):
+            fields[name] = _doubles(value)
+            break
+    return fields
+
+
+def _parse_json(text: str) -> Any:
+    return _doubles(json.loads(text))
+
+
+def _doubles(value: Any) -> Any:
+    """Numbers as CEL sees those of the IR."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return float(value)
+    if isinstance(value, list):
+        return [_doubles(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _doubles(item) for key, item in value.items()}
+    return value
+
+
+def _plain(value: Any) -> Json:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    raise ExpressionError(f"the expression's value is of no JSON kind: {type(value).__name__}")

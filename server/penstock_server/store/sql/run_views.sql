@@ -1,0 +1,54 @@
+-- name: get
+-- One run by name, with how many of its tasks are in which state and the artifacts of its root.
+SELECT run.uid, run.namespace, run.id, run.experiment_uid, experiment.id AS experiment_id, run.pipeline_id,
+    run.pipeline_version, run.spec_digest, run.display_name, run.description, run.labels, run.parameters,
+    run.cache_policy, run.deadline_s, run.artifact_root, run.state, run.reason, run.message, run.failed_task_id,
+    run.outputs, run.event_sequence, run.revision, run.create_time, run.start_time, run.end_time, run.update_time,
+    run.archive_time, run.traceparent,
+    (
+        SELECT jsonb_object_agg(counted.state, counted.tasks)
+        FROM (SELECT state, count(*) AS tasks FROM task WHERE task.run_uid = run.uid GROUP BY state) AS counted
+    ) AS task_counts,
+    (SELECT outputs -> 'artifacts' FROM task WHERE task.run_uid = run.uid AND task.id = 'root') AS output_artifacts
+FROM run
+JOIN experiment ON experiment.uid = run.experiment_uid
+WHERE run.namespace = %(namespace)s AND run.id = %(id)s;
+
+-- name: list_of_uids
+-- Those of some runs that conditions, which are added, hold for.
+SELECT run.uid, run.namespace, run.id, run.experiment_uid, experiment.id AS experiment_id, run.pipeline_id,
+    run.pipeline_version, run.spec_digest, run.display_name, run.description, run.labels, run.parameters,
+    run.cache_policy, run.deadline_s, run.artifact_root, run.state, run.reason, run.message, run.failed_task_id,
+    run.outputs, run.event_sequence, run.revision, run.create_time, run.start_time, run.end_time, run.update_time,
+    run.archive_time, run.traceparent
+FROM run
+JOIN experiment ON experiment.uid = run.experiment_uid
+WHERE run.namespace = %(namespace)s AND run.uid = ANY(%(uids)s)
+
+-- name: of_runs
+-- How many tasks of each of some runs are in which state, and the artifacts of their roots.
+SELECT counted.run_uid, jsonb_object_agg(counted.state, counted.tasks) AS task_counts,
+    (SELECT outputs -> 'artifacts' FROM task WHERE task.run_uid = counted.run_uid AND task.id = 'root')
+        AS output_artifacts
+FROM (
+    SELECT run_uid, state, count(*) AS tasks FROM task WHERE run_uid = ANY(%(uids)s) GROUP BY run_uid, state
+) AS counted
+GROUP BY counted.run_uid;
+
+-- name: tasks_of_ids
+-- Some tasks of a run.
+SELECT run_uid, id, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,
+    cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, position
+FROM task
+WHERE run_uid = %(run_uid)s AND id = ANY(%(ids)s);
+
+-- name: run_ids
+-- The ids of some runs.
+SELECT uid, id FROM run WHERE uid = ANY(%(uids)s);
+
+-- name: list_events
+-- The events of a run; conditions, order and limit are added.
+SELECT run_uid, sequence, transaction_id::text::bigint AS transaction_id, time, subject, task_id, attempt,
+    from_state, to_state, reason, message
+FROM event
+WHERE run_uid = %(run_uid)s AND sequence > %(after_sequence)s

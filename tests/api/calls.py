@@ -1,0 +1,37 @@
+"""Calls as tests make them."""
+
+from collections.abc import Awaitable
+
+import grpc
+import grpc.aio
+import pytest
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.status_pb2 import Status
+
+
+class Refusal:
+    """How a call was refused."""
+
+    def __init__(self, error: grpc.aio.AioRpcError) -> None:
+        self.code = error.code()
+        self.status = Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])  # type: ignore[arg-type]  # metadata are pairs
+        self.fields: list[str] = []
+        self.reason = ""
+        for detail in self.status.details:
+            info, bad = ErrorInfo(), BadRequest()
+            if detail.Unpack(info):
+                self.reason = info.reason
+            if detail.Unpack(bad):
+                self.fields = [violation.field for violation in bad.field_violations]
+
+
+async def refusal(call: Awaitable[object]) -> Refusal:
+    """How `call` is refused; fails when it is not."""
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call
+    return Refusal(raised.value)
+
+
+async def reason(call: Awaitable[object]) -> str:
+    """The reason with which `call` is refused."""
+    return (await refusal(call)).reason
