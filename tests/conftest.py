@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -31,19 +32,9 @@ def postgres() -> Iterator[str]:
         os.chown(data, embedded.NOBODY, embedded.NOBODY)
         os.chown(folder, embedded.NOBODY, embedded.NOBODY)
     before = embedded._unprivileged()
-    initdb = [
-        embedded._binary("initdb"),
-        "-D",
-        data,
-        "-U",
-        "penstock",
-        "-A",
-        "trust",
-        "-E",
-        "UTF8",
-        "--locale=C.UTF-8",
-    ]
-    subprocess.run([*before, *initdb, "--no-sync"], check=True, cwd="/", stdout=subprocess.DEVNULL)
+    initdb = [embedded._binary("initdb"), "-D", str(data), "-U", "penstock", "-A", "trust", "-E", "UTF8"]
+    initdb += ["--locale=C.UTF-8", "--no-sync"]
+    subprocess.run([*before, *initdb], check=True, cwd="/", stdout=subprocess.DEVNULL)
     options = ("fsync=off", "listen_addresses=", "max_connections=200", "full_page_writes=off", "jit=off")
     command = [embedded._binary("postgres"), "-D", str(data), "-k", host]
     command += [part for option in options for part in ("-c", option)]
@@ -53,7 +44,7 @@ def postgres() -> Iterator[str]:
         _wait(host, process)
         yield host
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)
         process.wait(30)
         shutil.rmtree(folder)
 

@@ -14,7 +14,7 @@ class Refusal:
 
     def __init__(self, error: grpc.aio.AioRpcError) -> None:
         self.code = error.code()
-        self.status = Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])  # type: ignore[arg-type]  # metadata are pairs
+        self.status = Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
         self.fields: list[str] = []
         self.reason = ""
         for detail in self.status.details:

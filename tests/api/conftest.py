@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import grpc.aio
 import pytest
+
 from penstock.v1 import (
     experiment_service_pb2_grpc,
     namespace_service_pb2_grpc,
@@ -24,7 +25,6 @@ from penstock_server.rpc.middleware import Middleware
 from penstock_server.store import secrets
 from penstock_server.store.database import Database
 from penstock_server.store.notifications import Notifications
-
 from tests.api.logs import ScriptedLogs
 
 

@@ -16,7 +16,6 @@ from penstock_server.model.resources import Run, TaskKind
 from penstock_server.model.states import AttemptState, RunState, TaskState
 from penstock_server.store import leases, runs, transitions
 from penstock_server.store.database import Database
-
 from tests import factories
 
 ROOT = TaskId("root")

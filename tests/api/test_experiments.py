@@ -3,11 +3,11 @@
 import uuid
 
 import pytest
+
 from penstock.v1 import experiment_pb2
 from penstock.v1 import experiment_service_pb2 as pb
 from penstock_server.model.states import RunState
 from penstock_server.store import requests, runs
-
 from tests import factories
 from tests.api.calls import reason
 from tests.api.conftest import Api
@@ -19,9 +19,7 @@ DEFAULT = "namespaces/default/experiments/default"
 
 async def create(api: Api, id: str = "", request_id: str = "", **fields: object) -> experiment_pb2.Experiment:
     experiment = experiment_pb2.Experiment(**fields)  # type: ignore[arg-type]  # any fields
-    request = pb.CreateExperimentRequest(
-        parent=PARENT, experiment_id=id, experiment=experiment, request_id=request_id
-    )
+    request = pb.CreateExperimentRequest(parent=PARENT, experiment_id=id, experiment=experiment, request_id=request_id)
     return (await api.experiments.CreateExperiment(request)).experiment
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from penstock_server.api.filter_values import ListFields
 from penstock_server.api.filters import COMPARISONS_MAX, DEPTH_MAX, LENGTH_MAX, parse_filter
 from penstock_server.model.errors import InvalidArgument

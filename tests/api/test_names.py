@@ -6,6 +6,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from hypothesis import given
 from hypothesis import strategies as st
+
 from penstock.v1 import experiment_pb2
 from penstock_server.api import names
 from penstock_server.api.etags import check_etag, etag

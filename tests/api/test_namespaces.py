@@ -2,7 +2,6 @@
 
 from penstock.v1 import experiment_service_pb2, namespace_pb2
 from penstock.v1 import namespace_service_pb2 as pb
-
 from tests import factories
 from tests.api.calls import reason, refusal
 from tests.api.conftest import Api
@@ -10,9 +9,7 @@ from tests.api.conftest import Api
 
 async def create(api: Api, id: str = "team", **fields: object) -> namespace_pb2.Namespace:
     namespace = namespace_pb2.Namespace(**fields)  # type: ignore[arg-type]  # any fields
-    response = await api.namespaces.CreateNamespace(
-        pb.CreateNamespaceRequest(namespace_id=id, namespace=namespace)
-    )
+    response = await api.namespaces.CreateNamespace(pb.CreateNamespaceRequest(namespace_id=id, namespace=namespace))
     return response.namespace
 
 

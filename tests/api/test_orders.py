@@ -1,6 +1,7 @@
 """The order of lists."""
 
 import pytest
+
 from penstock_server.api.filter_values import ListFields
 from penstock_server.api.orders import parse_order
 from penstock_server.model.errors import InvalidArgument

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from penstock_server.api.paging import Tokens, page_size
 from penstock_server.model.errors import InvalidArgument
 from penstock_server.model.query import Scalar

@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 from google.protobuf import json_format
+
 from penstock.v1 import pipeline_pb2, spec_pb2
 from penstock.v1 import pipeline_service_pb2 as pb
-
 from tests import pipelines
 from tests.api.calls import reason, refusal
 from tests.api.conftest import Api

@@ -12,7 +12,6 @@ from penstock_server.launch.base import Launcher, StepRequest
 from penstock_server.launch.fake import Act, FakeHost, FakeLauncher, failure
 from penstock_server.model.ids import AttemptId
 from penstock_server.model.resources import TaskValues
-
 from tests.launch.world import STRING, Watched, attempt_id, component, make_launcher, step
 
 

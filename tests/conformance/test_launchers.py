@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from penstock_server.launch.base import Phase
 from penstock_server.model.errors import NotFound
-
 from tests.conformance.scenes import FakeScene, ProcessScene, Scene, on
 from tests.launch.world import attempt_id
 

@@ -166,5 +166,5 @@ def test_a_failing_step_fails_the_run_with_its_exit_code_and_last_lines(client: 
     assert run.failed_task == f"{run.name}/tasks/fail"
     attempt = Outcome(client, run).task("fail").attempts[-1]
     assert attempt.exit_code == 1
-    assert "sys.exit(1)" in attempt.log_tail
+    assert "KFP Executor" in attempt.log_tail
     assert "exit code 1" in run.message

@@ -7,9 +7,9 @@ import shlex
 import zipfile
 from pathlib import Path
 
-from penstock_server.launch.base import StepRequest
 from uv import find_uv_bin
 
+from penstock_server.launch.base import StepRequest
 from tests.launch.world import component, step
 
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from penstock_server.launch.base import Phase, StepRequest
 from penstock_server.launch.scratch import Folders
-
 from tests.launch.packages import counting_uv, python_step, slow_uv
 from tests.launch.world import attempt_id, running, shell, until
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from penstock_server.launch.base import Phase
 from penstock_server.launch.environments import uv_environment
-
 from tests.launch.packages import counting_uv, make_wheel, python_step, slow_uv, uv_calls
 from tests.launch.world import running, step, until
 
@@ -84,9 +83,7 @@ async def test_an_unfinished_environment_is_built_anew(tmp_path: Path) -> None:
 async def test_pip_in_a_step_leaves_the_shared_environment_alone(tmp_path: Path) -> None:
     make_wheel(tmp_path / "wheels", "other", 7)
     install = "import subprocess, sys; subprocess.check_call([sys.executable, '-m', 'pip', 'install', '-q',"
-    install += (
-        f" '--no-index', '--find-links', '{tmp_path}/wheels', 'other']); import other; print(other.__file__)"
-    )
+    install += f" '--no-index', '--find-links', '{tmp_path}/wheels', 'other']); import other; print(other.__file__)"
     async with running(tmp_path, uv=counting_uv(tmp_path)) as launched:
         request = python_step(install, tmp_path)
         assert (await launched.run(request)).phase is Phase.SUCCEEDED

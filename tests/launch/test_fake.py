@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
+
 from penstock_server.launch.base import Phase
 from penstock_server.launch.fake import Act, FakeHost, FakeLauncher, loss
 from penstock_server.model.errors import Unavailable
-
 from tests.conformance.scenes import on
 from tests.launch.world import step
 

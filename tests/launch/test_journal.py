@@ -4,17 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+
 from penstock_server.launch.journal import Journal, parse
 from penstock_server.launch.scratch import Folders, file_name
 from penstock_server.launch.verdicts import read_tail
-
 from tests.launch.world import attempt_id
 
 
 def test_a_journal_is_read_in_order() -> None:
-    record = parse(
-        b'launch {"fence": 1}\nlaunch {"fence": 2}\npid 7\nstop TIMED_OUT 12.5\nexit 143\nend {"a": 1}\n'
-    )
+    record = parse(b'launch {"fence": 1}\nlaunch {"fence": 2}\npid 7\nstop TIMED_OUT 12.5\nexit 143\nend {"a": 1}\n')
     assert (record.launch, record.pid, record.exit_code) == ({"fence": 2}, 7, 143)
     assert record.stop is not None
     assert (record.stop.reason, record.stop.uptime_s) == ("TIMED_OUT", 12.5)

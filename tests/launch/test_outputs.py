@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
 from penstock_server.launch.base import Observation, Phase, StepRequest
 from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec.graph import ParameterType
-
 from tests.launch.world import STRING, FolderStore, component, running, step
 
 PARAMETER = "{{$.outputs.parameters['result'].output_file}}"
@@ -171,9 +171,7 @@ async def test_an_input_of_a_foreign_store_is_handed_on_as_it_is(tmp_path: Path)
 
 async def test_an_input_that_is_handed_on_keeps_its_uri(tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "store")
-    code = (
-        'tell({"uri": given["inputs"]["artifacts"]["data"]["artifacts"][0]["uri"], "metadata": {"new": 1}})'
-    )
+    code = 'tell({"uri": given["inputs"]["artifacts"]["data"]["artifacts"][0]["uri"], "metadata": {"new": 1}})'
     async with running(tmp_path, store=store) as launched:
         request = telling(code, store.root, given(f"file://{store.root}/rows"))
         artifact = model_of(await launched.run(request))

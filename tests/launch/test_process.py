@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from penstock_server.launch import strays
 from penstock_server.launch.base import Phase, StepRequest
 from penstock_server.launch.journal import Journal
 from penstock_server.launch.scratch import Folders
-
 from tests.launch.world import Watched, component, running, shell, step, until
 
 SLEEP_ON_TERM = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
@@ -68,9 +68,7 @@ async def test_variables_of_the_request_and_of_the_component_arrive(tmp_path: Pa
 
 async def test_a_step_has_a_session_a_folder_and_no_file_of_ours(tmp_path: Path) -> None:
     async with running(tmp_path) as launched:
-        request = shell(
-            "ls /proc/self/fd | wc -l; pwd; ls -A; cat /proc/self/stat | cut -d' ' -f6; read x || echo eof"
-        )
+        request = shell("ls /proc/self/fd | wc -l; pwd; ls -A; cat /proc/self/stat | cut -d' ' -f6; read x || echo eof")
         await launched.run(request)
         count, folder, session, eof = (await launched.log_of(request)).decode().split()
         assert int(count) <= 4  # standard input, output, error, and the folder that `ls` reads

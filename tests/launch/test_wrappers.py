@@ -9,11 +9,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
+
 from penstock_server.launch.base import Phase
 from penstock_server.launch.fake import Act, FakeHost, FakeLauncher, failure
 from penstock_server.launch.metered import MeteredLauncher
 from penstock_server.launch.traced import TracedLauncher
-
 from tests.conformance.scenes import on
 from tests.launch.world import step
 
@@ -72,9 +72,7 @@ def _figures(reader: InMemoryMetricReader) -> dict[str, float]:
     data = reader.get_metrics_data()
     assert data is not None
     return {
-        metric.name: sum(
-            getattr(point, "count", getattr(point, "value", 0)) for point in metric.data.data_points
-        )
+        metric.name: sum(getattr(point, "count", getattr(point, "value", 0)) for point in metric.data.data_points)
         for resource in data.resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics

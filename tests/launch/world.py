@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from uv import find_uv_bin
+
 from penstock_server.launch.base import Launcher, Observation, Phase, Published, RunFacts, StepRequest
 from penstock_server.launch.environments import EnvironmentSettings, StepEnvironments, uv_environment
 from penstock_server.launch.process import ProcessLauncher, ProcessSettings
@@ -26,7 +28,6 @@ from penstock_server.spec.graph import (
     ParameterType,
     Resources,
 )
-from uv import find_uv_bin
 
 WAIT_S = 20
 STRING = ParameterType.STRING
@@ -61,9 +62,7 @@ def component(
     return Component(
         name="comp-step",
         input_parameters={
-            name: ParameterInput(
-                type, optional=True, has_default=False, default=None, description="", literals=()
-            )
+            name: ParameterInput(type, optional=True, has_default=False, default=None, description="", literals=())
             for name, type in (inputs or {}).items()
         },
         input_artifacts={

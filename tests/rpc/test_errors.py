@@ -3,6 +3,7 @@
 import pytest
 from google.rpc import code_pb2
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+
 from penstock_server.model import errors
 from penstock_server.model.errors import FieldViolation
 from penstock_server.rpc.errors import CODES, STATUS_BYTES_MAX, codes, to_status

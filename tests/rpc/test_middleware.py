@@ -7,6 +7,8 @@ from contextlib import aclosing
 
 import pytest
 from google.protobuf.message import Message
+from structlog.testing import capture_logs
+
 from penstock.v1 import run_service_pb2
 from penstock_server.model.errors import (
     DeadlineExceeded,
@@ -18,7 +20,6 @@ from penstock_server.rpc.call import Call
 from penstock_server.rpc.method import Method, StreamHandler, UnaryHandler, service_of, snake_case
 from penstock_server.rpc.middleware import Middleware
 from penstock_server.rpc.observer import Finish
-from structlog.testing import capture_logs
 
 RUN_SERVICE = run_service_pb2.DESCRIPTOR.services_by_name["RunService"]
 REQUEST = run_service_pb2.GetRunRequest(name="namespaces/default/runs/one")
@@ -53,9 +54,7 @@ async def unary(handler: UnaryHandler, middleware: Middleware, call: Call = CALL
     return await serve(REQUEST, call)
 
 
-def stream(
-    handler: StreamHandler, middleware: Middleware, call: Call = CALL
-) -> AsyncGenerator[Message, None]:
+def stream(handler: StreamHandler, middleware: Middleware, call: Call = CALL) -> AsyncGenerator[Message, None]:
     wrapped = middleware.wrap_method(method(handler, streaming=True))
     serve: StreamHandler = wrapped.handler  # type: ignore[assignment]  # streaming
     return serve(REQUEST, call)

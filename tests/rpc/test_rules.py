@@ -1,6 +1,7 @@
 """The rules of the schema."""
 
 import pytest
+
 from penstock.v1 import experiment_pb2, experiment_service_pb2, run_pb2, run_service_pb2
 from penstock_server.model.errors import InvalidArgument
 from penstock_server.rpc.rules import Rules
@@ -24,9 +25,7 @@ def test_every_broken_rule_is_told_with_its_path() -> None:
 
 def test_texts_with_a_nul_are_refused_at_any_depth() -> None:
     experiment = experiment_pb2.Experiment(display_name="a\0b", labels={"team": "\0"})
-    request = experiment_service_pb2.CreateExperimentRequest(
-        parent="namespaces/default", experiment=experiment
-    )
+    request = experiment_service_pb2.CreateExperimentRequest(parent="namespaces/default", experiment=experiment)
     assert violations(request) == ["experiment.display_name", "experiment.labels"]
 
 

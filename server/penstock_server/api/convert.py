@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from penstock.v1 import (
     artifact_pb2,
     event_pb2,
@@ -16,7 +17,6 @@ from penstock.v1 import (
     run_pb2,
     task_pb2,
 )
-
 from penstock_server.api import names
 from penstock_server.api.etags import etag
 from penstock_server.api.json_values import to_struct, to_value
@@ -61,9 +61,7 @@ def pipeline(record: Pipeline) -> pipeline_pb2.Pipeline:
     return pipeline_pb2.Pipeline(
         name=names.PIPELINE.format(record.namespace, record.id),
         archive_time=_time(record.archive_time),
-        latest_version=""
-        if latest is None
-        else names.PIPELINE_VERSION.format(record.namespace, record.id, latest),
+        latest_version="" if latest is None else names.PIPELINE_VERSION.format(record.namespace, record.id, latest),
         version_count=record.version_count,
         **_common(record),
     )
@@ -116,23 +114,17 @@ def run(view: RunView) -> run_pb2.Run:
         state=run_pb2.Run.State.Value(f"STATE_{record.state}"),
         reason=record.reason,
         message=record.message,
-        failed_task=names.TASK.format(space, record.id, record.failed_task_id)
-        if record.failed_task_id
-        else "",
+        failed_task=names.TASK.format(space, record.id, record.failed_task_id) if record.failed_task_id else "",
         start_time=_time(record.start_time),
         end_time=_time(record.end_time),
         outputs=_values(record.outputs),
         output_artifacts=_artifacts(view.output_artifacts, space),
-        task_counts=run_pb2.Run.TaskCounts(
-            **{state.lower(): count for state, count in view.task_counts.items()}
-        ),
+        task_counts=run_pb2.Run.TaskCounts(**{state.lower(): count for state, count in view.task_counts.items()}),
         event_sequence=record.event_sequence,
         **_common(record),
     )
     if record.pipeline_id is not None:
-        message.pipeline_version = names.PIPELINE_VERSION.format(
-            space, record.pipeline_id, record.pipeline_version
-        )
+        message.pipeline_version = names.PIPELINE_VERSION.format(space, record.pipeline_id, record.pipeline_version)
     return message
 
 

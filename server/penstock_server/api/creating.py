@@ -23,9 +23,7 @@ def request_key(request_id: str, request: Message) -> RequestKey | None:
     return RequestKey(uuid.UUID(request_id), hashlib.sha256(asked).hexdigest())
 
 
-async def with_id(
-    given: str, draw: Callable[[], str], reason: str, insert: Callable[[str], Awaitable[T]]
-) -> T:
+async def with_id(given: str, draw: Callable[[], str], reason: str, insert: Callable[[str], Awaitable[T]]) -> T:
     """What `insert` makes under the given id, or, without one, under one drawn until it is free.
 
     `reason` is that of the AlreadyExists which `insert` raises for a taken id.

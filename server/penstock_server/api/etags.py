@@ -21,6 +21,4 @@ def check_etag(given: str, uid: uuid.UUID, revision: int) -> None:
 
 def etag_mismatch() -> Conflict:
     """Somebody else was faster."""
-    return Conflict(
-        "ETAG_MISMATCH", "the resource has changed since it was read; read it again and repeat the change"
-    )
+    return Conflict("ETAG_MISMATCH", "the resource has changed since it was read; read it again and repeat the change")

@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from penstock.v1 import experiment_service_pb2 as pb
-
 from penstock_server.api import convert, names
 from penstock_server.api.creating import request_key, with_id
 from penstock_server.api.editing import NewValues, edited, guarded_revision
@@ -36,9 +35,7 @@ class ExperimentService:
     ids: NewIds
     wakeups: Wakeups
 
-    async def create_experiment(
-        self, request: pb.CreateExperimentRequest, _call: Call
-    ) -> pb.CreateExperimentResponse:
+    async def create_experiment(self, request: pb.CreateExperimentRequest, _call: Call) -> pb.CreateExperimentResponse:
         """A new experiment, or the one that the same request made before."""
         (namespace,) = names.NAMESPACE.parse(request.parent, "parent")
         made = await with_id(
@@ -54,9 +51,7 @@ class ExperimentService:
         found = await self._get(*names.EXPERIMENT.parse(request.name))
         return pb.GetExperimentResponse(experiment=convert.experiment(found))
 
-    async def list_experiments(
-        self, request: pb.ListExperimentsRequest, _call: Call
-    ) -> pb.ListExperimentsResponse:
+    async def list_experiments(self, request: pb.ListExperimentsRequest, _call: Call) -> pb.ListExperimentsResponse:
         """A page of the experiments of a namespace."""
         (namespace,) = names.NAMESPACE.parse(request.parent, "parent")
         async with self.database.connection() as connection:
@@ -68,18 +63,14 @@ class ExperimentService:
                 _page,
             )
 
-    async def update_experiment(
-        self, request: pb.UpdateExperimentRequest, _call: Call
-    ) -> pb.UpdateExperimentResponse:
+    async def update_experiment(self, request: pb.UpdateExperimentRequest, _call: Call) -> pb.UpdateExperimentResponse:
         """New values for what can be edited."""
         namespace, id = names.EXPERIMENT.parse(request.experiment.name, "experiment.name")
         edit = edit_of(request.experiment, request.update_mask, default_display_name=id)
         updated = await edited(lambda: self._get(namespace, id), self._write, edit, request.experiment.etag)
         return pb.UpdateExperimentResponse(experiment=convert.experiment(updated))
 
-    async def delete_experiment(
-        self, request: pb.DeleteExperimentRequest, _call: Call
-    ) -> pb.DeleteExperimentResponse:
+    async def delete_experiment(self, request: pb.DeleteExperimentRequest, _call: Call) -> pb.DeleteExperimentResponse:
         """Nothing of the experiment is left; with `force` runs that have not ended are ended first."""
         namespace, id = names.EXPERIMENT.parse(request.name)
         with self.wakeups.of_all() as wakeup:
@@ -159,9 +150,7 @@ class ExperimentService:
         namespace, id = names.EXPERIMENT.parse(name)
         async with self.database.transaction() as connection:
             revision = guarded_revision(await experiments.get(connection, namespace, id), etag)
-            return await experiments.set_archived(
-                connection, namespace, id, archived=archived, revision=revision
-            )
+            return await experiments.set_archived(connection, namespace, id, archived=archived, revision=revision)
 
 
 async def _list(connection: Connection, namespace: str, page: Page) -> Rows[Experiment]:

@@ -56,9 +56,7 @@ def from_value(value: Value, field: str) -> Json:
         case "string_value":
             return _text(value.string_value, field)
         case "list_value":
-            return [
-                from_value(item, f"{field}[{index}]") for index, item in enumerate(value.list_value.values)
-            ]
+            return [from_value(item, f"{field}[{index}]") for index, item in enumerate(value.list_value.values)]
         case "struct_value":
             return from_struct(value.struct_value, field)
         case _:

@@ -53,9 +53,7 @@ def _paths(resource: Described, given: list[str]) -> frozenset[str]:
         return frozenset(path for path in MUTABLE if getattr(resource, path))
     if given == ["*"]:
         return frozenset(MUTABLE)
-    violations = [
-        FieldViolation("update_mask", _why_not(resource, path)) for path in given if path not in MUTABLE
-    ]
+    violations = [FieldViolation("update_mask", _why_not(resource, path)) for path in given if path not in MUTABLE]
     if violations:
         message = "; ".join(violation.description for violation in violations)
         raise InvalidArgument("INVALID_UPDATE_MASK", message, violations=violations)

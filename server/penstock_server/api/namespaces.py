@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from penstock.v1 import namespace_service_pb2 as pb
-
 from penstock_server.api import convert, names
 from penstock_server.api.editing import NewValues, edited, guarded_revision
 from penstock_server.api.filter_values import ListFields
@@ -16,9 +15,7 @@ from penstock_server.rpc.call import Call
 from penstock_server.store import namespaces
 from penstock_server.store.database import Database
 
-FIELDS = ListFields(
-    namespaces.LISTING.fields, orders=namespaces.LISTING.orders, default_order=(Order("name"),)
-)
+FIELDS = ListFields(namespaces.LISTING.fields, orders=namespaces.LISTING.orders, default_order=(Order("name"),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +25,7 @@ class NamespaceService:
     database: Database
     lists: Lists
 
-    async def create_namespace(
-        self, request: pb.CreateNamespaceRequest, _call: Call
-    ) -> pb.CreateNamespaceResponse:
+    async def create_namespace(self, request: pb.CreateNamespaceRequest, _call: Call) -> pb.CreateNamespaceResponse:
         """A new namespace with its default experiment."""
         given = request.namespace
         async with self.database.transaction() as connection:
@@ -48,9 +43,7 @@ class NamespaceService:
         found = await self._get(names.NAMESPACE.parse(request.name)[0])
         return pb.GetNamespaceResponse(namespace=convert.namespace(found))
 
-    async def list_namespaces(
-        self, request: pb.ListNamespacesRequest, _call: Call
-    ) -> pb.ListNamespacesResponse:
+    async def list_namespaces(self, request: pb.ListNamespacesRequest, _call: Call) -> pb.ListNamespacesResponse:
         """A page of namespaces."""
         async with self.database.connection() as connection:
             return await self.lists.answer(
@@ -61,18 +54,14 @@ class NamespaceService:
                 _page,
             )
 
-    async def update_namespace(
-        self, request: pb.UpdateNamespaceRequest, _call: Call
-    ) -> pb.UpdateNamespaceResponse:
+    async def update_namespace(self, request: pb.UpdateNamespaceRequest, _call: Call) -> pb.UpdateNamespaceResponse:
         """New values for what can be edited."""
         (name,) = names.NAMESPACE.parse(request.namespace.name, "namespace.name")
         edit = edit_of(request.namespace, request.update_mask, default_display_name=name)
         updated = await edited(lambda: self._get(name), self._write, edit, request.namespace.etag)
         return pb.UpdateNamespaceResponse(namespace=convert.namespace(updated))
 
-    async def delete_namespace(
-        self, request: pb.DeleteNamespaceRequest, _call: Call
-    ) -> pb.DeleteNamespaceResponse:
+    async def delete_namespace(self, request: pb.DeleteNamespaceRequest, _call: Call) -> pb.DeleteNamespaceResponse:
         """Nothing of an empty namespace is left."""
         (name,) = names.NAMESPACE.parse(request.name)
         async with self.database.transaction() as connection:

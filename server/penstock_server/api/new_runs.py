@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from penstock.v1 import run_pb2
 from penstock.v1 import run_service_pb2 as pb
-
 from penstock_server.api import names
 from penstock_server.api.json_values import from_value
 from penstock_server.api.specs import Specs
@@ -50,9 +49,7 @@ async def new_run_request(request: pb.CreateRunRequest, call: Call, specs: Specs
         display_name=run.display_name,
         description=run.description,
         labels=dict(run.labels),
-        parameters={
-            name: from_value(value, f"run.parameters.{name}") for name, value in run.parameters.items()
-        },
+        parameters={name: from_value(value, f"run.parameters.{name}") for name, value in run.parameters.items()},
         cache_policy=_cache_policy(run.cache_policy),
         deadline_s=run.deadline.ToTimedelta().total_seconds() if run.HasField("deadline") else None,
         artifact_root=run.artifact_root,
@@ -68,9 +65,7 @@ async def _source(run: run_pb2.Run, namespace: str, specs: Specs) -> tuple[Versi
             checked = await specs.check(run.inline_spec, "run.inline_spec")
             return checked.document, checked.graph.name
         case "pipeline_version":
-            where, pipeline, version = names.PIPELINE_VERSION.parse(
-                run.pipeline_version, "run.pipeline_version"
-            )
+            where, pipeline, version = names.PIPELINE_VERSION.parse(run.pipeline_version, "run.pipeline_version")
             _check_same(where, namespace, "run.pipeline_version")
             return version_source(pipeline, version), pipeline
         case "component_version":
@@ -116,6 +111,4 @@ def _cache_policy(policy: run_pb2.Run.CachePolicy.ValueType) -> CachePolicy:
 
 
 def _wrong(field: str, description: str) -> InvalidArgument:
-    return InvalidArgument(
-        "INVALID_REQUEST", f"{field} {description}", violations=[FieldViolation(field, description)]
-    )
+    return InvalidArgument("INVALID_REQUEST", f"{field} {description}", violations=[FieldViolation(field, description)])

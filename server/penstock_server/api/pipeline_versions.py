@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from penstock.v1 import pipeline_pb2
 from penstock.v1 import pipeline_service_pb2 as pb
-
 from penstock_server.api import convert, names
 from penstock_server.api.creating import request_key
 from penstock_server.api.editing import NewValues, edited, guarded_revision
@@ -86,9 +85,7 @@ class PipelineVersions:
         """New values for what can be edited."""
         given = request.pipeline_version
         edit = edit_of(given, request.update_mask, default_display_name="")
-        updated = await edited(
-            lambda: self._get(given.name, "pipeline_version.name"), self._write, edit, given.etag
-        )
+        updated = await edited(lambda: self._get(given.name, "pipeline_version.name"), self._write, edit, given.etag)
         return pb.UpdatePipelineVersionResponse(pipeline_version=convert.pipeline_version(updated))
 
     async def delete_pipeline_version(
@@ -106,9 +103,7 @@ class PipelineVersions:
     ) -> pb.GetPipelineVersionInterfaceResponse:
         """The parameters that a version takes."""
         message = convert.pipeline_version(await self._get(request.name, "name"))
-        return pb.GetPipelineVersionInterfaceResponse(
-            pipeline_version=message.name, parameters=message.parameters
-        )
+        return pb.GetPipelineVersionInterfaceResponse(pipeline_version=message.name, parameters=message.parameters)
 
     async def _get(self, name: str, field: str) -> PipelineVersion:
         async with self.database.connection() as connection:
@@ -129,9 +124,7 @@ async def find_version(connection: Connection, name: str, field: str = "name") -
     """The version with this name, which ends in a number, an alias or `latest`. Raises NotFound."""
     namespace, pipeline, version = names.PIPELINE_VERSION.parse(name, field)
     source = version_source(pipeline, version)
-    return await pipeline_versions.get(
-        connection, namespace, pipeline, number=source.number, alias=source.alias
-    )
+    return await pipeline_versions.get(connection, namespace, pipeline, number=source.number, alias=source.alias)
 
 
 async def _list(connection: Connection, namespace: str, pipeline: str, page: Page) -> Rows[PipelineVersion]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from penstock.v1 import pipeline_service_pb2 as pb
-
 from penstock_server.api import convert, names
 from penstock_server.api.creating import request_key, with_id
 from penstock_server.api.editing import NewValues, edited, guarded_revision
@@ -29,9 +28,7 @@ class Pipelines:
     lists: Lists
     ids: NewIds
 
-    async def create_pipeline(
-        self, request: pb.CreatePipelineRequest, _call: Call
-    ) -> pb.CreatePipelineResponse:
+    async def create_pipeline(self, request: pb.CreatePipelineRequest, _call: Call) -> pb.CreatePipelineResponse:
         """A new pipeline, or the one that the same request made before."""
         (namespace,) = names.NAMESPACE.parse(request.parent, "parent")
         made = await with_id(
@@ -59,18 +56,14 @@ class Pipelines:
                 _page,
             )
 
-    async def update_pipeline(
-        self, request: pb.UpdatePipelineRequest, _call: Call
-    ) -> pb.UpdatePipelineResponse:
+    async def update_pipeline(self, request: pb.UpdatePipelineRequest, _call: Call) -> pb.UpdatePipelineResponse:
         """New values for what can be edited."""
         namespace, id = names.PIPELINE.parse(request.pipeline.name, "pipeline.name")
         edit = edit_of(request.pipeline, request.update_mask, default_display_name=id)
         updated = await edited(lambda: self._get(namespace, id), self._write, edit, request.pipeline.etag)
         return pb.UpdatePipelineResponse(pipeline=convert.pipeline(updated))
 
-    async def delete_pipeline(
-        self, request: pb.DeletePipelineRequest, _call: Call
-    ) -> pb.DeletePipelineResponse:
+    async def delete_pipeline(self, request: pb.DeletePipelineRequest, _call: Call) -> pb.DeletePipelineResponse:
         """Nothing of the pipeline is left but its runs."""
         namespace, id = names.PIPELINE.parse(request.name)
         async with self.database.transaction() as connection:
@@ -78,9 +71,7 @@ class Pipelines:
             await pipelines.delete(connection, namespace, id, force=request.force, revision=revision)
         return pb.DeletePipelineResponse()
 
-    async def archive_pipeline(
-        self, request: pb.ArchivePipelineRequest, _call: Call
-    ) -> pb.ArchivePipelineResponse:
+    async def archive_pipeline(self, request: pb.ArchivePipelineRequest, _call: Call) -> pb.ArchivePipelineResponse:
         """Takes no new versions from here on."""
         changed = await self._set_archived(request.name, request.etag, archived=True)
         return pb.ArchivePipelineResponse(pipeline=convert.pipeline(changed))
@@ -124,9 +115,7 @@ class Pipelines:
         namespace, id = names.PIPELINE.parse(name)
         async with self.database.transaction() as connection:
             revision = guarded_revision(await pipelines.get(connection, namespace, id), etag)
-            return await pipelines.set_archived(
-                connection, namespace, id, archived=archived, revision=revision
-            )
+            return await pipelines.set_archived(connection, namespace, id, archived=archived, revision=revision)
 
 
 async def _list(connection: Connection, namespace: str, page: Page) -> Rows[Pipeline]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from penstock.v1 import run_service_pb2 as pb
-
 from penstock_server.api import names
 from penstock_server.api.wakeups import Wakeups
 from penstock_server.launch.base import LogChunk
-from penstock_server.model.errors import NotFound
+from penstock_server.model.errors import FieldViolation, InvalidArgument, NotFound
 from penstock_server.model.ids import AttemptId, TaskId
 from penstock_server.model.resources import Attempt, Run, Task, TaskKind
 from penstock_server.model.states import AttemptState
@@ -37,19 +36,24 @@ class RunLogs:
     wakeups: Wakeups
     source: LogSource
 
-    async def read_logs(
-        self, request: pb.ReadLogsRequest, _call: Call
-    ) -> AsyncGenerator[pb.ReadLogsResponse, None]:
+    async def read_logs(self, request: pb.ReadLogsRequest, _call: Call) -> AsyncGenerator[pb.ReadLogsResponse, None]:
         """The log of one attempt."""
         attempt = await self._attempt(request)
         if attempt.state is AttemptState.LAUNCHING:
             return  # Not following, and nothing is there yet.
         id = AttemptId(attempt.run_uid, attempt.task_id, attempt.number)
-        chunks = self.source(id, request.offset, follow=request.follow)
+        # The byte before tells an offset at the end of the log from one behind it.
+        before = 1 if attempt.state.is_final and request.offset else 0
+        chunks = self.source(id, request.offset - before, follow=request.follow)
+        reached = not before
         async with aclosing(self._until_drain(chunks)) as pieces:
             async for chunk in pieces:
+                if not reached:
+                    reached, chunk = True, LogChunk(chunk.offset + 1, chunk.content[1:])
                 for response in _responses(chunk, attempt.number):
                     yield response
+        if not reached:
+            raise _behind(request.offset)
 
     async def _attempt(self, request: pb.ReadLogsRequest) -> Attempt:
         """The attempt that is meant; with `follow` once there is one and its process was started."""
@@ -117,6 +121,13 @@ def _missing(task: Task, wanted: int) -> NotFound:
     else:
         message = f"task {task.id} has no attempt yet; follow, or come back when it runs"
     return NotFound("ATTEMPT_NOT_FOUND", message, metadata={"task": task.id})
+
+
+def _behind(offset: int) -> InvalidArgument:
+    description = f"lies behind the end of the log ({offset} bytes or fewer)"
+    return InvalidArgument(
+        "LOG_OFFSET_OUT_OF_RANGE", f"offset {description}", violations=[FieldViolation("offset", description)]
+    )
 
 
 def _responses(chunk: LogChunk, number: int) -> list[pb.ReadLogsResponse]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from penstock.v1 import task_pb2
-
 from penstock_server.api import convert
 from penstock_server.model.resources import Run, Task
 from penstock_server.store import run_views

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from penstock.v1 import run_service_pb2 as pb
-
 from penstock_server.api import convert, names
 from penstock_server.api.filter_values import ListFields
 from penstock_server.api.lists import Lists

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from penstock.v1 import run_service_pb2 as pb
-
 from penstock_server.api import convert, names
 from penstock_server.api.filters import parse_filter
 from penstock_server.api.paging import Tokens
@@ -42,9 +41,7 @@ class RunWatches:
     tokens: Tokens
     wakeups: Wakeups
 
-    async def watch_run(
-        self, request: pb.WatchRunRequest, _call: Call
-    ) -> AsyncGenerator[pb.WatchRunResponse, None]:
+    async def watch_run(self, request: pb.WatchRunRequest, _call: Call) -> AsyncGenerator[pb.WatchRunResponse, None]:
         """The events of one run, up to the one that finishes it."""
         async with self.database.connection() as connection:
             run = await runs.get(connection, *names.RUN.parse(request.name))
@@ -58,18 +55,14 @@ class RunWatches:
                     after = found[-1].sequence if found else after
                     finished = await _is_over(connection, run.uid, after, found)
                 for response in responses:
-                    response.resume_token = self.tokens.write(
-                        (str(run.uid), response.event.sequence), *question
-                    )
+                    response.resume_token = self.tokens.write((str(run.uid), response.event.sequence), *question)
                     yield response
                 if finished:
                     return
                 if len(found) < BATCH:
                     await wakeup.wait()
 
-    async def watch_runs(
-        self, request: pb.WatchRunsRequest, _call: Call
-    ) -> AsyncGenerator[pb.WatchRunsResponse, None]:
+    async def watch_runs(self, request: pb.WatchRunsRequest, _call: Call) -> AsyncGenerator[pb.WatchRunsResponse, None]:
         """The moves of the runs of a namespace, without end."""
         (namespace,) = names.NAMESPACE.parse(request.parent, "parent")
         condition = parse_filter(request.filter, FIELDS)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from penstock.v1 import run_pb2
 from penstock.v1 import run_service_pb2 as pb
-
 from penstock_server.api import convert, names
 from penstock_server.api.creating import request_key, with_id
 from penstock_server.api.editing import NewValues, edited, guarded_revision

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from penstock.v1 import server_pb2
 from penstock.v1 import server_service_pb2 as pb
-
 from penstock_server.model.errors import PenstockError
 from penstock_server.rpc.call import Call
 from penstock_server.store.database import Database
@@ -49,9 +48,7 @@ class ServerService:
     database: Database
     now: Callable[[], datetime]
 
-    async def get_server_info(
-        self, _request: pb.GetServerInfoRequest, _call: Call
-    ) -> pb.GetServerInfoResponse:
+    async def get_server_info(self, _request: pb.GetServerInfoRequest, _call: Call) -> pb.GetServerInfoResponse:
         """This server, with or without its database."""
         version = await self._database_version()
         status = server_pb2.ServerInfo.DatabaseStatus
@@ -59,9 +56,7 @@ class ServerService:
             server_id=str(self.facts.server_id),
             version=self.facts.version,
             launcher=self.facts.launcher,
-            database_status=status.DATABASE_STATUS_AVAILABLE
-            if version
-            else status.DATABASE_STATUS_UNAVAILABLE,
+            database_status=status.DATABASE_STATUS_AVAILABLE if version else status.DATABASE_STATUS_UNAVAILABLE,
             database_version=version,
             embedded_database=self.facts.embedded_database,
             draining=self.load.draining,
@@ -76,8 +71,7 @@ class ServerService:
     async def _database_version(self) -> str:
         """Empty when the database does not answer, which is an answer here and no error."""
         try:
-            async with asyncio.timeout(DATABASE_PATIENCE_S), self.database.connection() as connection:
-                row = await (await connection.execute("SHOW server_version")).fetchone()
+            async with asyncio.timeout(DATABASE_PATIENCE_S):
+                return await self.database.version()
         except (PenstockError, TimeoutError):
             return ""
-        return str(row[0]).split()[0] if row else ""

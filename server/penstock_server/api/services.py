@@ -11,7 +11,6 @@ from penstock.v1 import (
     run_service_pb2,
     server_service_pb2,
 )
-
 from penstock_server.api.experiments import ExperimentService
 from penstock_server.api.lists import Lists
 from penstock_server.api.namespaces import NamespaceService

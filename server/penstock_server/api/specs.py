@@ -7,7 +7,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from penstock.v1 import spec_pb2
-
 from penstock_server.api.json_values import from_struct
 from penstock_server.model.json import JsonObject
 from penstock_server.spec import document

@@ -86,6 +86,11 @@ class Engine:
         """How many runs this server holds."""
         return len(self._owned)
 
+    @property
+    def running_step_count(self) -> int:
+        """How many steps hold a slot."""
+        return self._owned.running_step_count
+
     async def start(self) -> None:
         """Take up work. Raises Unavailable without the database."""
         await self._lease.start()

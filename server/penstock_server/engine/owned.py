@@ -80,6 +80,11 @@ class OwnedRuns:
     def __len__(self) -> int:
         return len(self._runs)
 
+    @property
+    def running_step_count(self) -> int:
+        """How many steps hold a slot."""
+        return self._slots.held
+
     def get(self, uid: RunUid) -> LiveRun | None:
         """The run, if it is held."""
         return self._runs.get(uid)

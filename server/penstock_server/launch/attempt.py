@@ -95,9 +95,7 @@ class ProcessAttempt:
         self._watch.end()
         self._release()
         if isinstance(error, Unavailable):
-            _log.warning(
-                "attempt waits", extra={"attempt": str(self.request.attempt), "error": error.message}
-            )
+            _log.warning("attempt waits", extra={"attempt": str(self.request.attempt), "error": error.message})
             self._watch.later(RETRY_S, self.take)
             return
         _log.error("attempt interrupted", extra={"attempt": str(self.request.attempt)}, exc_info=error)

@@ -135,9 +135,7 @@ class FakeHost:
         tail = attempt.log.decode(errors="replace") if act.phase is Phase.FAILED else ""
         exit_code = 0 if act.phase is Phase.SUCCEEDED else act.exit_code
         outputs = act.outputs if act.phase is Phase.SUCCEEDED else TaskValues()
-        end = Observation(
-            attempt.request.attempt, act.phase, act.reason, act.message, exit_code, tail, outputs
-        )
+        end = Observation(attempt.request.attempt, act.phase, act.reason, act.message, exit_code, tail, outputs)
         self._end(attempt, end)
 
     def _end(self, attempt: FakeAttempt, end: Observation) -> None:

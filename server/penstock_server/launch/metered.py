@@ -30,9 +30,7 @@ class MeteredLauncher:
         self._duration = meter.create_histogram(
             "penstock.attempt.duration", unit="s", description="from launch or adoption to the end"
         )
-        self._call = meter.create_histogram(
-            "penstock.launch.duration", unit="s", description="of one call to launch"
-        )
+        self._call = meter.create_histogram("penstock.launch.duration", unit="s", description="of one call to launch")
 
     async def start(self) -> None:
         """Start the launcher."""

@@ -109,9 +109,7 @@ class _Places:
         return None
 
 
-def _known_inputs(
-    request: StepRequest, folder: AttemptFolder, artifacts: ArtifactTransfer
-) -> dict[str, ArtifactValue]:
+def _known_inputs(request: StepRequest, folder: AttemptFolder, artifacts: ArtifactTransfer) -> dict[str, ArtifactValue]:
     places, _ = input_paths(request, folder, artifacts)
     return {
         path: artifact

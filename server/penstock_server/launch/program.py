@@ -93,9 +93,7 @@ def step_paths(
     component = request.component
     return StepPaths(
         input_artifacts=inputs or {},
-        output_parameters={
-            name: f"{folder.parameters}/{file_name(name)}" for name in component.output_parameters
-        },
+        output_parameters={name: f"{folder.parameters}/{file_name(name)}" for name in component.output_parameters},
         output_artifacts={name: f"{folder.outputs}/{file_name(name)}" for name in component.output_artifacts},
         output_file=f"{folder.outputs}/{OUTPUT_FILE}",
     )
@@ -123,8 +121,7 @@ def input_paths(
 
     paths = {
         name: tuple(
-            place(artifact, Path(folder.inputs, f"{file_name(name)}.{index}"))
-            for index, artifact in enumerate(listed)
+            place(artifact, Path(folder.inputs, f"{file_name(name)}.{index}")) for index, artifact in enumerate(listed)
         )
         for name, listed in request.inputs.artifacts.items()
     }

@@ -25,9 +25,7 @@ def base_environment(environ: Mapping[str, str], passed_on: tuple[str, ...] = PA
     PATH."""
     chosen = {name: environ[name] for name in passed_on if name in environ}
     own = str(Path(sys.prefix) / "bin") if sys.prefix != sys.base_prefix else None
-    entries = [
-        entry for entry in environ.get("PATH", DEFAULT_PATH).split(os.pathsep) if entry and entry != own
-    ]
+    entries = [entry for entry in environ.get("PATH", DEFAULT_PATH).split(os.pathsep) if entry and entry != own]
     return chosen | {"PATH": os.pathsep.join(dict.fromkeys([str(base_bin()), *entries]))}
 
 

@@ -74,9 +74,7 @@ class TracedLauncher:
         span = self._spans.get(request.attempt)
         if span is None:
             parent = self._propagator.extract({"traceparent": request.env.get(TRACEPARENT, "")})
-            span = self._tracer.start_span(
-                "attempt", context=parent, attributes=_attributes(request, adopted)
-            )
+            span = self._tracer.start_span("attempt", context=parent, attributes=_attributes(request, adopted))
             self._spans[request.attempt] = span
         carrier: dict[str, str] = {}
         self._propagator.inject(carrier, trace.set_span_in_context(span))

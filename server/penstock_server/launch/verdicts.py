@@ -96,8 +96,7 @@ def to_json(observation: Observation) -> JsonObject:
 def from_json(attempt: AttemptId, kept: Mapping[str, Any]) -> Observation:
     """The observation that `to_json` made `kept` of."""
     artifacts = {
-        name: tuple(ArtifactValue(**artifact) for artifact in listed)
-        for name, listed in kept["artifacts"].items()
+        name: tuple(ArtifactValue(**artifact) for artifact in listed) for name, listed in kept["artifacts"].items()
     }
     return Observation(
         attempt,

@@ -60,11 +60,11 @@ class ProcessWatch:
         self._timers.append(loop.call_later(max(0.0, delay_s), self._guard, act))
 
     def terminate(self, record: Record, grace_s: float) -> None:
-        """Ask the process group to end, and end it `grace_s` seconds after `record` says it was first asked."""
+        """Ask the process group to end; end it `grace_s` seconds after `record` says it was first asked."""
         assert record.stop is not None
         self._ask()
         if uptime_s() - record.started_s < YOUNG_S:
-            # It may have reached the shim alone, which has not started the program yet and is not ended by it.
+            # It may have reached the shim alone, before the program, and does not end the shim.
             for delay_s in ASK_AGAIN_S:
                 self.later(delay_s, self._ask)
         self.later(grace_s - (uptime_s() - record.stop.uptime_s), self.kill)

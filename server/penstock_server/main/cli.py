@@ -22,9 +22,7 @@ app = typer.Typer(
 )
 
 Config = Annotated[Path | None, typer.Option(help="TOML file with settings.", show_default=False)]
-DataDir = Annotated[
-    Path | None, typer.Option(help="Folder of database, artifacts and steps [penstock-data].")
-]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of database, artifacts and steps [penstock-data].")]
 DatabaseUrl = Annotated[str | None, typer.Option(help="A Postgres of your own [the embedded one].")]
 GrpcListen = Annotated[str | None, typer.Option(help="Address of gRPC [127.0.0.1:8887]; port 0: a free one.")]
 HttpListen = Annotated[str | None, typer.Option(help="Address of HTTP [127.0.0.1:8888]; port 0: a free one.")]

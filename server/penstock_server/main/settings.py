@@ -1,126 +1,346 @@
-"""Everything that can be set, as one frozen object that is read once.
+"""The settings: one frozen object, read once.
 
-The command line comes before the environment (`PENSTOCK_...`), that before a TOML file, that before the defaults.
+Each can be given on the command line, in the environment as `PENSTOCK_<NAME>`, or in a TOML file; the first of these
+that has it counts, and else the default. `docs/reference/settings.md` is made of this file:
+`python -m penstock_server.main.settings > docs/reference/settings.md`.
 """
 
+import difflib
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import urlsplit
 
-from penstock_server.model.errors import FieldViolation, InvalidArgument
+from penstock_server.main.addresses import parse_address
+from penstock_server.main.declared import Setting, SettingError, setting, settings_of
 
-PREFIX = "PENSTOCK_"
 CONFIG_VARIABLE = "PENSTOCK_CONFIG"
-_MASK = "********"
-_CHOICES = {
-    "launcher": ("process",),
-    "log_format": ("auto", "human", "json"),
-    "log_level": ("debug", "info", "warning", "error"),
-}
-_POSITIVE = (
-    "max_parallel_steps",
-    "lease_ttl_s",
-    "drain_s",
-    "database_pool_size",
-    "statement_timeout_s",
-    "message_size_max",
-)
+MIB = 1024 * 1024
+
+STORAGE = "Storage"
+ADDRESSES = "Addresses"
+STEPS = "Steps"
+ENGINE = "Engine"
+LIMITS = "Limits"
+TELEMETRY = "Logs, traces, metrics"
 
 
-def _setting(default: Any, doc: str) -> Any:
-    return field(default=default, metadata={"doc": doc})
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_address(text: str) -> None:
+    parse_address(text)
+
+
+def _check_origins(origins: tuple[str, ...]) -> None:
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != "*" and (parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"):
+            raise ValueError(f"{origin!r} is no origin; write one such as https://penstock.example:8443")
+
+
+def _check_database_url(url: str) -> None:
+    if url and not url.startswith(("postgresql://", "postgres://")) and "=" not in url:
+        raise ValueError("it has to begin with postgresql://")
+
+
+def _check_endpoint(url: str) -> None:
+    if url and urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"{url!r} has to begin with http:// or https://, such as http://127.0.0.1:4317")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set, with units in the names."""
+
+    data_dir: Path = setting(
+        default_factory=lambda: Path("penstock-data"),
+        doc="Folder of this server. Holds the embedded Postgres, the files of steps, their logs and Python "
+        "environments, and the artifacts. Made when it is missing.",
+        group=STORAGE,
+        metavar="DIR",
+    )
+    database_url: str = setting(
+        "",
+        doc="Your own Postgres (15 to 18). Empty: a Postgres is started in the data folder. Migrate your own with "
+        "`penstock-server migrate` before the first start and after each update.",
+        group=STORAGE,
+        metavar="URL",
+        default_text="the embedded Postgres",
+        secret=True,
+        check=_check_database_url,
+    )
+    database_connections_max: int = setting(
+        16, doc="Connections to Postgres in the pool.", group=STORAGE, metavar="N", minimum=2, maximum=1000
+    )
+    database_wait_s: float = setting(
+        30.0,
+        doc="How long a starting server waits for a database of your own that does not answer.",
+        group=STORAGE,
+        metavar="SECONDS",
+        unit="s",
+        minimum=0,
+    )
+    statement_timeout_s: float = setting(
+        30.0,
+        doc="A statement that takes longer is given up, whatever the caller's deadline.",
+        group=STORAGE,
+        metavar="SECONDS",
+        unit="s",
+        minimum=1,
+    )
+    grpc_listen: str = setting(
+        "127.0.0.1:8887",
+        doc="Where gRPC is served. Port 0 takes a free one; the ready line tells which. Anyone who can reach it can "
+        "run programs: keep it on loopback unless the network is yours.",
+        group=ADDRESSES,
+        metavar="HOST:PORT",
+        check=_check_address,
+    )
+    http_listen: str = setting(
+        "127.0.0.1:8888",
+        doc="Where HTTP is served: REST, Connect, gRPC-Web, probes and metrics. As for grpc_listen.",
+        group=ADDRESSES,
+        metavar="HOST:PORT",
+        check=_check_address,
+    )
+    allowed_origins: tuple[str, ...] = setting(
+        (),
+        doc="Origins whose web pages may use the server over HTTP, beside its own. `*` allows all.",
+        group=ADDRESSES,
+        metavar="URL,...",
+        default_text="none",
+        check=_check_origins,
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        (),
+        doc="Names in the header Host that are answered, beside localhost and addresses, such as that of a proxy in "
+        "front. `*` allows all.",
+        group=ADDRESSES,
+        metavar="NAME,...",
+        default_text="none on loopback, else all",
+    )
+    launcher: str = setting(
+        "process",
+        doc="What executes steps. `process`: as processes on this machine.",
+        group=STEPS,
+        metavar="NAME",
+        choices=("process",),
+    )
+    max_parallel_steps: int = setting(
+        default_factory=cores,
+        doc="Steps at a time on this server; further ones wait their turn, in turns between runs.",
+        group=STEPS,
+        metavar="N",
+        default_text="one for each core",
+        minimum=1,
+        maximum=100_000,
+    )
+    step_grace_s: float = setting(
+        10.0,
+        doc="How long a step that is cancelled may take to end before it is killed.",
+        group=STEPS,
+        metavar="SECONDS",
+        unit="s",
+        minimum=0,
+    )
+    step_environ: tuple[str, ...] = setting(
+        (),
+        doc="Further variables of the server's environment that steps get. Steps get no others than a few common ones.",
+        group=STEPS,
+        metavar="NAME,...",
+        default_text="none",
+    )
+    step_index_url: str = setting(
+        "",
+        doc="The package index that the Python packages of steps come from.",
+        group=STEPS,
+        metavar="URL",
+        default_text="as configured for uv or pip",
+        secret=True,
+    )
+    step_extra_index_urls: tuple[str, ...] = setting(
+        (),
+        doc="Further package indexes, looked at first.",
+        group=STEPS,
+        metavar="URL,...",
+        default_text="none",
+        secret=True,
+    )
+    step_environment_timeout_s: float = setting(
+        1800.0,
+        doc="A Python environment of steps that takes longer to build has failed.",
+        group=STEPS,
+        metavar="SECONDS",
+        unit="s",
+        minimum=1,
+    )
+    lease_ttl_s: float = setting(
+        10.0,
+        doc="When a server has not been heard of for so long, others on the same database take its runs over.",
+        group=ENGINE,
+        metavar="SECONDS",
+        unit="s",
+        minimum=1,
+        maximum=3600,
+    )
+    poll_s: float = setting(
+        2.0,
+        doc="How often to look for work without having been notified of any.",
+        group=ENGINE,
+        metavar="SECONDS",
+        unit="s",
+        minimum=0.05,
+        maximum=60,
+    )
+    runs_max: int = setting(
+        1000,
+        doc="Runs that this server drives at a time; further ones wait in the database.",
+        group=ENGINE,
+        metavar="N",
+        minimum=1,
+    )
+    drain_s: float = setting(
+        10.0,
+        doc="How long calls under way may take once the server was told to end. Steps are left running and found "
+        "again by the next server.",
+        group=ENGINE,
+        metavar="SECONDS",
+        unit="s",
+        minimum=0,
+    )
+    receive_bytes_max: int = setting(
+        4 * MIB,
+        doc="Size of a request, on every transport.",
+        group=LIMITS,
+        metavar="BYTES",
+        unit="bytes",
+        minimum=64 * 1024,
+        maximum=512 * MIB,
+    )
+    send_bytes_max: int = setting(
+        64 * MIB,
+        doc="Size of a response over gRPC.",
+        group=LIMITS,
+        metavar="BYTES",
+        unit="bytes",
+        minimum=64 * 1024,
+        maximum=1024 * MIB,
+    )
+    call_time_max_s: float = setting(
+        60.0,
+        doc="A call that takes longer ends with DEADLINE_EXCEEDED. Streams have no limit.",
+        group=LIMITS,
+        metavar="SECONDS",
+        unit="s",
+        minimum=1,
+    )
+    log_format: str = setting(
+        "auto",
+        doc="How logs are written to stderr. `auto`: `human` in a terminal, else `json`.",
+        group=TELEMETRY,
+        metavar="FORMAT",
+        choices=("auto", "human", "json"),
+    )
+    log_level: str = setting(
+        "info",
+        doc="What is logged: this and everything graver.",
+        group=TELEMETRY,
+        metavar="LEVEL",
+        choices=("debug", "info", "warning", "error"),
+    )
+    metrics: bool = setting(
+        True, doc="Measure, and serve the figures under `/metrics`.", group=TELEMETRY, metavar="BOOL"
+    )
+    otlp_endpoint: str = setting(
+        "",
+        doc="Where traces and metrics are sent by OTLP over gRPC. Empty: nowhere; nothing is traced then. The other "
+        "OTEL_EXPORTER_OTLP_* variables count as well.",
+        group=TELEMETRY,
+        metavar="URL",
+        default_text="none",
+        check=_check_endpoint,
+    )
+    trace_ratio: float = setting(
+        1.0,
+        doc="The share of traces that is kept, of those that begin here.",
+        group=TELEMETRY,
+        metavar="RATIO",
+        minimum=0,
+        maximum=1,
+    )
+
+
+SETTINGS: Mapping[str, Setting] = settings_of(Settings)
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What a server is told at its start."""
+class LoadedSettings:
+    """Settings, and where each came from."""
 
-    data_dir: Path = _setting(
-        Path("penstock-data"),
-        "Folder of the embedded database, the artifacts and the steps. Made when it is not there.",
-    )
-    database_url: str = _setting(
-        "", "A Postgres (15 to 18) of your own, `postgresql://user@host/database`. Empty: the embedded one."
-    )
-    database_pool_size: int = _setting(16, "Connections to the database at most.")
-    statement_timeout_s: float = _setting(30.0, "Seconds after which a statement is given up.")
-    grpc_listen: str = _setting("127.0.0.1:8887", "Address and port of gRPC; port 0 takes a free one.")
-    http_listen: str = _setting(
-        "127.0.0.1:8888", "Address and port of REST, Connect, gRPC-Web, health and metrics."
-    )
-    allowed_origins: tuple[str, ...] = _setting(
-        (), "Origins whose pages may call over HTTP, separated by commas. Empty: none but its own."
-    )
-    message_size_max: int = _setting(4 * 1024 * 1024, "Bytes of a request at most, on either port.")
-    launcher: str = _setting("process", "What executes steps: `process`.")
-    max_parallel_steps: int = _setting(
-        len(os.sched_getaffinity(0)), "Steps at a time on this server. Default: the number of cores."
-    )
-    step_grace_s: float = _setting(10.0, "Seconds between asking a step to end and ending it by force.")
-    step_environment: tuple[str, ...] = _setting(
-        (), "Names of further variables of the server's environment that steps get, separated by commas."
-    )
-    lease_ttl_s: float = _setting(
-        10.0, "Seconds after which other servers take over the runs of one that is silent."
-    )
-    drain_s: float = _setting(10.0, "Seconds that calls under way get when the server is asked to end.")
-    log_format: str = _setting("auto", "`human`, `json`, or `auto`: human in a terminal, JSON otherwise.")
-    log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
-    otlp_endpoint: str = _setting(
-        "", "Where traces and metrics are sent, as `http://host:4317` (OTLP over gRPC). Empty: nowhere."
-    )
-
-    def __post_init__(self) -> None:
-        """Raise InvalidArgument(SETTING_INVALID) for values that cannot be right."""
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise _wrong(name, f"has to be one of {', '.join(choices)}")
-        for name in _POSITIVE:
-            if getattr(self, name) <= 0:
-                raise _wrong(name, "has to be more than 0")
-        for name in ("grpc_listen", "http_listen"):
-            split_address(name, getattr(self, name))
-        if self.database_url and urlsplit(self.database_url).scheme not in ("postgresql", "postgres"):
-            raise _wrong("database_url", "has to begin with postgresql://")
-
-    def masked(self) -> dict[str, str]:
-        """All settings as text, secrets masked."""
-        values = {name: _text(getattr(self, name)) for name in setting_names()}
-        return values | {"database_url": _masked_url(self.database_url)}
+    settings: Settings
+    origins: Mapping[str, str]
+    """By name: option, variable, file or `default`."""
 
 
-def setting_names() -> list[str]:
-    """The names of all settings, in the order in which they are told."""
-    return [setting.name for setting in fields(Settings)]
+def load_settings(
+    options: Mapping[str, str | None], environ: Mapping[str, str], config: Path | None = None
+) -> LoadedSettings:
+    """Command line over environment over file over defaults. Raises SettingError.
 
-
-def read_settings(
-    options: Mapping[str, object], environment: Mapping[str, str], config: Path | None = None
-) -> Settings:
-    """Settings from the command line's options (None: not given), the environment and a TOML file.
-
-    Raises InvalidArgument(SETTING_INVALID), naming the setting and where it was found.
+    `config` or else the variable PENSTOCK_CONFIG names the file; without either there is none.
     """
-    file = config or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
+    if config is None and environ.get(CONFIG_VARIABLE):
+        config = Path(environ[CONFIG_VARIABLE])
+    in_file = _read_file(config) if config is not None else {}
     values: dict[str, Any] = {}
-    for setting in fields(Settings):
-        for source, found in _sources(setting, options, environment, _read_file(file)):
-            if found is not None:
-                values[setting.name] = _parse(setting, found, source)
-                break
-    return Settings(**values)
+    origins: dict[str, str] = {}
+    for name, known in SETTINGS.items():
+        if (option := options.get(name)) is not None:
+            origin, value = known.option, option
+        elif known.variable in environ:
+            origin, value = known.variable, environ[known.variable]
+        elif name in in_file:
+            origin, value = f"{config}: {name}", in_file[name]
+        else:
+            origins[name] = "default"
+            continue
+        try:
+            values[name] = known.read(value)
+        except ValueError as error:
+            raise SettingError(f"{origin}: {error}") from error
+        origins[name] = origin
+    return LoadedSettings(Settings(**values), origins)
 
 
-def split_address(name: str, address: str) -> tuple[str, int]:
-    """Host and port of `host:port`, `[v6]:port`. Raises InvalidArgument(SETTING_INVALID)."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise _wrong(name, f"has to be HOST:PORT, such as 127.0.0.1:8887, and is {address!r}")
-    return host.strip("[]"), int(port)
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path}: {error}") from error
+    for name in document:
+        if name not in SETTINGS:
+            near = difflib.get_close_matches(name, SETTINGS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingError(f"{path}: there is no setting {name}{hint}")
+    return document
+
+
+def config_text(loaded: LoadedSettings) -> str:
+    """The settings as TOML, with where each came from; passwords masked."""
+    lines = []
+    for name, known in SETTINGS.items():
+        text = f"{name} = {known.shown(getattr(loaded.settings, name))}"
+        lines.append(f"{text:<60} # {loaded.origins[name]}")
+    return "\n".join(lines) + "\n"
 
 
 def settings_page() -> str:
@@ -128,81 +348,35 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Each is an option of `penstock-server serve`, a variable of the environment and a key of a TOML file",
-        "(`--config FILE` or `PENSTOCK_CONFIG`); the first of these that names it counts.",
-        "`penstock-server config` prints what is in force.",
-        "",
-        "| Option | Variable | Key | Default | Meaning |",
-        "|---|---|---|---|---|",
+        "Every setting can be given on the command line of `penstock-server serve`, in the environment, or in a",
+        "TOML file that `--config FILE` or `PENSTOCK_CONFIG` names. The command line counts before the environment,",
+        "the environment before the file, the file before the default. Lists are separated by commas, or TOML",
+        "arrays. `penstock-server config` prints what a server would use, and where each value came from.",
     ]
-    for setting in fields(Settings):
-        default = "the cores" if setting.name == "max_parallel_steps" else _text(setting.default) or "empty"
-        option = setting.name.replace("_", "-")
-        doc = setting.metadata["doc"]
-        variable = f"{PREFIX}{setting.name.upper()}"
-        lines.append(f"| `--{option}` | `{variable}` | `{setting.name}` | {default} | {doc} |")
+    for group in dict.fromkeys(known.declared.group for known in SETTINGS.values()):
+        lines += ["", f"## {group}", "", "| Setting | Option and variable | Default | Meaning |", "|---|---|---|---|"]
+        for known in SETTINGS.values():
+            if known.declared.group == group:
+                lines.append(
+                    f"| `{known.name}` | `{known.option} {known.declared.metavar}`<br>`{known.variable}` "
+                    f"| {_page_default(known)} | {known.declared.doc}{_range(known)} |"
+                )
     return "\n".join(lines) + "\n"
 
 
-def _sources(
-    setting: "Field[Any]",
-    options: Mapping[str, object],
-    environment: Mapping[str, str],
-    file: Mapping[str, object],
-) -> list[tuple[str, object]]:
-    name, variable = setting.name, f"{PREFIX}{setting.name.upper()}"
-    option = f"--{name.replace('_', '-')}"
-    return [
-        (option, options.get(name)),
-        (variable, environment.get(variable) or None),
-        (f"{name} of the configuration file", file.get(name)),
-    ]
+def _page_default(known: Setting) -> str:
+    return known.declared.default_text or f"`{known.default_text}`"
 
 
-def _read_file(path: Path | None) -> Mapping[str, object]:
-    if path is None:
-        return {}
-    try:
-        values = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise _wrong("config", f"{path} cannot be read: {error}") from error
-    if unknown := set(values) - set(setting_names()):
-        raise _wrong("config", f"{path} names what cannot be set: {', '.join(sorted(unknown))}")
-    return values
-
-
-def _parse(setting: "Field[Any]", value: object, source: str) -> object:
-    kind = get_type_hints(Settings)[setting.name]
-    try:
-        if kind is Path:
-            return Path(str(value))
-        if kind is int:
-            return int(str(value))
-        if kind is float:
-            return float(str(value))
-        if kind is str:
-            return str(value)
-        parts = value if isinstance(value, list) else str(value).split(",")
-        return tuple(str(part).strip() for part in parts if str(part).strip())
-    except ValueError as error:
-        raise _wrong(setting.name, f"cannot be {value!r} ({source}): a number is needed") from error
-
-
-def _text(value: object) -> str:
-    return ",".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _masked_url(url: str) -> str:
-    parts = urlsplit(url)
-    if not parts.password:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", f":{_MASK}@", 1)))
-
-
-def _wrong(name: str, description: str) -> InvalidArgument:
-    violation = FieldViolation(name, description)
-    return InvalidArgument("SETTING_INVALID", f"setting {name} {description}", violations=[violation])
+def _range(known: Setting) -> str:
+    low, high = known.declared.minimum, known.declared.maximum
+    unit = f" {known.declared.unit}" if known.declared.unit else ""
+    if known.declared.choices:
+        return f" One of {', '.join(f'`{choice}`' for choice in known.declared.choices)}."
+    if low is None:
+        return ""
+    return f" At least {low:,.10g}{unit}." if high is None else f" {low:,.10g} to {high:,.10g}{unit}."
 
 
 if __name__ == "__main__":
-    print(settings_page(), end="")
+    sys.stdout.write(settings_page())

@@ -96,9 +96,7 @@ class Middleware:
         if isinstance(error, PenstockError) and not isinstance(error, Internal):
             return error
         if isinstance(error, TimeoutError):
-            return DeadlineExceeded(
-                "DEADLINE_EXCEEDED", "the call's time ran out; allow it more time or ask for less"
-            )
+            return DeadlineExceeded("DEADLINE_EXCEEDED", "the call's time ran out; allow it more time or ask for less")
         error_id = self.new_error_id()
         log.error("rpc_failed", method=method.full_name, error_id=error_id, exc_info=error)
         return Internal(
@@ -108,9 +106,7 @@ class Middleware:
         )
 
 
-async def _until_deadline(
-    responses: AsyncGenerator[Message, None], call: Call
-) -> AsyncGenerator[Message, None]:
+async def _until_deadline(responses: AsyncGenerator[Message, None], call: Call) -> AsyncGenerator[Message, None]:
     """`responses`, each awaited no longer than the caller waits."""
     async with aclosing(responses):
         while True:

@@ -24,6 +24,8 @@ class Reason:
     meaning: str
     remedy: str
     """What the caller should do."""
+    of_calls: bool = True
+    """A call can be answered with it; otherwise it is told at the start of a server, or between its parts."""
     http: int | None = None
     """Status over HTTP where there is a better one than that of the class."""
 
@@ -79,15 +81,11 @@ REASONS: Mapping[str, Reason] = {
         "Web pages of that origin may not use the server.",
         "Add the origin to the server's setting `allowed_origins`.",
     ),
-    "INVALID_NAME": Reason(
-        _INVALID, "A resource name has the wrong form.", "Follow the form in the message."
-    ),
+    "INVALID_NAME": Reason(_INVALID, "A resource name has the wrong form.", "Follow the form in the message."),
     "INVALID_FILTER": Reason(
         _INVALID, "The filter cannot be read.", "See filters.md; the message points at the place."
     ),
-    "INVALID_ORDER_BY": Reason(
-        _INVALID, "The list cannot be ordered like that.", "Use fields that the message lists."
-    ),
+    "INVALID_ORDER_BY": Reason(_INVALID, "The list cannot be ordered like that.", "Use fields that the message lists."),
     "INVALID_PAGE_TOKEN": Reason(
         _INVALID, "The page token is not one of this server's, or belongs to another list.", _LIST
     ),
@@ -106,9 +104,7 @@ REASONS: Mapping[str, Reason] = {
         errors.Conflict, "The resource has changed since it was read.", "Read it again, then repeat."
     ),
     # Specs and parameters.
-    "INVALID_SPEC": Reason(
-        _INVALID, "The pipeline spec is wrong.", "Correct the paths that BadRequest names."
-    ),
+    "INVALID_SPEC": Reason(_INVALID, "The pipeline spec is wrong.", "Correct the paths that BadRequest names."),
     "SPEC_TOO_LARGE": Reason(_INVALID, "The pipeline spec is larger than allowed.", "Split the pipeline."),
     "SPEC_UNSUPPORTED": Reason(
         errors.Unimplemented,
@@ -138,15 +134,11 @@ REASONS: Mapping[str, Reason] = {
     "DEFAULT_NAMESPACE": Reason(_STATE, "The default namespace cannot be deleted.", "Leave it."),
     "EXPERIMENT_NOT_FOUND": _missing("experiment"),
     "EXPERIMENT_EXISTS": _exists("an experiment"),
-    "EXPERIMENT_HAS_RUNS": Reason(
-        _STATE, "The experiment has runs.", "Delete them first, or delete it with `force`."
-    ),
+    "EXPERIMENT_HAS_RUNS": Reason(_STATE, "The experiment has runs.", "Delete them first, or delete it with `force`."),
     "EXPERIMENT_ARCHIVED": Reason(
         _STATE, "An archived experiment takes no new runs.", "Unarchive it, or name another one."
     ),
-    "DEFAULT_EXPERIMENT": Reason(
-        _STATE, "The default experiment can be neither deleted nor archived.", "Leave it."
-    ),
+    "DEFAULT_EXPERIMENT": Reason(_STATE, "The default experiment can be neither deleted nor archived.", "Leave it."),
     "PIPELINE_NOT_FOUND": _missing("pipeline"),
     "PIPELINE_EXISTS": _exists("a pipeline"),
     "PIPELINE_HAS_VERSIONS": Reason(
@@ -179,6 +171,11 @@ REASONS: Mapping[str, Reason] = {
     "DATABASE_UNAVAILABLE": Reason(
         errors.Unavailable, "The database does not answer.", "Repeat after the delay in RetryInfo."
     ),
+    "COMMIT_OUTCOME_UNKNOWN": Reason(
+        errors.Unavailable,
+        "The database went away while it committed, so nobody knows whether the change was made.",
+        "Look, or repeat the call with its `request_id`.",
+    ),
     "SERVER_DRAINING": Reason(
         errors.Unavailable, "This server is about to end.", "Repeat; streams go on with their resume token."
     ),
@@ -192,11 +189,48 @@ REASONS: Mapping[str, Reason] = {
     ),
     "MIGRATIONS_PENDING": Reason(
         _STATE,
-        "Told at the start of a server: its database has an older schema.",
+        "The database has an older schema than this server.",
         "Run `penstock-server migrate` with the same settings.",
+        of_calls=False,
     ),
-    "ADDRESS_IN_USE": Reason(
-        _STATE, "Told at the start of a server: its address is taken.", "Choose another address."
+    # Told at the start of a server.
+    "ADDRESS_IN_USE": Reason(_STATE, "The address to listen on is taken.", "Choose another address.", of_calls=False),
+    "DATA_DIR_IN_USE": Reason(
+        _STATE, "Another server uses the data folder.", "Stop it, or name another folder.", of_calls=False
+    ),
+    "DATA_DIR_UNUSABLE": Reason(
+        _STATE,
+        "The data folder cannot hold a database.",
+        "Do what the message says, or name another folder.",
+        of_calls=False,
+    ),
+    # Told between the parts of a server; a failed attempt may show them.
+    "LEASE_LAPSED": Reason(
+        errors.Unavailable,
+        "This server's lease ran out before a step was started.",
+        "Nothing; the server that owns the run goes on with it.",
+        of_calls=False,
+    ),
+    "LAUNCHER_UNAVAILABLE": Reason(
+        errors.Unavailable,
+        "The machine cannot serve a step just now.",
+        "Nothing; the step is tried again. If it lasts, look at disk space and limits.",
+        of_calls=False,
+    ),
+    "LAUNCHER_CLOSED": Reason(
+        errors.Unavailable, "The server is about to end.", "Nothing; another one goes on.", of_calls=False
+    ),
+    "ARTIFACT_NOT_FOUND": Reason(
+        errors.NotFound, "An artifact's content is not where its URI says.", "Make it again.", of_calls=False
+    ),
+    "ARTIFACT_NOT_A_FILE": Reason(
+        _INVALID, "An artifact is neither a file nor a folder.", "Write files and folders.", of_calls=False
+    ),
+    "URI_OUTSIDE_STORE": Reason(
+        _INVALID,
+        "A URI points outside the artifact store of this server.",
+        "Use URIs below the store's root.",
+        of_calls=False,
     ),
 }
 
@@ -217,14 +251,23 @@ def errors_page() -> str:
         "change. Where fields are wrong a `BadRequest` names them, and where repeating helps a `RetryInfo`",
         "says after how long.",
         "",
-        "| Reason | Code | HTTP | Meaning | What to do |",
-        "|---|---|---|---|---|",
+        *_table(of_calls=True),
+        "",
+        "The same kind of errors tells why a server does not start, and travels between its parts:",
+        "",
+        *_table(of_calls=False),
     ]
-    for name, reason in sorted(REASONS.items()):
-        told = codes_of(reason.kind)
-        code, http = Code.Name(told.rpc), reason.http or told.http
-        lines.append(f"| `{name}` | `{code}` | {http} | {reason.meaning} | {reason.remedy} |")
     return "\n".join(lines) + "\n"
+
+
+def _table(*, of_calls: bool) -> list[str]:
+    lines = ["| Reason | Code | HTTP | Meaning | What to do |", "|---|---|---|---|---|"]
+    for name, reason in sorted(REASONS.items()):
+        if reason.of_calls is of_calls:
+            told_as = codes_of(reason.kind)
+            told = f"`{Code.Name(told_as.rpc)}` | {reason.http or told_as.http}"
+            lines.append(f"| `{name}` | {told} | {reason.meaning} | {reason.remedy} |")
+    return lines
 
 
 if __name__ == "__main__":

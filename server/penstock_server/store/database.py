@@ -56,6 +56,12 @@ class Database:
         """Close all connections; may be called twice."""
         await self._pool.close()
 
+    async def version(self) -> str:
+        """What the database says its version is, such as `16.4`. Raises Unavailable when it does not answer."""
+        async with self.connection() as connection:
+            row = await (await connection.execute("SHOW server_version")).fetchone()
+        return str(row[0]).split()[0] if row else ""
+
     @asynccontextmanager
     async def connection(self, *, deadline_s: float | None = None) -> AsyncIterator[Connection]:
         """A connection whose statements each commit by themselves."""

@@ -51,17 +51,13 @@ def lock_folder(data_dir: Path) -> IO[str]:
         data_dir.mkdir(parents=True, exist_ok=True)
         file = (data_dir / "server.lock").open("a+")
     except OSError as error:
-        message = (
-            f"the data folder {data_dir} cannot be used: {error.strerror}; name another one with --data-dir"
-        )
+        message = f"the data folder {data_dir} cannot be used: {error.strerror}; name another one with --data-dir"
         raise FailedPrecondition("DATA_DIR_UNUSABLE", message) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.close()
-        message = (
-            f"another server uses the data folder {data_dir}; stop it, or name another one with --data-dir"
-        )
+        message = f"another server uses the data folder {data_dir}; stop it, or name another one with --data-dir"
         raise FailedPrecondition("DATA_DIR_IN_USE", message) from error
     return file
 
@@ -194,12 +190,8 @@ class EmbeddedPostgres:
 
     async def _stop_left_over(self) -> None:
         """End the Postgres that a killed server left behind. The folder's lock is ours, so nobody uses it."""
-        try:
-            pid = int((self._folder / "postmaster.pid").read_text().split()[0])
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, IndexError, ValueError):
-            return
-        if str(self._folder).encode() not in command:
+        pid = _postmaster_of(self._folder)
+        if pid is None:
             return
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
             with suppress(ProcessLookupError):
@@ -238,13 +230,27 @@ class EmbeddedPostgres:
         return " / ".join(self._log_path.read_text(errors="replace").splitlines()[-3:])
 
 
+def _postmaster_of(folder: Path) -> int | None:
+    """The process that serves the folder; None when there is none, or its id is another program's by now."""
+    try:
+        pid = int((folder / "postmaster.pid").read_text().split()[0])
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, IndexError, ValueError):
+        return None
+    return pid if str(folder).encode() in command else None
+
+
 async def _gone(pid: int, timeout_s: float) -> bool:
     deadline = asyncio.get_running_loop().time() + timeout_s
     while asyncio.get_running_loop().time() < deadline:
-        if not Path(f"/proc/{pid}").exists():
+        if not _exists(pid):
             return True
         await asyncio.sleep(POLL_S)
     return False
+
+
+def _exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def _binary(name: str) -> str:

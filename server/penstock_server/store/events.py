@@ -36,9 +36,7 @@ def position_of(event: Event) -> Position:
     return Position(event.transaction_id, event.run_uid, event.sequence)
 
 
-async def list_run(
-    connection: Connection, run_uid: RunUid, after_sequence: int, limit: int
-) -> Sequence[Event]:
+async def list_run(connection: Connection, run_uid: RunUid, after_sequence: int, limit: int) -> Sequence[Event]:
     """At most `limit` events of a run, behind the one of that number."""
     values = {"run_uid": run_uid, "after_sequence": after_sequence, "limit": limit}
     async with connection.cursor(row_factory=dict_row) as cursor:
@@ -46,9 +44,7 @@ async def list_run(
         return [_read(row) for row in await cursor.fetchall()]
 
 
-async def list_namespace(
-    connection: Connection, namespace: str, after: Position, limit: int
-) -> Sequence[Event]:
+async def list_namespace(connection: Connection, namespace: str, after: Position, limit: int) -> Sequence[Event]:
     """At most `limit` moves of runs of a namespace, behind a position, none passed over that commits late."""
     values = {
         "namespace": namespace,

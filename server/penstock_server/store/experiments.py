@@ -79,9 +79,7 @@ async def insert(
             check_repeat(request, row[1])
             return await get(connection, namespace, row[0]), False
     name = resource_name(namespace, id)
-    raise AlreadyExists(
-        "EXPERIMENT_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name}
-    )
+    raise AlreadyExists("EXPERIMENT_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name})
 
 
 async def get(connection: Connection, namespace: str, id: str) -> Experiment:

@@ -31,9 +31,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except pg.QueryCanceled as error:
-        raise DeadlineExceeded(
-            "DEADLINE_EXCEEDED", "the database took longer than the call allows"
-        ) from error
+        raise DeadlineExceeded("DEADLINE_EXCEEDED", "the database took longer than the call allows") from error
     except pg.UntranslatableCharacter as error:
         raise _holds_nul() from error
     except psycopg.DataError as error:

@@ -8,7 +8,7 @@ import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import LiteralString, cast
+from typing import LiteralString
 
 import psycopg
 
@@ -27,9 +27,7 @@ CREATE TABLE IF NOT EXISTS schema_migration (
 async def migrate(dsn: str) -> list[str]:
     """Apply what is missing and return the names of the files applied. Safe to repeat and to run twice at once."""
     with translated():
-        async with await psycopg.AsyncConnection.connect(
-            dsn, autocommit=True, connect_timeout=5
-        ) as connection:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=5) as connection:
             await connection.execute("SET client_min_messages = warning")
             await connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             await connection.execute(_TABLE)
@@ -44,9 +42,7 @@ async def migrate(dsn: str) -> list[str]:
 async def pending(dsn: str) -> list[str]:
     """The names of the files that `migrate` would apply."""
     with translated():
-        async with await psycopg.AsyncConnection.connect(
-            dsn, autocommit=True, connect_timeout=5
-        ) as connection:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=5) as connection:
             cursor = await connection.execute("SELECT to_regclass('schema_migration') IS NULL")
             row = await cursor.fetchone()
             if row is not None and row[0]:
@@ -69,4 +65,4 @@ async def _missing(connection: psycopg.AsyncConnection[tuple[object, ...]]) -> l
 
 def _text(file: Traversable) -> LiteralString:
     # The files are part of this program, as literal as if they stood in the code.
-    return cast(LiteralString, file.read_text())
+    return file.read_text()

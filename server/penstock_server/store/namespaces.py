@@ -103,6 +103,4 @@ async def delete(connection: Connection, name: str) -> None:
 
 def not_found(name: str) -> NotFound:
     """No such namespace."""
-    return NotFound(
-        "NAMESPACE_NOT_FOUND", f"there is no namespace {name}", metadata={"name": f"namespaces/{name}"}
-    )
+    return NotFound("NAMESPACE_NOT_FOUND", f"there is no namespace {name}", metadata={"name": f"namespaces/{name}"})

@@ -1,8 +1,8 @@
 """Postgres' NOTIFY as something to wait for.
 
-One connection listens and hands what comes to the subscriptions. A notification only wakes: whoever waits has to look at
-the tables anyway, also after a while without any, since those sent while the connection was down are lost. When it
-is back every subscription is woken with `RECONNECTED`.
+One connection listens and hands what comes to the subscriptions. A notification only wakes: whoever waits has
+to look at the tables anyway, also after a while without any, since those sent while the connection was down
+are lost. When it is back every subscription is woken with `RECONNECTED`.
 """
 
 import asyncio

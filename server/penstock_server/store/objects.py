@@ -2,7 +2,7 @@
 
 Content is written under a temporary key, digested on the way, and takes its final name in one rename: it is there
 whole or not at all. What steps call their files becomes names in the folder only, never keys, so any name will
-do; links and devices are refused, and no URI leads out of the root.
+do; devices and links to folders are refused, and no URI leads out of the root.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ import errno
 import hashlib
 import os
 import shutil
-import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -118,7 +117,7 @@ class LocalArtifacts:
         return StoredObject(f"sha256:{digest.hexdigest()}", size)
 
     def _write_file(self, source: Path, target: Path) -> StoredObject:
-        if not stat.S_ISREG(source.stat().st_mode):
+        if not source.is_file() and source.lstat():
             raise _no_file(source.name)
         digest, size = hashlib.sha256(), 0
 
@@ -137,20 +136,18 @@ class LocalArtifacts:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All files below, by path. Raises InvalidArgument for what is neither file nor folder, such as a link."""
+    """All files below, by path; a link to a file counts as one. Raises InvalidArgument for anything else."""
     found: list[Path] = []
     for parent, folders, files in os.walk(folder):
-        for path in (Path(parent, name) for name in (*folders, *files)):
-            mode = path.lstat().st_mode
-            if stat.S_ISREG(mode):
-                found.append(path)
-            elif not stat.S_ISDIR(mode):
+        found += [Path(parent, name) for name in files]
+        for path in (Path(parent, name) for name in folders):
+            if path.is_symlink():
                 raise _no_file(str(path.relative_to(folder)))
     return sorted(found)
 
 
 def _no_file(name: str) -> InvalidArgument:
-    message = f"{name} is a link or a device, which an artifact cannot hold; write a file or a folder"
+    message = f"{name} is a device, or a link to a folder or to nothing; write a file or a folder"
     return InvalidArgument("ARTIFACT_NOT_A_FILE", message)
 
 

@@ -126,9 +126,7 @@ async def get(
     return _read(row)
 
 
-async def list_page(
-    connection: Connection, namespace: str, pipeline_id: str, page: Page
-) -> Rows[PipelineVersion]:
+async def list_page(connection: Connection, namespace: str, pipeline_id: str, page: Page) -> Rows[PipelineVersion]:
     """A page of the versions of a pipeline, without their specs."""
     return await LISTING.page(connection, page, {"namespace": namespace, "pipeline_id": pipeline_id})
 

@@ -170,9 +170,7 @@ class _Where:
             return sql.SQL(column.equal_to).format(self._value(comparison.value))
         return self._plain(expression, column.type, comparison.operator, comparison.value)
 
-    def _plain(
-        self, expression: sql.Composable, kind: FieldType, operator: Operator, value: Scalar
-    ) -> sql.Composable:
+    def _plain(self, expression: sql.Composable, kind: FieldType, operator: Operator, value: Scalar) -> sql.Composable:
         if operator is Operator.NOT_EQUAL:
             equal = self._plain(expression, kind, Operator.EQUAL, value)
             return sql.SQL("({}) IS NOT TRUE").format(equal)

@@ -18,9 +18,7 @@ async def request_retry(connection: Connection, namespace: str, id: str, revisio
     return await _asked(connection, "retry", namespace, id, revision)
 
 
-async def request_delete(
-    connection: Connection, namespace: str, id: str, revision: int | None = None
-) -> bool:
+async def request_delete(connection: Connection, namespace: str, id: str, revision: int | None = None) -> bool:
     """Ask for a run that has not ended to be cancelled and deleted; False when there is no such run."""
     return await _asked(connection, "delete", namespace, id, revision)
 

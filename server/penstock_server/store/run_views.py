@@ -93,9 +93,7 @@ async def of_uids(
     return {view.run.uid: view for view in await of_runs(connection, found.items)}
 
 
-async def list_tasks(
-    connection: Connection, run: Run, page: Page, parent_id: TaskId | None = None
-) -> Rows[Task]:
+async def list_tasks(connection: Connection, run: Run, page: Page, parent_id: TaskId | None = None) -> Rows[Task]:
     """A page of the tasks of a run, or of one parent, without attempts; by default as they came to be."""
     run_name = runs.resource_name(run.namespace, run.id)
     scope = {"run_uid": run.uid, "parent_id": parent_id, "run_name": run_name}
@@ -110,9 +108,7 @@ async def list_events(connection: Connection, run: Run, page: Page, after_sequen
     return await EVENTS.page(connection, page, scope)
 
 
-async def tasks_of_ids(
-    connection: Connection, run_uid: RunUid, ids: Collection[TaskId]
-) -> Mapping[TaskId, Task]:
+async def tasks_of_ids(connection: Connection, run_uid: RunUid, ids: Collection[TaskId]) -> Mapping[TaskId, Task]:
     """Those of the tasks that exist."""
     if not ids:
         return {}

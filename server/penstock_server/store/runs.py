@@ -93,8 +93,7 @@ LISTING = Listing(
         "pipeline": Column(
             FieldType.TEXT,
             "coalesce('namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id, '')",
-            equal_to=_OF_PIPELINE
-            + "'namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id = {0}",
+            equal_to=_OF_PIPELINE + "'namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id = {0}",
         ),
         "pipeline_version": Column(
             FieldType.TEXT,
@@ -150,9 +149,7 @@ async def insert(connection: Connection, new: NewRun, request: RequestKey | None
             check_repeat(request, made[1])
             return await get(connection, new.namespace, made[0]), False
     name = resource_name(new.namespace, new.id)
-    raise AlreadyExists(
-        "RUN_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name}
-    )
+    raise AlreadyExists("RUN_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name})
 
 
 async def find_repeat(connection: Connection, namespace: str, request: RequestKey) -> Run | None:

@@ -75,9 +75,7 @@ LISTING = Listing(
 )
 
 
-async def list_page(
-    connection: Connection, run_uid: RunUid, page: Page, parent_id: TaskId | None = None
-) -> Rows[Task]:
+async def list_page(connection: Connection, run_uid: RunUid, page: Page, parent_id: TaskId | None = None) -> Rows[Task]:
     """A page of the tasks of a run, or of one parent, in the order in which they came to be. Without attempts."""
     rows = await LISTING.page(connection, page, {"run_uid": run_uid, "parent_id": parent_id})
     return Rows(tuple(placed.task for placed in rows.items), rows.next)
@@ -115,9 +113,7 @@ async def attempts_of_run(connection: Connection, run_uid: RunUid) -> list[Attem
         return [_read_attempt(row) for row in await cursor.fetchall()]
 
 
-async def find_cached(
-    connection: Connection, namespace: str, keys: Sequence[str]
-) -> Mapping[str, CachedTask]:
+async def find_cached(connection: Connection, namespace: str, keys: Sequence[str]) -> Mapping[str, CachedTask]:
     """For each key that has one, the newest task of the namespace that succeeded under it."""
     cursor = await connection.execute(_SQL["find_cached"], {"namespace": namespace, "keys": list(keys)})
     rows = await cursor.fetchall()

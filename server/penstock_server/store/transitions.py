@@ -185,9 +185,7 @@ class _Rows:
         }
         task = self.new_tasks.get((uid, create.task_id)) or self.tasks.get((uid, create.task_id))
         if task is None:
-            raise Internal(
-                "INTERNAL", f"attempt {create.number} of {create.task_id} comes without a move of its task"
-            )
+            raise Internal("INTERNAL", f"attempt {create.number} of {create.task_id} comes without a move of its task")
         task["attempts"] += 1
 
     def _move_attempt(self, uid: str, move: AttemptMove) -> None:

@@ -23,9 +23,7 @@ def identified(values: TaskValues, run_uid: RunUid, task_id: TaskId) -> TaskValu
     if not values.artifacts:
         return values
     artifacts = {
-        output: tuple(
-            _with_uid(value, artifact_uid(run_uid, task_id, output, i)) for i, value in enumerate(found)
-        )
+        output: tuple(_with_uid(value, artifact_uid(run_uid, task_id, output, i)) for i, value in enumerate(found))
         for output, found in values.artifacts.items()
     }
     return TaskValues(values.parameters, artifacts)
@@ -37,9 +35,7 @@ def to_json(values: TaskValues) -> dict[str, Any]:
     if values.parameters:
         result["parameters"] = dict(values.parameters)
     if values.artifacts:
-        result["artifacts"] = {
-            name: [_artifact(value) for value in found] for name, found in values.artifacts.items()
-        }
+        result["artifacts"] = {name: [_artifact(value) for value in found] for name, found in values.artifacts.items()}
     return result
 
 

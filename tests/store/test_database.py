@@ -1,0 +1,93 @@
+"""Getting a connection: in time or not at all, and errors that callers can act on."""
+
+import asyncio
+import time
+
+import pytest
+from penstock_server.model.errors import DeadlineExceeded, InvalidArgument, Unavailable
+from penstock_server.store.database import Connection, Database
+
+from tests import factories
+
+
+async def cut(database: Database, connection: Connection) -> None:
+    """The server ends the session behind a connection."""
+    async with database.connection() as other:
+        await other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.info.backend_pid])
+
+
+async def test_a_call_does_not_outlive_its_deadline(database: Database) -> None:
+    start = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        async with database.connection(deadline_s=0.1) as connection:
+            await connection.execute("SELECT pg_sleep(10)")
+    assert time.monotonic() - start < 5
+
+
+async def test_a_deadline_ends_with_its_transaction(database: Database) -> None:
+    single = Database(database.dsn, pool_size_max=1)
+    await single.open()
+    async with single.transaction(deadline_s=5) as connection:
+        assert await (await connection.execute("SHOW statement_timeout")).fetchone() == ("5s",)
+    async with single.connection() as connection:
+        assert await (await connection.execute("SHOW statement_timeout")).fetchone() == ("30s",)
+    await single.close()
+
+
+async def test_a_block_that_raises_leaves_nothing_behind(database: Database) -> None:
+    with pytest.raises(KeyError):
+        async with database.transaction() as connection:
+            await connection.execute("INSERT INTO shared_secret VALUES ('p', 'v')")
+            raise KeyError
+    async with database.connection() as connection:
+        assert await (await connection.execute("SELECT 1 FROM shared_secret")).fetchone() is None
+
+
+async def test_a_lost_connection_is_told_and_the_next_call_works(database: Database) -> None:
+    with pytest.raises(Unavailable) as raised:
+        async with database.connection() as connection:
+            await cut(database, connection)
+            await connection.execute("SELECT 1")
+    assert (raised.value.reason, raised.value.retry_after_s) == ("DATABASE_UNAVAILABLE", 1.0)
+    async with database.connection() as connection:
+        await connection.execute("SELECT 1")
+
+
+async def test_a_connection_lost_while_committing_leaves_the_outcome_open(database: Database) -> None:
+    with pytest.raises(Unavailable) as raised:
+        async with database.transaction() as connection:
+            await cut(database, connection)
+    assert raised.value.reason == "COMMIT_OUTCOME_UNKNOWN"
+
+
+async def test_calls_fail_within_five_seconds_without_a_database() -> None:
+    database = Database("postgresql://nobody@/nothing?host=/nowhere")
+    start = time.monotonic()
+    await database._pool.open()
+    with pytest.raises(Unavailable):
+        async with database.connection() as connection:
+            await connection.execute("SELECT 1")
+    await database.close()
+    assert time.monotonic() - start < 5
+
+
+async def test_more_calls_than_connections_take_turns(database: Database) -> None:
+    async def call() -> None:
+        async with database.connection() as connection:
+            await connection.execute("SELECT pg_sleep(0.01)")
+
+    await asyncio.gather(*(call() for _ in range(100)))
+
+
+@pytest.mark.parametrize("values", [{"display_name": "a\0b"}, {"labels": {"team": "a\0b"}}])
+async def test_text_with_nul_is_refused(database: Database, values: dict[str, object]) -> None:
+    with pytest.raises(InvalidArgument):
+        await factories.insert_run(database, **values)
+
+
+async def test_it_may_be_closed_twice(database: Database) -> None:
+    await database.close()
+    await database.close()
+    with pytest.raises(Unavailable):
+        async with database.connection():
+            pass
