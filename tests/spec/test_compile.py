@@ -1,0 +1,181 @@
+"""Specs are checked completely, and each error names the path of the place."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from penstock_server.model.errors import InvalidArgument, Unimplemented
+from penstock_server.spec.compile import compile_pipeline
+from penstock_server.spec.document import Document, load
+from penstock_server.spec.graph import Constant, Container, Dag, TaskOutput
+from penstock_server.spec.support import check_supported
+
+from tests import pipelines
+from tests.spec.graphs import CORPUS, compiled, of_corpus
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def base() -> dict[str, Any]:
+    """Two steps; `b` takes a number from `a` and a constant."""
+    spec = pipelines.dag({"a": [], "b": ["a"]}, "true")
+    number = {"parameterType": "NUMBER_INTEGER"}
+    spec["components"]["comp-step"]["outputDefinitions"] = {"parameters": {"n": number}}
+    taker = {"executorLabel": "exec-step", "inputDefinitions": {"parameters": {"n": number, "m": dict(number)}}}
+    spec["components"]["comp-taker"] = taker
+    task = spec["root"]["dag"]["tasks"]["b"]
+    task["componentRef"]["name"] = "comp-taker"
+    made = {"taskOutputParameter": {"producerTask": "a", "outputParameterKey": "n"}}
+    task["inputs"] = {"parameters": {"n": made, "m": {"runtimeValue": {"constant": 2.0}}}}
+    return spec
+
+
+def put(path: str, value: Any) -> Change:
+    """Set the value at a path of keys, joined by slashes."""
+
+    def change(spec: dict[str, Any]) -> None:
+        *parents, last = path.split("/")
+        for key in parents:
+            spec = spec.setdefault(key, {})
+        spec[last] = value
+
+    return change
+
+
+B = "root/dag/tasks/b"
+WRONG: dict[str, tuple[Change, str]] = {
+    "unknown producer": (
+        put(f"{B}/inputs/parameters/n/taskOutputParameter/producerTask", "zz"),
+        "root.dag.tasks.b.dependentTasks",
+    ),
+    "unknown output": (
+        put(f"{B}/inputs/parameters/n/taskOutputParameter/outputParameterKey", "zz"),
+        "root.dag.tasks.b.inputs.parameters.n",
+    ),
+    "unknown dependency": (put(f"{B}/dependentTasks", ["zz"]), "root.dag.tasks.b.dependentTasks"),
+    "cycle": (put("root/dag/tasks/a/dependentTasks", ["b"]), "root.dag.tasks"),
+    "missing component": (put(f"{B}/componentRef/name", "zz"), "root.dag.tasks.b.componentRef.name"),
+    "missing executor": (
+        put("components/comp-step/executorLabel", "zz"),
+        "components.comp-step.executorLabel",
+    ),
+    "constant of the wrong type": (
+        put(f"{B}/inputs/parameters/m/runtimeValue/constant", "x"),
+        "root.dag.tasks.b.inputs.parameters.m",
+    ),
+    "default of the wrong type": (
+        put("components/comp-taker/inputDefinitions/parameters/m/defaultValue", "x"),
+        "components.comp-taker.inputDefinitions.parameters.m.defaultValue",
+    ),
+    "required input": (put(f"{B}/inputs/parameters", {}), "root.dag.tasks.b.inputs.parameters.n"),
+    "unknown input of the DAG": (
+        put(f"{B}/inputs/parameters/m", {"componentInputParameter": "zz"}),
+        "root.dag.tasks.b.inputs.parameters.m",
+    ),
+    "bad task name": (put("root/dag/tasks/x.y", pipelines.task("comp-step")), "root.dag.tasks.x.y"),
+    "bad pipeline name": (put("pipelineInfo/name", "Not Good"), "pipelineInfo.name"),
+    "schema version": (put("schemaVersion", "2.0.0"), "schemaVersion"),
+    "unknown key": (put("root/dag/taskz", {}), "spec"),
+    "command that is no list of texts": (put("deploymentSpec/executors/exec-step/container/command", [1]), "spec"),
+    "output of an unknown task": (
+        put("root/dag/outputs/parameters/o/valueFromParameter", {"producerSubtask": "z", "outputParameterKey": "n"}),
+        "root.dag.outputs.parameters.o",
+    ),
+    "selector": (
+        put(f"{B}/inputs/parameters/n/parameterExpressionSelector", "1 +"),
+        "root.dag.tasks.b.inputs.parameters.n.parameterExpressionSelector",
+    ),
+    "retries": (put(f"{B}/retryPolicy", {"maxRetryCount": 9999}), "root.dag.tasks.b.retryPolicy.maxRetryCount"),
+    "type": (put("components/comp-taker/inputDefinitions/parameters/m", {}), "components.comp-taker."),
+}
+
+
+@pytest.mark.parametrize(("change", "path"), WRONG.values(), ids=WRONG)
+def test_an_error_names_its_path(change: Change, path: str) -> None:
+    spec = base()
+    change(spec)
+    with pytest.raises(InvalidArgument) as refused:
+        compiled(spec)
+    assert refused.value.reason == "INVALID_SPEC"
+    assert any(violation.field.startswith(path) for violation in refused.value.violations)
+
+
+def test_all_errors_are_told_at_once() -> None:
+    spec = base()
+    for change, _ in (WRONG["unknown dependency"], WRONG["constant of the wrong type"], WRONG["missing component"]):
+        change(copy.deepcopy(spec))
+        change(spec)
+    with pytest.raises(InvalidArgument) as refused:
+        compiled(spec)
+    assert len(refused.value.violations) >= 2
+
+
+def test_a_component_that_contains_itself_is_refused() -> None:
+    spec = base()
+    spec["components"]["comp-loop"] = {"dag": {"tasks": {"again": pipelines.task("comp-loop")}}}
+    with pytest.raises(InvalidArgument, match="contains itself"):
+        compiled(spec)
+
+
+def test_a_chain_of_ten_thousand_tasks_is_checked_without_recursion() -> None:
+    graph = compiled(pipelines.chain(10_000, "true"))
+    assert isinstance(graph.root.body, Dag)
+    assert len(graph.root.body.tasks) == 10_000
+
+
+def test_producers_are_waited_for_though_nobody_says_so() -> None:
+    spec = base()
+    del spec["root"]["dag"]["tasks"]["b"]["dependentTasks"]
+    body = compiled(spec).root.body
+    assert isinstance(body, Dag)
+    assert body.tasks["b"].depends_on == {"a"}
+    assert body.dependents["a"] == ("b",)
+
+
+def test_integral_numbers_lose_their_fraction() -> None:
+    body = compiled(base()).root.body
+    assert isinstance(body, Dag)
+    assert repr(body.tasks["b"].parameters["m"].source) == repr(Constant(2))
+    assert body.tasks["b"].parameters["n"].source == TaskOutput("a", "n")
+
+
+FILES = sorted(path for path in CORPUS.rglob("*.yaml") if path.parent.name != "invalid")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_the_corpus_compiles(path: Any) -> None:
+    assert compile_pipeline(load(path.read_text())).root.body
+
+
+@pytest.mark.parametrize("path", sorted((CORPUS / "invalid").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_invalid_corpus_is_refused(path: Any) -> None:
+    with pytest.raises(InvalidArgument):
+        compile_pipeline(load(path.read_bytes()))
+
+
+UNSUPPORTED = {
+    "essential/pipeline_with_condition": "triggerPolicy.condition",
+    "general/pipeline_with_loops_and_conditions": "parameterIterator",
+    "failing/pipeline_with_exit_handler": "triggerPolicy.strategy",
+    "general/pipeline_with_importer": "importer",
+    "general/if_else_with_oneof_parameters": "OneOf",
+    "general/pipeline_with_task_final_status": "taskFinalStatus",
+}
+
+
+@pytest.mark.parametrize(("file", "told"), UNSUPPORTED.items(), ids=UNSUPPORTED)
+def test_what_is_not_run_is_refused_with_its_path(file: str, told: str) -> None:
+    with pytest.raises(Unimplemented) as refused:
+        check_supported(of_corpus(file))
+    assert refused.value.reason == "SPEC_UNSUPPORTED"
+    assert any(told in f"{violation.field} {violation.description}" for violation in refused.value.violations)
+
+
+def test_a_platform_spec_is_kept_with_its_executors() -> None:
+    document = load((CORPUS / "kubernetes" / "secret_as_env.yaml").read_text())
+    graph = compile_pipeline(document)
+    bodies = [component.body for component in graph.components.values()]
+    kept = [body.platforms for body in bodies if isinstance(body, Container)]
+    assert any("secretAsEnv" in platforms.get("kubernetes", {}) for platforms in kept)
+    assert compile_pipeline(Document(document.pipeline)).name == graph.name

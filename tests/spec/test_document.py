@@ -1,0 +1,134 @@
+"""Documents are read as KFP means them; what a compiler never writes is refused early and cheaply."""
+
+import json
+import time
+import tracemalloc
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from penstock_server.model.errors import InvalidArgument
+from penstock_server.spec.document import (
+    DEPTH_MAX,
+    Document,
+    canonical,
+    digest,
+    from_canonical,
+    from_struct,
+    load,
+)
+
+from tests.spec.graphs import CORPUS
+
+SECONDS_MAX = 0.1
+BYTES_MAX = 50 * 1024 * 1024
+SPEC = "pipelineInfo: {name: p}\nroot: {dag: {}}\n"
+FILES = sorted(path for path in CORPUS.rglob("*.yaml") if path.parent.name != "invalid")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_the_corpus_is_read_as_the_reference_reads_it(path: Any) -> None:
+    text = path.read_text()
+    documents = list(yaml.safe_load_all(text))
+    read = load(text)
+    assert [d for d in (read.pipeline, read.platform) if d is not None] == documents
+    assert load(json.dumps(read.pipeline)).pipeline == read.pipeline
+
+
+HOSTILE = {
+    "alias": SPEC + "a: &x [1]\nb: *x",
+    "billion laughs": SPEC + "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]",
+    "deep flow list": "[" * 100_000,
+    "deep flow map": "{a: " * 100_000,
+    "deep JSON": '{"root":' + '{"a":' * 100_000 + "1" + "}" * 100_001,
+    "deep block": "\n".join(" " * depth + "a:" for depth in range(1_000)),
+    "duplicate key": SPEC + "root: {}",
+    "duplicate JSON key": '{"root": {}, "root": {}}',
+    "tag": SPEC + "a: !!python/object/apply:os.system [ls]",
+    "own tag": SPEC + "a: !x 1",
+    "too large": SPEC + "a: " + "x" * (64 << 20),
+    "NUL": SPEC + "a: \0",
+    "escape": SPEC + "a: \x1b[31m",
+    "not UTF-8": b"root: \xff\xfe",
+    "not YAML": SPEC + "a: [1, 2",
+    "many documents": "---\na: 1\n" * 100,
+    "two pipelines": SPEC + "---\n" + SPEC,
+    "no pipeline": "a: 1",
+    "empty": "",
+    "Argo": "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nroot: {}",
+    "list as key": SPEC + "? [a]\n: 1",
+    "huge integer": SPEC + "a: " + "9" * 5000,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_document_is_refused_quickly_and_in_little_memory(text: str | bytes) -> None:
+    tracemalloc.start()
+    began = time.process_time()
+    with pytest.raises(InvalidArgument) as refused:
+        load(text)
+    seconds, (_, peak) = time.process_time() - began, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert refused.value.reason in ("INVALID_SPEC", "SPEC_TOO_LARGE")
+    assert seconds < SECONDS_MAX
+    assert peak < BYTES_MAX
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *[("1", 1), ("1.5", 1.5), ("1e5", 1e5), ("0o7", "0o7"), ("010", 8), ("-3", -3), ("1_000", 1000)],
+        *[("true", True), ("off", False), ("'true'", "true"), ("null", None), ("~", None), ("", None)],
+        *[("2026-01-02", "2026-01-02"), ("12:30:45", 45045), (".inf", float("inf")), ("'1'", "1"), ("x", "x")],
+    ],
+)
+def test_plain_scalars_have_the_values_that_kfp_writes_them_for(text: str, value: object) -> None:
+    if text == "12:30:45":
+        with pytest.raises(InvalidArgument):
+            load(SPEC + f"a: {text}")
+        return
+    read = load(SPEC + f"a: {text}").pipeline["a"]
+    assert (type(read), read) == (type(value), value)
+
+
+def test_the_message_points_at_the_place() -> None:
+    with pytest.raises(InvalidArgument, match="line 3, column 4"):
+        load(SPEC + "a: &x 1")
+
+
+def test_a_platform_spec_may_stand_before_or_behind() -> None:
+    platform = "platforms: {kubernetes: {}}\n"
+    for text in (SPEC + "---\n" + platform, platform + "---\n" + SPEC):
+        assert load(text).platform == {"platforms": {"kubernetes": {}}}
+
+
+def test_an_object_holds_the_bare_spec_or_both() -> None:
+    bare = load(SPEC).pipeline
+    assert from_struct(bare) == Document(bare)
+    both = from_struct({"pipeline_spec": bare, "platform_spec": {"platforms": {}}})
+    assert both.platform == {"platforms": {}}
+
+
+def test_an_object_that_is_too_deep_is_refused() -> None:
+    value: Any = 1
+    for _ in range(DEPTH_MAX + 2):
+        value = {"a": value}
+    with pytest.raises(InvalidArgument):
+        from_struct({"root": value})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.text(max_size=3), JSON, max_size=4))
+def test_the_canonical_form_is_stable_and_loses_nothing(spec: dict[str, Any]) -> None:
+    data = canonical(Document(spec))
+    assert from_canonical(data).pipeline == spec
+    backwards = dict(reversed(list(spec.items())))
+    assert digest(canonical(Document(backwards))) == digest(data)
