@@ -319,7 +319,7 @@ CREATE INDEX run_display_name_idx ON public.run USING btree (namespace, display_
 
 CREATE INDEX run_end_time_idx ON public.run USING btree (namespace, COALESCE(end_time, '9999-12-31 00:00:00+00'::timestamp with time zone), uid);
 
-CREATE INDEX run_experiment_idx ON public.run USING btree (experiment_uid, create_time, uid);
+CREATE INDEX run_experiment_idx ON public.run USING btree (experiment_uid, namespace, create_time, uid);
 
 CREATE INDEX run_labels_idx ON public.run USING gin (labels jsonb_path_ops);
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
+from pyqwest import Client, FullResponse
+
 from penstock.v1 import run_service_pb2
 from penstock_server.gateway.app import Gateway, GatewaySettings
 from penstock_server.gateway.http_server import HttpServer
@@ -15,7 +17,6 @@ from penstock_server.gateway.probes import Exposition, Probes
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.method import Service, service_of, snake_case
 from penstock_server.rpc.middleware import Middleware
-from pyqwest import Client, FullResponse
 
 RUN_SERVICE = run_service_pb2.DESCRIPTOR.services_by_name["RunService"]
 

@@ -1,9 +1,9 @@
 """What stands around the rpcs: probes, drain, origins and hosts."""
 
 import pytest
+
 from penstock.v1 import run_service_pb2
 from penstock_server.gateway.app import GatewaySettings
-
 from tests.gateway.conftest import Script, Site, read
 
 RUN = "/v1/namespaces/default/runs/r1"
@@ -52,9 +52,7 @@ async def test_a_page_of_another_origin_is_refused(site: Site, path: str) -> Non
 
 
 @pytest.mark.parametrize("body", [None, b"{}"])
-async def test_a_page_of_another_origin_changes_nothing(
-    site: Site, script: Script, body: bytes | None
-) -> None:
+async def test_a_page_of_another_origin_changes_nothing(site: Site, script: Script, body: bytes | None) -> None:
     headers = {**OTHER, "content-type": "text/plain"}
     assert (await site.ask("POST", f"{RUN}:cancel", body, headers)).status == 403
     assert script.requests == []
@@ -73,9 +71,7 @@ class TestAllowed:
 
     @pytest.fixture
     def settings(self) -> GatewaySettings:
-        return GatewaySettings(
-            allowed_origins=("https://elsewhere.example",), allowed_hosts=("penstock.example",)
-        )
+        return GatewaySettings(allowed_origins=("https://elsewhere.example",), allowed_hosts=("penstock.example",))
 
     async def test_an_allowed_origin_is_served_and_told_so(self, site: Site) -> None:
         response = await site.ask("GET", RUN, headers=OTHER)

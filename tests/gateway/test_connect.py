@@ -12,9 +12,9 @@ from connectrpc.errors import ConnectError
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.protocol import ProtocolType
 from google.rpc.error_details_pb2 import ErrorInfo
+
 from penstock.v1 import event_pb2, run_pb2, run_service_pb2
 from penstock_server.model.errors import NotFound
-
 from tests.gateway.conftest import Script, Site, read
 
 NAME = "namespaces/default/runs/r1"
@@ -139,9 +139,7 @@ async def test_plain_json_is_enough_and_unknown_fields_are_ignored(site: Site, s
     assert bytes(response.content) == b'{"run":{"parameters":{"n":2}}}'
 
 
-@pytest.mark.parametrize(
-    ("body", "content_type"), [(b"{", "application/json"), (b"\xff\xff", "application/proto")]
-)
+@pytest.mark.parametrize(("body", "content_type"), [(b"{", "application/json"), (b"\xff\xff", "application/proto")])
 async def test_what_is_no_message_is_told(site: Site, body: bytes, content_type: str) -> None:
     response = await site.ask("POST", f"{PATH}/GetRun", body, {"content-type": content_type})
     assert (response.status, read(response)["code"]) == (400, "invalid_argument")

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from google.protobuf.json_format import MessageToDict
-from penstock.v1 import event_pb2, run_pb2, run_service_pb2
-from penstock_server.model.errors import FieldViolation, InvalidArgument, NotFound, Unavailable
 from pyqwest import FullResponse
 
+from penstock.v1 import event_pb2, run_pb2, run_service_pb2
+from penstock_server.model.errors import FieldViolation, InvalidArgument, NotFound, Unavailable
 from tests.gateway.conftest import Script, Site, read
 
 RUN = "/v1/namespaces/default/runs/r1"
@@ -92,9 +92,7 @@ async def test_a_body_can_be_the_whole_request(site: Site, script: Script) -> No
     assert {request.name for request in script.requests} == {"namespaces/default/runs/r1"}
 
 
-async def test_the_path_says_which_resource_is_meant_whatever_the_body_says(
-    site: Site, script: Script
-) -> None:
+async def test_the_path_says_which_resource_is_meant_whatever_the_body_says(site: Site, script: Script) -> None:
     script.answers["update_run"] = run_service_pb2.UpdateRunResponse(run=run())
     body = {"name": "namespaces/default/runs/other", "displayName": "New"}
     await site.ask("PATCH", f"{RUN}?update_mask=display_name,labels", body)
@@ -134,9 +132,7 @@ async def test_a_rule_of_the_schema_is_told_by_field(site: Site) -> None:
 
 async def test_an_error_has_its_reason_and_violations(site: Site, script: Script) -> None:
     violations = [FieldViolation("run.parameters.lr", "give a number")]
-    script.answers["create_run"] = InvalidArgument(
-        "MISSING_PARAMETER", "lr is missing", violations=violations
-    )
+    script.answers["create_run"] = InvalidArgument("MISSING_PARAMETER", "lr is missing", violations=violations)
     body: dict[str, object] = {"inlineSpec": {"struct": {}}}
     details = read(await site.ask("POST", RUNS, body))["error"]["details"]
     by_type = {detail["@type"].rpartition(".")[2]: detail for detail in details}
@@ -171,9 +167,7 @@ async def test_another_method_on_a_known_path_is_told_with_those_allowed(site: S
     assert (response.status, response.headers["allow"]) == (405, "DELETE, GET, PATCH")
 
 
-@pytest.mark.parametrize(
-    "headers", [TEXT, {}, {"content-type": "application/json", "content-encoding": "gzip"}]
-)
+@pytest.mark.parametrize("headers", [TEXT, {}, {"content-type": "application/json", "content-encoding": "gzip"}])
 async def test_a_body_of_another_type_is_refused(site: Site, headers: dict[str, str]) -> None:
     response = await site.ask("POST", f"{RUN}:cancel", b"{}", headers)
     assert (response.status, reason(response)) == (415, "UNSUPPORTED_MEDIA_TYPE")
@@ -255,9 +249,7 @@ async def test_a_stream_that_fails_later_ends_with_the_error(site: Site, script:
     assert [next(iter(line)) for line in lines(response)] == ["result", "error"]
 
 
-async def test_a_stream_is_flushed_line_by_line_and_ended_when_its_caller_leaves(
-    site: Site, script: Script
-) -> None:
+async def test_a_stream_is_flushed_line_by_line_and_ended_when_its_caller_leaves(site: Site, script: Script) -> None:
     ended = asyncio.Event()
 
     async def waits() -> AsyncIterator[run_service_pb2.WatchRunResponse]:

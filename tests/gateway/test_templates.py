@@ -1,6 +1,7 @@
 """Path templates."""
 
 import pytest
+
 from penstock.v1 import (
     experiment_service_pb2,
     namespace_service_pb2,

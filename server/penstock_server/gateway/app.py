@@ -109,6 +109,4 @@ def _plain_grpc() -> InvalidArgument:
 
 
 def _draining() -> Unavailable:
-    return Unavailable(
-        "SERVER_DRAINING", "this server is about to end; repeat the call", retry_after_s=DRAIN_RETRY_S
-    )
+    return Unavailable("SERVER_DRAINING", "this server is about to end; repeat the call", retry_after_s=DRAIN_RETRY_S)

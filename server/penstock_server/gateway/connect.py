@@ -95,11 +95,7 @@ class ConnectApp(ConnectASGIApplication[Sequence[Service]]):
 
 
 def _endpoints(services: Sequence[Service]) -> "Mapping[str, AnyEndpoint]":
-    return {
-        f"/{method.full_name}": _endpoint(method)
-        for service in services
-        for method in service.methods.values()
-    }
+    return {f"/{method.full_name}": _endpoint(method) for service in services for method in service.methods.values()}
 
 
 def _endpoint(method: Method) -> "AnyEndpoint":
@@ -144,9 +140,7 @@ def _stream(method: Method) -> "Callable[[Message, Context], AsyncIterator[Messa
 def connect_error(error: PenstockError) -> ConnectError:
     """`error` with all its details, as the library tells errors."""
     status = to_status(error)
-    details = [
-        ErrorDetail(AnyDetail(type_url=detail.type_url, value=detail.value)) for detail in status.details
-    ]
+    details = [ErrorDetail(AnyDetail(type_url=detail.type_url, value=detail.value)) for detail in status.details]
     return ConnectError(_CODES[Code.Name(status.code)], status.message, details)
 
 

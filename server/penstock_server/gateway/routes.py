@@ -73,8 +73,6 @@ def _routes(method: Method) -> Iterator[Route]:
         if binding.response_body:
             raise ValueError(f"{method.full_name}: response_body is not served")
         http_method, path = (
-            (binding.custom.kind, binding.custom.path)
-            if kind == "custom"
-            else (kind.upper(), getattr(binding, kind))
+            (binding.custom.kind, binding.custom.path) if kind == "custom" else (kind.upper(), getattr(binding, kind))
         )
         yield Route(http_method, compile_template(path), binding.body, method)

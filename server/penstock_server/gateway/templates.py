@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-_TOKEN = re.compile(
-    r"\{(?P<field>[\w.]+)(?:=(?P<inner>[^{}]+))?\}|(?P<literal>[^{}/*:]+)|(?P<sign>\*\*|\*|/)"
-)
+_TOKEN = re.compile(r"\{(?P<field>[\w.]+)(?:=(?P<inner>[^{}]+))?\}|(?P<literal>[^{}/*:]+)|(?P<sign>\*\*|\*|/)")
 _STAR = "[^/:]+"
 _STARS = "[^:]*"
 

@@ -4,41 +4,34 @@ import asyncio
 import os
 import sys
 from collections.abc import Coroutine
-from importlib.metadata import version as package_version
+from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import typer
+import uvloop
 
-from penstock_server.main.settings import Settings, read_settings
-from penstock_server.model.errors import PenstockError
+from penstock_server.main.declared import SettingError
+from penstock_server.main.logging import set_up_logging
+from penstock_server.main.options import with_settings
+from penstock_server.main.settings import LoadedSettings, config_text, load_settings
+from penstock_server.model.errors import FailedPrecondition, InvalidArgument, PenstockError
+
+T = TypeVar("T")
+
+WRONG_USE = 2
+"""Exit status when something has to be set or done otherwise."""
+FAILED = 1
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="penstock-server",
-    help="The Penstock server: machine-learning pipelines over gRPC, on Postgres.",
+    help="The Penstock server: machine-learning pipelines over gRPC and HTTP, on Postgres.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
-
-Config = Annotated[Path | None, typer.Option(help="TOML file with settings.", show_default=False)]
-DataDir = Annotated[Path | None, typer.Option(help="Folder of database, artifacts and steps [penstock-data].")]
-DatabaseUrl = Annotated[str | None, typer.Option(help="A Postgres of your own [the embedded one].")]
-GrpcListen = Annotated[str | None, typer.Option(help="Address of gRPC [127.0.0.1:8887]; port 0: a free one.")]
-HttpListen = Annotated[str | None, typer.Option(help="Address of HTTP [127.0.0.1:8888]; port 0: a free one.")]
-Launcher = Annotated[str | None, typer.Option(help="What executes steps [process].")]
-Parallel = Annotated[int | None, typer.Option(help="Steps at a time on this server [the cores].")]
-Grace = Annotated[float | None, typer.Option(help="Seconds between asking a step to end and force [10].")]
-StepEnvironment = Annotated[str | None, typer.Option(help="Further variables that steps get, with commas.")]
-LeaseTtl = Annotated[float | None, typer.Option(help="Seconds until a silent server's runs are taken [10].")]
-Drain = Annotated[float | None, typer.Option(help="Seconds that calls get when the server ends [10].")]
-LogFormat = Annotated[str | None, typer.Option(help="human, json or auto [auto].")]
-LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error [info].")]
-Otlp = Annotated[str | None, typer.Option(help="Where traces and metrics are sent (OTLP over gRPC).")]
-Origins = Annotated[str | None, typer.Option(help="Origins that may call over HTTP, with commas.")]
-MessageSize = Annotated[int | None, typer.Option(help="Bytes of a request at most [4194304].")]
-PoolSize = Annotated[int | None, typer.Option(help="Connections to the database at most [16].")]
-StatementTimeout = Annotated[float | None, typer.Option(help="Seconds until a statement is given up [30].")]
 
 
 def main() -> None:
@@ -47,82 +40,77 @@ def main() -> None:
 
 
 @app.command()
-def serve(
-    data_dir: DataDir = None,
-    database_url: DatabaseUrl = None,
-    grpc_listen: GrpcListen = None,
-    http_listen: HttpListen = None,
-    launcher: Launcher = None,
-    max_parallel_steps: Parallel = None,
-    step_grace_s: Grace = None,
-    step_environment: StepEnvironment = None,
-    lease_ttl_s: LeaseTtl = None,
-    drain_s: Drain = None,
-    log_format: LogFormat = None,
-    log_level: LogLevel = None,
-    otlp_endpoint: Otlp = None,
-    allowed_origins: Origins = None,
-    message_size_max: MessageSize = None,
-    database_pool_size: PoolSize = None,
-    statement_timeout_s: StatementTimeout = None,
-    config: Config = None,
-) -> None:
-    """Serve until asked to end (SIGTERM or Ctrl-C).
+@with_settings()
+def serve(options: dict[str, str | None], config: Path | None) -> None:
+    """Serve until told to end by SIGTERM or Ctrl-C.
 
-    Prints one line with both addresses when it is ready. Running steps go on when the server ends, and are found again
-    by the next one on the folder.
+    Without further options it needs nothing around it: the database, the artifacts and the files of steps lie in the
+    data folder, and it listens on loopback. When it is ready it prints one line with both addresses.
+
+    Told to end, it lets calls under way finish and leaves running steps running; the next server on the folder
+    finds them again. Told twice, it ends at once.
+
+    Every option is also a variable PENSTOCK_<NAME> and a setting in the TOML file; see `penstock-server config`.
     """
-    options = {name: value for name, value in locals().items() if name != "config"}
-    settings = _settings(options, config)
-
-    # Assembly brings in every part of the server; other commands answer faster without.
+    settings = _load(options, config).settings
+    set_up_logging(settings.log_format, settings.log_level)
+    # Brings in every part of the server; the other commands answer faster without.
     from penstock_server.main.serving import serve as serve_until_told
 
     _run(serve_until_told(settings))
 
 
 @app.command()
-def migrate(database_url: DatabaseUrl = None, config: Config = None) -> None:
-    """Bring your own Postgres to the schema of this version. Safe to repeat, and to run twice at once."""
-    settings = _settings({"database_url": database_url}, config)
-    if not settings.database_url:
-        _fail("name the database with --database-url; the embedded one is migrated by serve", 2)
+@with_settings(["database_url"])
+def migrate(options: dict[str, str | None], config: Path | None) -> None:
+    """Bring a Postgres of your own to the schema of this version.
 
+    Safe to repeat, to interrupt, and to run twice at once. The embedded one is migrated by `serve`.
+    """
+    settings = _load(options, config).settings
+    if not settings.database_url:
+        _fail("name the database with --database-url; the embedded one is migrated by `serve`", WRONG_USE)
     from penstock_server.store.migrations import migrate as apply
 
-    applied = _run(apply(settings.database_url))
-    for name in applied:
+    for name in _run(apply(settings.database_url)):
         print(f"applied {name}")
     print("the database is up to date")
 
 
 @app.command(name="config")
-def show_config(config: Config = None) -> None:
-    """Print the settings in force, secrets masked."""
-    for name, value in _settings({}, config).masked().items():
-        print(f"{name} = {value}")
+@with_settings()
+def show_config(options: dict[str, str | None], config: Path | None) -> None:
+    """Print the settings that `serve` would use with the same options, as TOML, and where each came from.
+
+    Passwords are masked.
+    """
+    print(config_text(_load(options, config)), end="")
 
 
 @app.command()
 def version() -> None:
     """Print the version."""
-    print(package_version("penstock-server"))
+    print(f"penstock-server {version_of('penstock-server')}")
 
 
-def _settings(options: dict[str, Any], config: Path | None) -> Settings:
+def _load(options: dict[str, str | None], config: Path | None) -> LoadedSettings:
     try:
-        return read_settings(options, os.environ, config)
-    except PenstockError as error:
-        _fail(error.message, 2)
+        return load_settings(options, os.environ, config)
+    except SettingError as error:
+        _fail(str(error), WRONG_USE)
 
 
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
+def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
-        return asyncio.run(work)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work)
+    except (FailedPrecondition, InvalidArgument) as error:
+        _fail(error.message, WRONG_USE)
     except PenstockError as error:
-        _fail(error.message, 2)
+        cause = f": {error.__cause__}".rstrip() if error.__cause__ else ""
+        _fail(error.message if cause.strip(": ") in error.message else f"{error.message}{cause}", FAILED)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _fail(message: str, status: int) -> NoReturn:

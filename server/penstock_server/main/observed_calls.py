@@ -91,7 +91,7 @@ def code_of(error: BaseException | None) -> str:
         case None:
             return "OK"
         case PenstockError():
-            return Code.Name(codes(error).rpc)
+            return str(Code.Name(codes(error).rpc))
         case asyncio.CancelledError() | GeneratorExit():
             return "CANCELLED"
         case _:

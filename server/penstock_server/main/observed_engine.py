@@ -92,7 +92,11 @@ class TracedEngine:
         if (before := self._spans.pop(run.uid, None)) is not None:
             before.end()
         parent = self._propagator.extract({"traceparent": run.traceparent or ""})
-        attributes = {"penstock.run": run.name.run_id, "penstock.resumed": resumed}
+        attributes: dict[str, str | bool] = {
+            "penstock.namespace": run.namespace,
+            "penstock.run": run.id,
+            "penstock.resumed": resumed,
+        }
         self._spans[run.uid] = self._tracer.start_span("run", parent, attributes=attributes)
 
     def run_finished(self, run: Run, state: RunState, reason: str) -> None:

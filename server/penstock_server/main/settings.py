@@ -59,7 +59,7 @@ def _check_endpoint(url: str) -> None:
 class Settings:
     """Everything that can be set, with units in the names."""
 
-    data_dir: Path = setting(
+    data_dir: Path = setting(  # noqa: RUF009  # it makes a field, which nobody shares
         default_factory=lambda: Path("penstock-data"),
         doc="Folder of this server. Holds the embedded Postgres, the files of steps, their logs and Python "
         "environments, and the artifacts. Made when it is missing.",

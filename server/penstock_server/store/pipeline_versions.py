@@ -16,6 +16,7 @@ from penstock_server.store.query import Column, Listing, Row
 from penstock_server.store.requested import RequestKey, check_repeat, columns
 from penstock_server.store.revisions import changed_meanwhile
 from penstock_server.store.statements import statements
+from penstock_server.store.values import dumps
 
 _SQL = statements("pipeline_versions")
 
@@ -98,7 +99,7 @@ async def insert(
         "labels": Jsonb(dict(new.labels)),
         "spec_digest": new.spec_digest,
         "sdk_version": new.sdk_version,
-        "interface": Jsonb(list(new.interface)),
+        "interface": Jsonb(list(new.interface), dumps=dumps),
     }
     if await (await connection.execute(_SQL["insert"], values | columns(request))).fetchone() is None:
         message = f"pipeline {pipeline_id} has a version with the alias {new.alias}; choose another one"

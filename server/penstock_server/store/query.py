@@ -54,7 +54,7 @@ class Column:
     order_by: LiteralString = ""
     """What to order by where an index holds something else than `expression`, in the same order. Never null."""
     equal_to: LiteralString = ""
-    """`expression = {}` in a form that an index answers; `{}` stands for the value."""
+    """`expression = {0}` for a text that is not empty, in a form that an index answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class _Where:
             if comparison.value == "*":
                 return sql.SQL("{} <> '{{}}'").format(expression)
             return sql.SQL("{} ? {}").format(expression, self._value(comparison.value))
-        if column.equal_to and comparison.operator is Operator.EQUAL and not _wildcard(comparison.value):
+        if column.equal_to and comparison.operator is Operator.EQUAL and _is_whole(comparison.value):
             return sql.SQL(column.equal_to).format(self._value(comparison.value))
         return self._plain(expression, column.type, comparison.operator, comparison.value)
 
@@ -203,6 +203,11 @@ class _Where:
         name = f"filter_{len(self._parameters)}"
         self._parameters[name] = value
         return sql.Placeholder(name)
+
+
+def _is_whole(value: Scalar) -> bool:
+    """True for a text that stands for itself and is not empty."""
+    return value != "" and not _wildcard(value)
 
 
 def _wildcard(value: Scalar) -> bool:

@@ -1,0 +1,267 @@
+"""Puts a server together and starts its parts in order; they are stopped in the opposite one.
+
+folder, Postgres, migrations -> pool, notifications -> launcher -> engine -> services -> gRPC, HTTP
+"""
+
+import asyncio
+import os
+import socket
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+from uv import find_uv_bin
+
+from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
+from penstock_server.api.server_info import ServerFacts
+from penstock_server.api.services import ApiParts, api_services
+from penstock_server.api.wakeups import Wakeups
+from penstock_server.engine.graphs import Graphs
+from penstock_server.engine.loop import Engine
+from penstock_server.engine.requests import RunRequests
+from penstock_server.engine.settings import EngineSettings
+from penstock_server.gateway.app import Gateway, GatewaySettings
+from penstock_server.gateway.http_server import HttpServer
+from penstock_server.gateway.probes import Probes
+from penstock_server.launch.base import Launcher
+from penstock_server.launch.environments import EnvironmentSettings, StepEnvironments, uv_environment
+from penstock_server.launch.process import ProcessLauncher, ProcessSettings
+from penstock_server.launch.surroundings import PASSED_ON
+from penstock_server.main.addresses import Address, parse_address
+from penstock_server.main.readiness import Load, Readiness
+from penstock_server.main.settings import Settings
+from penstock_server.main.telemetry import TelemetrySettings, make_telemetry
+from penstock_server.main.transfer import StoredArtifacts
+from penstock_server.model.errors import FailedPrecondition, Unavailable
+from penstock_server.rpc.method import Service
+from penstock_server.rpc.middleware import Middleware
+from penstock_server.store import secrets
+from penstock_server.store.database import Database
+from penstock_server.store.embedded import EmbeddedPostgres
+from penstock_server.store.migrations import migrate, pending
+from penstock_server.store.notifications import Notifications
+from penstock_server.store.objects import LocalArtifacts
+
+DATABASE_RETRY_S = 1.0
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that serves."""
+
+    settings: Settings
+    grpc: GrpcServer
+    http: HttpServer
+    gateway: Gateway
+    wakeups: Wakeups
+    engine: Engine
+    load: Load
+
+    @property
+    def grpc_address(self) -> Address:
+        """Where gRPC is listened on."""
+        return replace(parse_address(self.settings.grpc_listen), port=self.grpc.port)
+
+    @property
+    def http_address(self) -> Address:
+        """Where HTTP is listened on."""
+        return replace(parse_address(self.settings.http_listen), port=self.http.port)
+
+    async def drain(self) -> None:
+        """Take nothing new, let calls under way end, give the runs up; running steps are left running."""
+        self.load.draining = True
+        self.gateway.draining = True
+        await self.grpc.announce_drain()
+        self.wakeups.drain()
+        await asyncio.gather(self.engine.drain(), self.grpc.drain(self.settings.drain_s))
+        await self.http.drain(self.settings.drain_s)
+
+
+class Assembly:
+    """Starts part after part. Each is noted in `stack` for its end before it begins."""
+
+    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._stack = stack
+        self._data_dir = settings.data_dir.absolute()
+        self._telemetry = make_telemetry(
+            TelemetrySettings(
+                version=version("penstock-server"),
+                server_name=f"{socket.gethostname()}/{os.getpid()}",
+                metrics=settings.metrics,
+                otlp_endpoint=settings.otlp_endpoint,
+                trace_ratio=settings.trace_ratio,
+            )
+        )
+
+    async def start(self, listener: socket.socket) -> Server:
+        """All parts, serving; HTTP on `listener`. Raises PenstockError for what stands in the way."""
+        self._stack.push_async_callback(asyncio.to_thread, self._telemetry.close)
+        dsn = await self._postgres()
+        database = await self._database(dsn)
+        notifications = Notifications(dsn)
+        self._stack.push_async_callback(notifications.close)
+        await notifications.start()
+        artifacts = LocalArtifacts(self._data_dir / "artifacts")
+        launcher = await self._launcher(artifacts)
+        graphs = Graphs()
+        engine = await self._engine(database, notifications, launcher, graphs, artifacts.root_uri)
+        wakeups = Wakeups(notifications)
+        self._stack.push_async_callback(wakeups.close)
+        await wakeups.start()
+        load = Load(engine)
+        parts = ApiParts(
+            database=database,
+            wakeups=wakeups,
+            requests=RunRequests(database, graphs),
+            logs=launcher.logs,
+            token_key=await _token_key(database),
+            facts=self._facts(engine),
+            load=load,
+        )
+        middleware = Middleware(self._telemetry.calls, unary_time_max_s=self._settings.call_time_max_s)
+        services = [middleware.wrap(service) for service in api_services(parts)]
+        grpc = await self._grpc(services)
+        gateway = self._gateway(services, Readiness(database, load))
+        http = HttpServer(gateway, listener)
+        self._stack.push_async_callback(http.drain, 0)
+        await http.start()
+        return Server(self._settings, grpc, http, gateway, wakeups, engine, load)
+
+    async def _postgres(self) -> str:
+        """The DSN of a database that has this version's schema."""
+        _make_folder(self._data_dir)
+        if self._settings.database_url:
+            await self._check_schema(self._settings.database_url)
+            return self._settings.database_url
+        postgres = EmbeddedPostgres(self._data_dir)
+        self._stack.push_async_callback(postgres.close)
+        dsn = await postgres.start()
+        if applied := await migrate(dsn):
+            log.info("migrated", files=len(applied))
+        return dsn
+
+    async def _check_schema(self, dsn: str) -> None:
+        """Wait for the database and see that it has been migrated."""
+        give_up = asyncio.get_running_loop().time() + self._settings.database_wait_s
+        while True:
+            try:
+                missing = await pending(dsn)
+                break
+            except Unavailable as error:
+                why = str(error.__cause__ or error).strip()
+                if asyncio.get_running_loop().time() >= give_up:
+                    raise Unavailable("DATABASE_UNAVAILABLE", f"the database does not answer: {why}") from error
+                log.warning("database_awaited", error=why)
+            await asyncio.sleep(DATABASE_RETRY_S)
+        if missing:
+            raise FailedPrecondition(
+                "MIGRATIONS_PENDING",
+                f"the database lacks {', '.join(missing)}; run `penstock-server migrate` with the same settings",
+            )
+
+    async def _database(self, dsn: str) -> Database:
+        database = Database(
+            dsn,
+            pool_size_max=self._settings.database_connections_max,
+            statement_timeout_s=self._settings.statement_timeout_s,
+        )
+        self._stack.push_async_callback(database.close)
+        await database.open()
+        return database
+
+    async def _launcher(self, artifacts: LocalArtifacts) -> Launcher:
+        settings = self._settings
+        environments = StepEnvironments(
+            self._data_dir / "environments",
+            EnvironmentSettings(
+                Path(find_uv_bin()), self._uv_environment(), timeout_s=settings.step_environment_timeout_s
+            ),
+        )
+        process = ProcessSettings(os.environ, (*PASSED_ON, *settings.step_environ), settings.step_grace_s)
+        launcher = self._telemetry.around(
+            ProcessLauncher(self._data_dir / "steps", StoredArtifacts(artifacts), environments, process)
+        )
+        self._stack.push_async_callback(launcher.close)
+        await launcher.start()
+        return launcher
+
+    def _uv_environment(self) -> dict[str, str]:
+        environment = uv_environment(os.environ)
+        if self._settings.step_index_url:
+            environment["UV_DEFAULT_INDEX"] = self._settings.step_index_url
+        if self._settings.step_extra_index_urls:
+            environment["UV_INDEX"] = " ".join(self._settings.step_extra_index_urls)
+        return environment
+
+    async def _engine(
+        self,
+        database: Database,
+        notifications: Notifications,
+        launcher: Launcher,
+        graphs: Graphs,
+        artifact_root: str,
+    ) -> Engine:
+        settings = EngineSettings(
+            artifact_root=artifact_root,
+            max_parallel_steps=self._settings.max_parallel_steps,
+            runs_max=self._settings.runs_max,
+            lease_ttl_s=self._settings.lease_ttl_s,
+            poll_s=self._settings.poll_s,
+        )
+        engine = Engine(database, notifications, launcher, settings, graphs=graphs, observer=self._telemetry.engine)
+        self._stack.push_async_callback(engine.close)
+        await engine.start()
+        return engine
+
+    def _facts(self, engine: Engine) -> ServerFacts:
+        return ServerFacts(
+            server_id=engine.server_id,
+            version=version("penstock-server"),
+            launcher=self._settings.launcher,
+            embedded_database=not self._settings.database_url,
+            start_time=datetime.now(UTC),
+            parallel_steps_max=self._settings.max_parallel_steps,
+        )
+
+    async def _grpc(self, services: list[Service]) -> GrpcServer:
+        settings = GrpcSettings(
+            listen=self._settings.grpc_listen,
+            receive_bytes_max=self._settings.receive_bytes_max,
+            send_bytes_max=self._settings.send_bytes_max,
+        )
+        server = GrpcServer(services, settings)
+        self._stack.push_async_callback(server.drain, 0)
+        await server.start()
+        return server
+
+    def _gateway(self, services: list[Service], readiness: Readiness) -> Gateway:
+        hosts = self._settings.allowed_hosts
+        if not hosts and parse_address(self._settings.http_listen).is_loopback:
+            hosts = ("localhost",)
+        settings = GatewaySettings(
+            body_bytes_max=self._settings.receive_bytes_max,
+            allowed_origins=self._settings.allowed_origins,
+            allowed_hosts=hosts,
+        )
+        return Gateway(services, Probes(readiness.not_ready, self._telemetry.exposition), settings)
+
+
+async def _token_key(database: Database) -> bytes:
+    async with database.transaction() as connection:
+        return await secrets.page_token_key(connection)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FailedPrecondition(
+            "DATA_DIR_UNUSABLE",
+            f"the data folder {path} cannot be made: {error.strerror}; name another one with --data-dir",
+        ) from error
