@@ -57,7 +57,7 @@ CREATE TABLE attempt (
     start_time timestamptz,
     end_time timestamptz,
     CONSTRAINT attempt_pkey PRIMARY KEY (run_uid, task_id, number),
-    CONSTRAINT attempt_task_fkey FOREIGN KEY (run_uid, task_id) REFERENCES task (run_uid, id) ON DELETE CASCADE,
+    CONSTRAINT attempt_run_fkey FOREIGN KEY (run_uid) REFERENCES run (uid) ON DELETE CASCADE,
     CONSTRAINT attempt_state_check CHECK (
         state IN ('LAUNCHING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'LOST', 'CANCELLED')
     ),
@@ -82,7 +82,7 @@ CREATE TABLE artifact (
     metadata jsonb NOT NULL DEFAULT '{}',
     create_time timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT artifact_pkey PRIMARY KEY (uid),
-    CONSTRAINT artifact_task_fkey FOREIGN KEY (run_uid, task_id) REFERENCES task (run_uid, id) ON DELETE CASCADE,
+    CONSTRAINT artifact_run_fkey FOREIGN KEY (run_uid) REFERENCES run (uid) ON DELETE CASCADE,
     CONSTRAINT artifact_output_key UNIQUE (run_uid, task_id, output, index)
 );
 -- The artifacts of a namespace, newest first.

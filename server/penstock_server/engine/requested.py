@@ -25,14 +25,7 @@ def run_facts(run: Run, pipeline_name: str) -> RunFacts:
 
 def run_constants(run: Run, graph: PipelineGraph) -> RunConstants:
     """The values of the placeholders that tell of the run."""
-    facts = run_facts(run, graph.name)
-    return RunConstants(
-        job_name=facts.run_display_name,
-        job_resource_name=f"{graph.name}-{run.id}",
-        job_uuid=facts.run_uid,
-        create_time_utc=facts.create_time_utc,
-        schedule_time_utc=facts.schedule_time_utc,
-    )
+    return run_facts(run, graph.name).constants
 
 
 class RequestedSteps:

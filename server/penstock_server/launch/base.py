@@ -14,6 +14,7 @@ from typing import Protocol
 from penstock_server.model.ids import AttemptId
 from penstock_server.model.resources import TaskValues
 from penstock_server.spec.graph import Component
+from penstock_server.spec.resolve import RunConstants
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,17 @@ class RunFacts:
     """RFC 3339."""
     schedule_time_utc: str
     """Equal to `create_time_utc` when no schedule made the run."""
+
+    @property
+    def constants(self) -> RunConstants:
+        """The same, as the placeholders of the spec tell it."""
+        return RunConstants(
+            job_name=self.run_display_name,
+            job_resource_name=f"{self.pipeline_name}-{self.run_id}",
+            job_uuid=self.run_uid,
+            create_time_utc=self.create_time_utc,
+            schedule_time_utc=self.schedule_time_utc,
+        )
 
 
 @dataclass(frozen=True, slots=True)
