@@ -68,7 +68,7 @@ CREATE INDEX run_create_time_idx ON run (namespace, create_time, uid);
 -- ListRuns of one state.
 CREATE INDEX run_state_idx ON run (namespace, state, create_time, uid);
 -- ListRuns of one experiment; is there any run in an experiment that is to be deleted?
-CREATE INDEX run_experiment_idx ON run (experiment_uid, namespace, create_time, uid);
+CREATE INDEX run_experiment_idx ON run (experiment_uid, create_time, uid);
 -- ListRuns of one pipeline.
 CREATE INDEX run_pipeline_idx ON run (namespace, pipeline_id, create_time, uid) WHERE pipeline_id IS NOT NULL;
 -- ListRuns by display_name.

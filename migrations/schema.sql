@@ -319,7 +319,7 @@ CREATE INDEX run_display_name_idx ON public.run USING btree (namespace, display_
 
 CREATE INDEX run_end_time_idx ON public.run USING btree (namespace, COALESCE(end_time, '9999-12-31 00:00:00+00'::timestamp with time zone), uid);
 
-CREATE INDEX run_experiment_idx ON public.run USING btree (experiment_uid, namespace, create_time, uid);
+CREATE INDEX run_experiment_idx ON public.run USING btree (experiment_uid, create_time, uid);
 
 CREATE INDEX run_labels_idx ON public.run USING gin (labels jsonb_path_ops);
 
@@ -344,10 +344,10 @@ CREATE INDEX task_parent_idx ON public.task USING btree (run_uid, parent_id, "po
 CREATE UNIQUE INDEX task_position_idx ON public.task USING btree (run_uid, "position");
 
 ALTER TABLE ONLY public.artifact
-    ADD CONSTRAINT artifact_task_fkey FOREIGN KEY (run_uid, task_id) REFERENCES public.task(run_uid, id) ON DELETE CASCADE;
+    ADD CONSTRAINT artifact_run_fkey FOREIGN KEY (run_uid) REFERENCES public.run(uid) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.attempt
-    ADD CONSTRAINT attempt_task_fkey FOREIGN KEY (run_uid, task_id) REFERENCES public.task(run_uid, id) ON DELETE CASCADE;
+    ADD CONSTRAINT attempt_run_fkey FOREIGN KEY (run_uid) REFERENCES public.run(uid) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_run_fkey FOREIGN KEY (run_uid) REFERENCES public.run(uid) ON DELETE CASCADE;

@@ -49,9 +49,10 @@ async def test_tasks_are_listed_as_they_came_to_be(api: Api) -> None:
     assert await tasks(api) == ["root", "train", "outer", "outer.inner"]
     assert await tasks(api, parent_task=f"{RUN}/tasks/root") == ["train", "outer"]
     assert await tasks(api, parent_task=f"{RUN}/tasks/outer.inner") == []
+    assert await tasks(api, order_by="start_time desc, name") == ["outer", "outer.inner", "train", "root"]
     assert await tasks(api, filter="kind = DAG") == ["root", "outer"]
     assert await tasks(api, filter=f"name = {RUN}/tasks/outer.inner") == ["outer.inner"]
-    assert await tasks(api, filter="state = RUNNING reason = STARTED", order_by="key desc") == ["train", "root"]
+    assert await tasks(api, filter="state = RUNNING reason = STARTED", order_by="name desc") == ["train", "root"]
 
 
 async def test_tasks_are_paged(api: Api) -> None:

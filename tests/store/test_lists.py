@@ -152,7 +152,8 @@ SCALE: list[tuple[str, Page]] = [
     ("a later page", Page(50, after=(datetime(2026, 1, 1, tzinfo=UTC), "0" * 32))),
     *((f"order {name}", Page(50, order=(Order(name),))) for name in sorted(runs.LISTING.orders)),
     *((f"order {name} desc", Page(50, order=(Order(name, True),))) for name in sorted(runs.LISTING.orders)),
-    ("state", Page(50, Comparison("state", EQ, "CANCELLED"))),
+    ("a rare state", Page(50, Comparison("state", EQ, "PENDING"))),
+    ("a state that none is in", Page(50, Comparison("state", EQ, "CANCELLED"))),
     ("experiment", Page(50, Comparison("experiment", EQ, f"{NAME}/experiments/e"))),
     ("pipeline", Page(50, Comparison("pipeline", EQ, f"{NAME}/pipelines/p"))),
     ("name", Page(50, Comparison("name", EQ, f"{NAME}/runs/bulk-7"))),
@@ -160,31 +161,37 @@ SCALE: list[tuple[str, Page]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def read_rows_max() -> int:
-    """A page of 50 may read so many rows of the run table, of 20,000."""
-    return 200
+REPETITIONS = 8
+"""So often until Postgres may have settled for a plan."""
+READ_ROWS_MAX = 200
+"""A page of 50 may read so many rows of the run table."""
 
 
-async def test_a_page_reads_few_rows_of_a_long_list(database: Database, read_rows_max: int) -> None:
+async def test_a_page_reads_few_rows_of_a_long_list(database: Database) -> None:
+    async with database.transaction() as connection:
+        for name in ("e", "f"):
+            await experiments.insert(connection, "default", name, display_name="", description="", labels={})
     await factories.insert_run(database, id="first")
     async with database.connection() as connection:
         await connection.execute(BULK)
         await connection.execute("ANALYZE run")
         for what, page in SCALE:
-            before = await rows_read(connection)
-            await runs.list_page(connection, "default", page)
-            assert await rows_read(connection) - before <= read_rows_max, what
+            for _ in range(REPETITIONS):
+                before = await rows_read(connection)
+                await runs.list_page(connection, "default", page)
+                assert await rows_read(connection) - before <= READ_ROWS_MAX, what
 
 
 BULK = """
     INSERT INTO run (
         uid, namespace, id, experiment_uid, spec_digest, state, display_name, labels, create_time, start_time, end_time
     )
-    SELECT gen_random_uuid(), run.namespace, 'bulk-' || n, run.experiment_uid, run.spec_digest, 'SUCCEEDED',
+    SELECT gen_random_uuid(), run.namespace, 'bulk-' || n, experiment.uid, run.spec_digest, 'SUCCEEDED',
         'Run ' || n, jsonb_build_object('team', 't' || n % 1000), now() - n * interval '1 s', now(), now()
-    FROM run, generate_series(1, 20000) AS n
+    FROM run, generate_series(1, 20000) AS n, experiment
+    WHERE experiment.id = CASE n % 2 WHEN 0 THEN 'default' ELSE 'f' END
 """
+"""20,000 runs in two experiments."""
 
 
 async def rows_read(connection: Connection) -> int:

@@ -19,11 +19,12 @@ from penstock_server.store.database import Connection, Database
 
 _INTERNAL = "position"
 """The order in which tasks came to be: the default, and nothing that a caller can name."""
+_TASK_ORDERS = frozenset({"name", "create_time", "start_time", "end_time"})
 
 TASK_FIELDS = ListFields(
     {name: kind for name, kind in run_views.TASKS.fields.items() if name != _INTERNAL},
     enums={"kind": frozenset(TaskKind), "state": frozenset(TaskState)},
-    orders=run_views.TASKS.orders - {_INTERNAL},
+    orders=_TASK_ORDERS,
 )
 EVENT_FIELDS = ListFields(
     run_views.EVENTS.fields, enums={"subject": frozenset(EventSubject)}, orders=run_views.EVENTS.orders

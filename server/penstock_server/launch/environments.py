@@ -171,7 +171,8 @@ class StepEnvironments:
             await process.wait()
             raise
         if process.returncode != 0:
-            raise EnvironmentBuildError(output.decode("utf-8", "replace")[-_ERROR_BYTES_MAX:].strip())
+            told = output.decode("utf-8", "replace")[-_ERROR_BYTES_MAX:].strip()
+            raise EnvironmentBuildError(told or f"uv {arguments[0]} ended with {process.returncode} and said nothing")
 
 
 def _remove(path: Path) -> None:

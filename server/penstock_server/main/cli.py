@@ -54,6 +54,7 @@ def serve(options: dict[str, str | None], config: Path | None) -> None:
     """
     settings = _load(options, config).settings
     set_up_logging(settings.log_format, settings.log_level)
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # its handlers end processes that are forked under uvloop
     # Brings in every part of the server; the other commands answer faster without.
     from penstock_server.main.serving import serve as serve_until_told
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
@@ -103,7 +103,7 @@ def _add_metrics(telemetry: Telemetry, settings: TelemetrySettings, resource: Re
     ]
     if settings.otlp_endpoint:
         readers.append(_otlp().metrics_to(settings.otlp_endpoint))
-    seconds = View(instrument_unit="s", instrument_name="*", aggregation=ExplicitBucketHistogramAggregation(BUCKETS_S))
+    seconds = View(Histogram, instrument_unit="s", aggregation=ExplicitBucketHistogramAggregation(BUCKETS_S))
     telemetry.meters = MeterProvider(readers, resource, shutdown_on_exit=False, views=[seconds])
     meter = telemetry.meters.get_meter(SCOPE, settings.version)
     telemetry.calls = MeteredCalls(meter)

@@ -86,7 +86,8 @@ class Listing(Generic[T]):
         order = page.order or self.default_order
         parameters: dict[str, object] = {**scope, "limit": page.size + 1}
         async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(self._statement(page, order, parameters), parameters)
+            # Planned for its very values each time: which index is the right one depends on how rare they are.
+            await cursor.execute(self._statement(page, order, parameters), parameters, prepare=False)
             rows: Sequence[Row] = await cursor.fetchall()
         items = tuple(self.read(row) for row in rows[: page.size])
         more = len(rows) > page.size

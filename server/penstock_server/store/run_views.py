@@ -12,7 +12,7 @@ from penstock_server.model.resources import ArtifactValue, Event, EventSubject, 
 from penstock_server.model.states import TaskState
 from penstock_server.store import runs, tasks
 from penstock_server.store.database import Connection
-from penstock_server.store.query import Column, Listing, Row
+from penstock_server.store.query import NEVER, Column, Listing, Row
 from penstock_server.store.statements import statements
 from penstock_server.store.values import from_json
 
@@ -35,14 +35,42 @@ def _read_event(row: Row) -> Event:
     return Event(**{**values, "subject": EventSubject(values["subject"])})
 
 
+def _task_position(task: Task, position: int, field: str) -> object:
+    """What a task is ordered by under `field`."""
+    match field:
+        case "position":
+            return position
+        case "name":
+            return task.id
+        case "start_time" | "end_time":
+            return getattr(task, field) or NEVER
+        case _:
+            return getattr(task, field)
+
+
 _RUNS_OF_UIDS = replace(runs.LISTING, select=_SQL["list_of_uids"])
 
 TASKS = replace(
     tasks.LISTING,
     columns={
-        "name": Column(FieldType.TEXT, "%(run_name)s::text || '/tasks/' || id"),
         **tasks.LISTING.columns,
+        "name": Column(
+            FieldType.TEXT, "%(run_name)s::text || '/tasks/' || id", orderable=True, order_by="id"
+        ),
+        "start_time": Column(
+            FieldType.TIME,
+            "start_time",
+            orderable=True,
+            order_by="coalesce(start_time, '9999-12-31 00:00:00+00'::timestamptz)",
+        ),
+        "end_time": Column(
+            FieldType.TIME,
+            "end_time",
+            orderable=True,
+            order_by="coalesce(end_time, '9999-12-31 00:00:00+00'::timestamptz)",
+        ),
     },
+    position=lambda placed, field: _task_position(placed.task, placed.position, field),
 )
 
 EVENTS = Listing(
