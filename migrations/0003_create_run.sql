@@ -8,7 +8,7 @@ CREATE TABLE server (
     create_time timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT server_pkey PRIMARY KEY (server_id)
 );
-COMMENT ON TABLE server IS 'one row a server that is alive; its runs may be taken once the row has expired or is gone';
+COMMENT ON TABLE server IS 'one row a server that is alive; its runs may be taken once it has expired';
 
 CREATE TABLE run (
     uid uuid NOT NULL,
@@ -50,6 +50,7 @@ CREATE TABLE run (
     CONSTRAINT run_namespace_fkey FOREIGN KEY (namespace) REFERENCES namespace (name),
     CONSTRAINT run_experiment_fkey FOREIGN KEY (experiment_uid) REFERENCES experiment (uid),
     CONSTRAINT run_spec_fkey FOREIGN KEY (spec_digest) REFERENCES spec (digest),
+    CONSTRAINT run_owner_fkey FOREIGN KEY (owner) REFERENCES server (server_id) ON DELETE SET NULL,
     CONSTRAINT run_id_key UNIQUE (namespace, id),
     CONSTRAINT run_request_id_key UNIQUE (namespace, request_id),
     CONSTRAINT run_cache_policy_check CHECK (cache_policy IN ('DEFAULT', 'DISABLED', 'REFRESH')),
@@ -83,9 +84,11 @@ CREATE INDEX run_end_time_idx
     ON run (namespace, coalesce(end_time, '9999-12-31 00:00:00+00'::timestamptz), uid);
 -- Filters on labels.
 CREATE INDEX run_labels_idx ON run USING gin (labels jsonb_path_ops);
--- Runs that an engine has to take up: few, whatever the size of the table.
-CREATE INDEX run_open_idx ON run (create_time) WHERE end_time IS NULL
-    OR retry_request_time IS NOT NULL OR delete_request_time IS NOT NULL;
+-- Runs that wait for an owner, oldest first: few, whatever the size of the table.
+CREATE INDEX run_free_idx ON run (create_time) WHERE owner IS NULL
+    AND (end_time IS NULL OR retry_request_time IS NOT NULL OR delete_request_time IS NOT NULL);
+-- The runs of a server whose lease has run out.
+CREATE INDEX run_owner_idx ON run (owner) WHERE owner IS NOT NULL;
 -- What was asked of a server's runs: looked for at every wake-up.
 CREATE INDEX run_request_idx ON run (owner) WHERE cancel_request_time IS NOT NULL
     OR retry_request_time IS NOT NULL OR delete_request_time IS NOT NULL;

@@ -32,14 +32,15 @@ CREATE TABLE task (
     CONSTRAINT task_end_time_check CHECK (
         (end_time IS NOT NULL) = (state IN ('SUCCEEDED', 'FAILED', 'SKIPPED', 'CANCELLED'))
     )
-);
+) WITH (fillfactor = 70);
 COMMENT ON COLUMN task.position IS 'number of the event that made it: the order in which tasks came to be';
 -- ListTasks in the order in which they came to be; of one parent.
-CREATE UNIQUE INDEX task_position_idx ON task (run_uid, position);
-CREATE INDEX task_parent_idx ON task (run_uid, parent_id, position);
--- The newest result under a cache key.
-CREATE INDEX task_cache_key_idx ON task (cache_key, end_time DESC)
-    WHERE cache_key IS NOT NULL AND state = 'SUCCEEDED' AND cached_run_uid IS NULL;
+-- Both are partial, though of all rows but the roots, for a reason: a plan made while the table is empty takes any index
+-- that begins with run_uid for as good as the primary key, and then reads all tasks of a run to move one of them.
+CREATE UNIQUE INDEX task_position_idx ON task (run_uid, position) WHERE position > 0;
+CREATE INDEX task_parent_idx ON task (run_uid, parent_id, position) WHERE parent_id IS NOT NULL;
+-- The results under a cache key. State and time are not in it, so that moves of a task leave all indexes alone.
+CREATE INDEX task_cache_key_idx ON task (cache_key) WHERE cache_key IS NOT NULL AND cached_run_uid IS NULL;
 
 CREATE TABLE attempt (
     run_uid uuid NOT NULL,
@@ -64,7 +65,7 @@ CREATE TABLE attempt (
     CONSTRAINT attempt_end_time_check CHECK (
         (end_time IS NOT NULL) = (state IN ('SUCCEEDED', 'FAILED', 'LOST', 'CANCELLED'))
     )
-);
+) WITH (fillfactor = 70);
 
 CREATE TABLE artifact (
     uid uuid NOT NULL,

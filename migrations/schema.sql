@@ -35,7 +35,8 @@ CREATE TABLE public.attempt (
     end_time timestamp with time zone,
     CONSTRAINT attempt_end_time_check CHECK (((end_time IS NOT NULL) = (state = ANY (ARRAY['SUCCEEDED'::text, 'FAILED'::text, 'LOST'::text, 'CANCELLED'::text])))),
     CONSTRAINT attempt_state_check CHECK ((state = ANY (ARRAY['LAUNCHING'::text, 'RUNNING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'LOST'::text, 'CANCELLED'::text])))
-);
+)
+WITH (fillfactor='70');
 
 CREATE TABLE public.event (
     run_uid uuid NOT NULL,
@@ -175,7 +176,7 @@ CREATE TABLE public.server (
     create_time timestamp with time zone DEFAULT now() NOT NULL
 );
 
-COMMENT ON TABLE public.server IS 'one row a server that is alive; its runs may be taken once the row has expired or is gone';
+COMMENT ON TABLE public.server IS 'one row a server that is alive; its runs may be taken once it has expired';
 
 CREATE TABLE public.shared_secret (
     purpose text NOT NULL,
@@ -213,7 +214,8 @@ CREATE TABLE public.task (
     CONSTRAINT task_end_time_check CHECK (((end_time IS NOT NULL) = (state = ANY (ARRAY['SUCCEEDED'::text, 'FAILED'::text, 'SKIPPED'::text, 'CANCELLED'::text])))),
     CONSTRAINT task_kind_check CHECK ((kind = ANY (ARRAY['STEP'::text, 'DAG'::text, 'LOOP'::text, 'ITERATION'::text, 'IMPORTER'::text]))),
     CONSTRAINT task_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'QUEUED'::text, 'RUNNING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'SKIPPED'::text, 'CANCELLED'::text])))
-);
+)
+WITH (fillfactor='70');
 
 COMMENT ON COLUMN public.task."position" IS 'number of the event that made it: the order in which tasks came to be';
 
@@ -321,9 +323,11 @@ CREATE INDEX run_end_time_idx ON public.run USING btree (namespace, COALESCE(end
 
 CREATE INDEX run_experiment_idx ON public.run USING btree (experiment_uid, create_time, uid);
 
+CREATE INDEX run_free_idx ON public.run USING btree (create_time) WHERE ((owner IS NULL) AND ((end_time IS NULL) OR (retry_request_time IS NOT NULL) OR (delete_request_time IS NOT NULL)));
+
 CREATE INDEX run_labels_idx ON public.run USING gin (labels jsonb_path_ops);
 
-CREATE INDEX run_open_idx ON public.run USING btree (create_time) WHERE ((end_time IS NULL) OR (retry_request_time IS NOT NULL) OR (delete_request_time IS NOT NULL));
+CREATE INDEX run_owner_idx ON public.run USING btree (owner) WHERE (owner IS NOT NULL);
 
 CREATE INDEX run_pipeline_idx ON public.run USING btree (namespace, pipeline_id, create_time, uid) WHERE (pipeline_id IS NOT NULL);
 
@@ -337,11 +341,11 @@ CREATE INDEX run_state_idx ON public.run USING btree (namespace, state, create_t
 
 CREATE INDEX run_update_time_idx ON public.run USING btree (namespace, update_time, uid);
 
-CREATE INDEX task_cache_key_idx ON public.task USING btree (cache_key, end_time DESC) WHERE ((cache_key IS NOT NULL) AND (state = 'SUCCEEDED'::text) AND (cached_run_uid IS NULL));
+CREATE INDEX task_cache_key_idx ON public.task USING btree (cache_key) WHERE ((cache_key IS NOT NULL) AND (cached_run_uid IS NULL));
 
-CREATE INDEX task_parent_idx ON public.task USING btree (run_uid, parent_id, "position");
+CREATE INDEX task_parent_idx ON public.task USING btree (run_uid, parent_id, "position") WHERE (parent_id IS NOT NULL);
 
-CREATE UNIQUE INDEX task_position_idx ON public.task USING btree (run_uid, "position");
+CREATE UNIQUE INDEX task_position_idx ON public.task USING btree (run_uid, "position") WHERE ("position" > 0);
 
 ALTER TABLE ONLY public.artifact
     ADD CONSTRAINT artifact_run_fkey FOREIGN KEY (run_uid) REFERENCES public.run(uid) ON DELETE CASCADE;
@@ -369,6 +373,9 @@ ALTER TABLE ONLY public.run
 
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_namespace_fkey FOREIGN KEY (namespace) REFERENCES public.namespace(name);
+
+ALTER TABLE ONLY public.run
+    ADD CONSTRAINT run_owner_fkey FOREIGN KEY (owner) REFERENCES public.server(server_id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_spec_fkey FOREIGN KEY (spec_digest) REFERENCES public.spec(digest);

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 import grpc
 import grpc.aio
 import pytest
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 
@@ -17,10 +17,13 @@ class Refusal:
         self.status = Status.FromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
         self.fields: list[str] = []
         self.reason = ""
+        self.retry_after_s: float | None = None
         for detail in self.status.details:
-            info, bad = ErrorInfo(), BadRequest()
+            info, bad, retry = ErrorInfo(), BadRequest(), RetryInfo()
             if detail.Unpack(info):
                 self.reason = info.reason
+            if detail.Unpack(retry):
+                self.retry_after_s = retry.retry_delay.ToMilliseconds() / 1000
             if detail.Unpack(bad):
                 self.fields = [violation.field for violation in bad.field_violations]
 

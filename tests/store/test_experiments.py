@@ -13,9 +13,7 @@ from penstock_server.store.requested import RequestKey
 from tests import factories
 
 
-async def make(
-    database: Database, id: str = "e", request: RequestKey | None = None
-) -> tuple[Experiment, bool]:
+async def make(database: Database, id: str = "e", request: RequestKey | None = None) -> tuple[Experiment, bool]:
     async with database.transaction() as connection:
         return await experiments.insert(
             connection, "default", id, display_name="E", description="", labels={}, request=request
@@ -66,9 +64,7 @@ async def test_a_change_from_an_old_revision_is_refused(database: Database) -> N
         with pytest.raises(Conflict):
             await experiments.set_archived(connection, "default", "e", archived=False, revision=made.revision)
         with pytest.raises(Conflict):
-            await experiments.update(
-                connection, made.uid, made.revision, display_name="", description="", labels={}
-            )
+            await experiments.update(connection, made.uid, made.revision, display_name="", description="", labels={})
 
 
 async def test_one_with_runs_is_deleted_by_force_only_and_once_they_have_ended(database: Database) -> None:

@@ -110,9 +110,7 @@ def ids(found: Sequence[Run]) -> str:
 
 
 @pytest.mark.parametrize(("condition", "expected"), FOUND)
-async def test_a_filter_finds_what_it_asks_for(
-    connection: Connection, condition: Filter, expected: set[str]
-) -> None:
+async def test_a_filter_finds_what_it_asks_for(connection: Connection, condition: Filter, expected: set[str]) -> None:
     rows = await runs.list_page(connection, "default", Page(10, condition))
     assert {run.id for run in rows.items} == expected
     rest = await runs.list_page(connection, "default", Page(10, Not(condition)))

@@ -28,9 +28,7 @@ async def notify(database: Database, channel: str, *payloads: str) -> None:
             await connection.execute("SELECT pg_notify(%s, %s)", [channel, payload])
 
 
-async def test_payloads_since_the_last_wait_come_together(
-    database: Database, notifications: Notifications
-) -> None:
+async def test_payloads_since_the_last_wait_come_together(database: Database, notifications: Notifications) -> None:
     of_runs, of_events = notifications.subscribe(RUN_CHANNEL), notifications.subscribe(EVENT_CHANNEL)
     await notify(database, EVENT_CHANNEL, "a", "b", "a")
     assert await of_events.wait(LONG_S) == {"a", "b"}

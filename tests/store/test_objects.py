@@ -39,9 +39,7 @@ async def test_a_file_is_stored_with_its_digest(artifacts: LocalArtifacts, sourc
     assert path.read_bytes() == content
 
 
-async def test_a_folder_is_stored_with_any_names_its_files_have(
-    artifacts: LocalArtifacts, source: Path
-) -> None:
+async def test_a_folder_is_stored_with_any_names_its_files_have(artifacts: LocalArtifacts, source: Path) -> None:
     names = ["a.txt", "deep/er/b", "x#1", "sp ace", "new\nline", "%2e%2e", "back\\slash", "ü", ".hidden"]
     for name in names:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -80,9 +78,7 @@ async def test_uris_that_differ_are_different_places(artifacts: LocalArtifacts, 
 @pytest.mark.parametrize(
     "inner", ["", "/", "/../out", "/a/../../out", "//etc/passwd", f"/{TEMPORARY}/x", "/a\0", "-beside/x"]
 )
-async def test_nothing_is_written_outside_of_the_folder(
-    artifacts: LocalArtifacts, source: Path, inner: str
-) -> None:
+async def test_nothing_is_written_outside_of_the_folder(artifacts: LocalArtifacts, source: Path, inner: str) -> None:
     (source / "file").touch()
     uri = artifacts.root_uri + inner
     with pytest.raises(InvalidArgument):

@@ -23,9 +23,7 @@ async def make(database: Database, id: str = "p") -> None:
         await pipelines.insert(connection, "default", id, display_name="P", description="", labels={})
 
 
-async def add(
-    database: Database, alias: str | None = None, request: RequestKey | None = None
-) -> PipelineVersion:
+async def add(database: Database, alias: str | None = None, request: RequestKey | None = None) -> PipelineVersion:
     new = NewPipelineVersion(alias, "V", "", {}, DIGEST, DOCUMENT, "kfp-2.17.0", INTERFACE)
     async with database.transaction() as connection:
         version, _ = await pipeline_versions.insert(connection, "default", "p", new, request)

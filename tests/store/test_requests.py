@@ -48,9 +48,7 @@ async def test_a_request_is_taken_in_its_states_only(database: Database, ask: st
     run = await run_in(database, state)
     async with database.connection() as connection:
         assert await ASKS[ask](connection, run) == (state in ALLOWED[ask])
-        assert (await runs.find_by_uid(connection, run.uid) is None) == (
-            ask == "delete_ended" and state.is_final
-        )
+        assert (await runs.find_by_uid(connection, run.uid) is None) == (ask == "delete_ended" and state.is_final)
 
 
 async def test_the_first_message_of_a_cancel_stays(database: Database) -> None:

@@ -12,9 +12,7 @@ NAMED = [(aggregate, name) for aggregate in aggregates() for name in statements(
 def as_prepared(statement: str) -> str:
     """The statement with numbered parameters; one that a list adds conditions to gets its end."""
     numbers: dict[str, int] = {}
-    text = re.sub(
-        r"%\((\w+)\)s", lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}", statement
-    )
+    text = re.sub(r"%\((\w+)\)s", lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}", statement)
     return text if text.rstrip().endswith(";") else f"{text} ORDER BY 1 LIMIT 1"
 
 

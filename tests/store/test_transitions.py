@@ -29,15 +29,11 @@ BEGIN: tuple[Change, ...] = (
     TaskMove(STEP, TaskState.QUEUED, TaskState.RUNNING),
     AttemptCreate(STEP, 1, "fake"),
 )
-MODEL = ArtifactValue(
-    "model", "system.Model", "file:///a", {"nan": float("nan"), "text": "a\0b"}, "sha256:1", 3
-)
+MODEL = ArtifactValue("model", "system.Model", "file:///a", {"nan": float("nan"), "text": "a\0b"}, "sha256:1", 3)
 END: tuple[Change, ...] = (
     AttemptMove(STEP, 1, AttemptState.LAUNCHING, AttemptState.RUNNING, host="here", handle="7"),
     AttemptMove(STEP, 1, AttemptState.RUNNING, AttemptState.SUCCEEDED, exit_code=0),
-    TaskMove(
-        STEP, TaskState.RUNNING, TaskState.SUCCEEDED, outputs=TaskValues({"Output": 3}, {"model": (MODEL,)})
-    ),
+    TaskMove(STEP, TaskState.RUNNING, TaskState.SUCCEEDED, outputs=TaskValues({"Output": 3}, {"model": (MODEL,)})),
     Notice("IMAGE_IGNORED", "the image is not used", STEP, 1),
     TaskMove(ROOT_TASK, TaskState.RUNNING, TaskState.SUCCEEDED),
     RunMove(RunState.RUNNING, RunState.SUCCEEDED, "DONE", outputs={"Output": 3}),
@@ -102,9 +98,7 @@ async def test_a_batch_from_another_place_in_the_history_is_refused(database: Da
         AttemptMove(STEP, 1, AttemptState.LAUNCHING, AttemptState.RUNNING),
     ],
 )
-async def test_a_move_from_a_state_that_is_not_there_rolls_everything_back(
-    database: Database, wrong: Change
-) -> None:
+async def test_a_move_from_a_state_that_is_not_there_rolls_everything_back(database: Database, wrong: Change) -> None:
     run, server, fence = await owned(database)
     with pytest.raises(Internal):
         await commit(database, server, RunChanges(run.uid, fence, 2, (Notice("N", "n"), wrong)))

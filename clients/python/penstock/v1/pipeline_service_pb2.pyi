@@ -547,7 +547,7 @@ class ListPipelineVersionsRequest(_message.Message):
     """
     order_by: _builtins.str
     """In which order, as in `display_name, create_time desc` (AIP-132), at most 256 characters. Fields:
-    `number`, `display_name`, `create_time`. Default: `number desc`.
+    `number`, `display_name`, `create_time`, `update_time`. Default: `number desc`.
     """
     def __init__(
         self,

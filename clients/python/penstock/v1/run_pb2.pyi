@@ -295,8 +295,9 @@ class Run(_message.Message):
     uid: _builtins.str
     """Identity of the run, a UUID. A run deleted and made again under the same name has another one."""
     etag: _builtins.str
-    """Changes with every change of the run. Sent back in an update or a delete, the call is refused with
-    ETAG_MISMATCH when somebody else was faster. Opaque, at most 64 characters; empty: not checked.
+    """Changes when somebody edits or archives the run; its progress leaves it alone. Sent back in an update or
+    a delete, the call is refused with ETAG_MISMATCH when somebody else was faster. Opaque, at most 64
+    characters; empty: not checked.
     """
     display_name: _builtins.str
     """Name for people, at most 256 characters. Need not be unique. Default: the id."""

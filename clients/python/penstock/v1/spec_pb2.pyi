@@ -34,8 +34,8 @@ class Spec(_message.Message):
     STRUCT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """YAML or JSON, at most 4,000,000 bytes. A second YAML document may hold the platform spec. On output it
-    is the canonical JSON that `spec_digest` was made over; a platform spec follows as a second document
-    after a `---` line.
+    is JSON with sorted keys and without spaces; a platform spec follows as a second document after a
+    `---` line. Handed in again it has the same `spec_digest`.
     """
     @_builtins.property
     def struct(self) -> _struct_pb2.Struct:

@@ -10,7 +10,7 @@ WHERE server_id = %(server_id)s AND expire_time > now()
 RETURNING server_id;
 
 -- name: release
--- Gives the lease up; runs that named it are free at once.
+-- Gives the lease up; its runs have no owner from then on.
 DELETE FROM server WHERE server_id = %(server_id)s;
 
 -- name: sweep
@@ -22,19 +22,25 @@ DELETE FROM server WHERE expire_time < now() - interval '1 day';
 WITH free AS (
     SELECT uid
     FROM run
-    WHERE (end_time IS NULL OR retry_request_time IS NOT NULL OR delete_request_time IS NOT NULL)
-        AND (
-            owner IS NULL
-            OR NOT EXISTS (SELECT 1 FROM server WHERE server.server_id = run.owner AND server.expire_time > now())
-        )
+    WHERE owner IS NULL
+        AND (end_time IS NULL OR retry_request_time IS NOT NULL OR delete_request_time IS NOT NULL)
     ORDER BY create_time
     LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
+), abandoned AS (
+    SELECT run.uid
+    FROM server
+    JOIN run ON run.owner = server.server_id
+    WHERE server.expire_time <= now()
+    LIMIT %(limit)s
+    FOR NO KEY UPDATE OF run SKIP LOCKED
+), taken AS (
+    SELECT uid FROM free UNION ALL SELECT uid FROM abandoned LIMIT %(limit)s
 )
 UPDATE run
 SET owner = %(server_id)s, fence = run.fence + 1
-FROM free
-WHERE run.uid = free.uid AND EXISTS (
+FROM taken
+WHERE run.uid = taken.uid AND EXISTS (
     SELECT 1 FROM server WHERE server_id = %(server_id)s AND expire_time > now()
 )
 RETURNING run.uid, run.fence;

@@ -3,7 +3,7 @@
 SELECT run_uid, id, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,
     cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, position
 FROM task
-WHERE run_uid = %(run_uid)s AND (%(parent_id)s::text IS NULL OR parent_id = %(parent_id)s)
+WHERE run_uid = %(run_uid)s AND position > 0 AND (%(parent_id)s::text IS NULL OR parent_id = %(parent_id)s)
 
 -- name: get
 -- One task.
@@ -25,7 +25,7 @@ ORDER BY number;
 SELECT run_uid, id, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,
     cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, position
 FROM task
-WHERE run_uid = %(run_uid)s
+WHERE run_uid = %(run_uid)s AND position > 0
 ORDER BY position;
 
 -- name: attempts_of_run
