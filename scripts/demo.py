@@ -17,7 +17,7 @@ STOP_TIMEOUT_S = 30
 def main() -> int:
     """Run the example; the exit status is that of `penstock run --watch`."""
     with tempfile.TemporaryDirectory(prefix="penstock-demo-") as folder, server(Path(folder)) as target:
-        command = [BIN / "penstock", "--target", target, "run", EXAMPLE, "-p", "slope=3", "--watch"]
+        command = [str(BIN / "penstock"), "--target", target, "run", str(EXAMPLE), "-p", "slope=3", "--watch"]
         print("$ penstock run examples/line_fit/pipeline.yaml -p slope=3 --watch", flush=True)
         return subprocess.run(command, check=False).returncode
 
@@ -26,7 +26,7 @@ def main() -> int:
 def server(folder: Path) -> Iterator[str]:
     """A server with its data in `folder`, on free ports of loopback; yields its gRPC address."""
     log = folder / "server.log"
-    arguments = ["--data-dir", folder / "data", "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]
+    arguments = ["--data-dir", str(folder / "data"), "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [BIN / "penstock-server", "serve", *arguments], stdout=subprocess.PIPE, stderr=stderr, text=True

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+
 from protos import ROOT, SCHEMA, gather
 
 BIN = Path(sys.executable).parent

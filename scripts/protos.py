@@ -70,9 +70,7 @@ def _message(message: DescriptorProto) -> list[str]:
         members = [f for f in message.field if f.HasField("oneof_index") and f.oneof_index == index]
         lines += [f"oneof {oneof.name} {{", *(_field(f, label=False) for f in members), "}"]
     lines += [_field(f) for f in message.field if not f.HasField("oneof_index")]
-    lines += [
-        f"extensions {r.start} to {r.end - 1 if r.end < 1 << 29 else 'max'};" for r in message.extension_range
-    ]
+    lines += [f"extensions {r.start} to {r.end - 1 if r.end < 1 << 29 else 'max'};" for r in message.extension_range]
     return [*lines, "}"]
 
 
@@ -82,7 +80,5 @@ def _enum(enum: EnumDescriptorProto) -> list[str]:
 
 def _field(field: FieldDescriptorProto, *, label: bool = True) -> str:
     kind = field.type_name or FieldDescriptorProto.Type.Name(field.type).removeprefix("TYPE_").lower()
-    prefix = (
-        FieldDescriptorProto.Label.Name(field.label).removeprefix("LABEL_").lower() + " " if label else ""
-    )
+    prefix = FieldDescriptorProto.Label.Name(field.label).removeprefix("LABEL_").lower() + " " if label else ""
     return f"{prefix}{kind} {field.name} = {field.number};"

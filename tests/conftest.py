@@ -12,10 +12,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
+
 from penstock_server.store import embedded
 from penstock_server.store.database import Database
 from penstock_server.store.migrations import migrate
-from psycopg import sql
 
 TEMPLATE = "penstock_template"
 

@@ -11,7 +11,6 @@ from penstock_server.store import experiments, runs, specs
 from penstock_server.store.database import Database
 from penstock_server.store.requested import RequestKey
 from penstock_server.store.runs import NewRun
-
 from tests import pipelines
 
 

@@ -1,4 +1,4 @@
-"""What the measures stand on: one Postgres, one server on it, a client, and the floors, each made when first asked for."""
+"""What the measures stand on: one Postgres, one server on it, a client, and the floors."""
 
 import asyncio
 import time
@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
+
 from penstock import Client
 from penstock.v1 import run_pb2, run_service_pb2
 from penstock_server.store.embedded import EmbeddedPostgres
 from penstock_server.store.migrations import migrate
-
 from tests.bench import floors
 from tests.servers import Server
 
@@ -71,6 +71,13 @@ class Bed:
         self._server = Server(self._folder / "data", options).start()
         return Client(self._server.grpc)
 
+    @property
+    def target(self) -> str:
+        """Where the server listens."""
+        assert self.client.stubs is not None
+        assert self._server is not None
+        return self._server.grpc
+
     def step_floor_ms(self, *, at_once: int = 1) -> float:
         """F in milliseconds for `python3 -c pass`."""
         return 1000 * floors.step_floor_s(self.dsn, PASS, count=40 * at_once, at_once=at_once)
@@ -89,7 +96,7 @@ class Bed:
         request = run_service_pb2.WatchRunRequest(name=run.name)
         for response in self.client.stubs.run.WatchRun(request):
             last = response.event
-        assert last.run_transition.to == run_pb2.Run.STATE_SUCCEEDED, f"{last.reason}: {last.message}"
+        assert last.run_transition.to_state == run_pb2.Run.STATE_SUCCEEDED, f"{last.reason}: {last.message}"
 
     def run_s(self, spec: dict[str, Any]) -> float:
         """Seconds from CreateRun until the client sees the run SUCCEEDED."""

@@ -1,4 +1,4 @@
-"""What calls cost: GetRun and CreateRun against a bare handler on the same Postgres, and ListRuns as the table grows."""
+"""What calls cost: GetRun and CreateRun against a bare handler on the same Postgres; ListRuns as the table grows."""
 
 import asyncio
 import multiprocessing
@@ -12,9 +12,9 @@ import grpc
 import psycopg
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import StringValue
-from penstock.v1 import run_pb2, run_service_pb2, run_service_pb2_grpc
 from psycopg_pool import AsyncConnectionPool
 
+from penstock.v1 import run_pb2, run_service_pb2, run_service_pb2_grpc
 from tests import pipelines
 from tests.bench.bed import NAMESPACE, PASS, Bed, Row
 
@@ -28,7 +28,7 @@ Call = Callable[[], Awaitable[object]]
 
 def rates(bed: Bed) -> list[Row]:
     """Calls a second with 32 in flight: one keyed select, one insert."""
-    target = bed.client.target
+    target = bed.target
     run = bed.create(pipelines.chain(1, *PASS))
     bed.finish(run)
     with BareServer(bed.dsn) as bare:
@@ -42,7 +42,7 @@ def rates(bed: Bed) -> list[Row]:
 
 def lists(bed: Bed) -> list[Row]:
     """A page of 50 of a thousand runs, and of a hundred thousand."""
-    asyncio.run(_ours(bed.client.target, "", gets=False, creates=1))
+    asyncio.run(_ours(bed.target, "", gets=False, creates=1))
     _fill(bed.dsn, "small", SMALL)
     _fill(bed.dsn, "large", LARGE)
     small, large = (_page_ms(bed, f"namespaces/{name}") for name in ("small", "large"))

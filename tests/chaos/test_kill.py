@@ -15,11 +15,11 @@ from typing import Any
 
 import psutil
 import pytest
+
 from penstock import Client
 from penstock.errors import UnavailableError
 from penstock.v1 import run_pb2
 from penstock_server.engine.history import check
-
 from tests import pipelines
 from tests.e2e.histories import events_of
 from tests.servers import Server, running
@@ -44,9 +44,7 @@ def journalling(journal: Path) -> dict[str, Any]:
     """Three steps in a diamond; each attempt notes its start and its end in the journal."""
     script = f': {MARK}; echo "start $0 $1 $KFP_RETRY_INDEX" >> {journal}; sleep 0.3; echo "end $0 $1" >> {journal}'
     names = ("{{$.pipeline_job_uuid}}", "{{$.pipeline_task_name}}")
-    spec = pipelines.dag(
-        {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}, "sh", "-c", script, *names
-    )
+    spec = pipelines.dag({"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}, "sh", "-c", script, *names)
     for task in spec["root"]["dag"]["tasks"].values():
         task["retryPolicy"] = {"maxRetryCount": 5, "backoffDuration": "0s"}
     return spec
@@ -116,9 +114,7 @@ def assert_ran_once(journal: Path, runs: list[run_pb2.Run]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_kills_at_random_moments_lose_nothing_and_run_nothing_twice(
-    server: Server, tmp_path: Path, seed: int
-) -> None:
+def test_kills_at_random_moments_lose_nothing_and_run_nothing_twice(server: Server, tmp_path: Path, seed: int) -> None:
     round_of(server, tmp_path / "journal", seed)
 
 

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
-import penstock.aio
 import pytest
-from penstock import Client
-from penstock.cli.__main__ import app
 from typer.testing import CliRunner
 
+import penstock.aio
+from penstock import Client
+from penstock.cli.__main__ import app
 from tests.client.scripted import ScriptedServer
 
 

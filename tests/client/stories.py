@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import grpc
+
 from penstock.v1.event_pb2 import Event
 from penstock.v1.run_pb2 import Run
 from penstock.v1.run_service_pb2 import (
@@ -14,7 +15,6 @@ from penstock.v1.run_service_pb2 import (
     WatchRunResponse,
 )
 from penstock.v1.task_pb2 import Attempt, Task
-
 from tests.client.scripted import ScriptedServer, cut
 
 RUN = "namespaces/default/runs/line-fit-1"

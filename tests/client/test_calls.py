@@ -3,8 +3,9 @@
 import asyncio
 
 import grpc
-import penstock.aio
 import pytest
+
+import penstock.aio
 from penstock import CancelledError, Client, NotFoundError, UnavailableError
 from penstock.v1.experiment_pb2 import Experiment
 from penstock.v1.experiment_service_pb2 import (
@@ -18,7 +19,6 @@ from penstock.v1.run_pb2 import Run
 from penstock.v1.run_service_pb2 import CancelRunRequest, ListRunsRequest, ListRunsResponse
 from penstock.v1.server_pb2 import ServerInfo
 from penstock.v1.server_service_pb2 import GetServerInfoResponse
-
 from tests.client.scripted import ScriptedServer, cut, fail
 
 TUNING = Experiment(name="namespaces/default/experiments/tuning")
@@ -35,9 +35,7 @@ def test_an_id_is_a_name_in_the_clients_namespace(server: ScriptedServer, client
     assert server.requests == [GetExperimentRequest(name=TUNING.name)]
 
 
-async def test_the_asyncio_client_makes_the_same_call(
-    server: ScriptedServer, aio_client: penstock.aio.Client
-) -> None:
+async def test_the_asyncio_client_makes_the_same_call(server: ScriptedServer, aio_client: penstock.aio.Client) -> None:
     server.on("GetExperiment", GetExperimentResponse(experiment=TUNING))
     assert await aio_client.experiments.get(TUNING) == TUNING
     assert server.requests == [GetExperimentRequest(name=TUNING.name)]
@@ -153,9 +151,7 @@ async def test_an_asyncio_client_belongs_to_one_event_loop(
         await asyncio.to_thread(asyncio.run, aio_client.server_info())
 
 
-def test_a_client_says_when_it_was_carried_over_a_fork(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_client_says_when_it_was_carried_over_a_fork(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getpid", lambda: -1)
     with pytest.raises(RuntimeError, match="made before a fork"):
         client.server_info()

@@ -13,9 +13,9 @@ from threading import Event
 
 import grpc
 import pytest
+
 from penstock.v1.run_pb2 import Run
 from penstock.v1.run_service_pb2 import ListRunsResponse, WatchRunRequest, WatchRunResponse
-
 from tests.client.scripted import ScriptedServer
 from tests.client.stories import RUN, Story
 

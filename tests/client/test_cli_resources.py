@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
 from penstock.cli.__main__ import app
 from penstock.v1.experiment_pb2 import Experiment
 from penstock.v1.experiment_service_pb2 import (
@@ -32,8 +34,6 @@ from penstock.v1.pipeline_service_pb2 import (
 from penstock.v1.server_pb2 import ServerInfo
 from penstock.v1.server_service_pb2 import GetServerInfoResponse
 from penstock.values import to_value
-from typer.main import get_command
-
 from tests.client.conftest import Command
 from tests.client.scripted import ScriptedServer
 
@@ -50,9 +50,7 @@ def file(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_a_pipeline_is_made_with_its_first_version(
-    command: Command, server: ScriptedServer, file: str
-) -> None:
+def test_a_pipeline_is_made_with_its_first_version(command: Command, server: ScriptedServer, file: str) -> None:
     server.on("CreatePipeline", CreatePipelineResponse(pipeline=Pipeline(name=NAME)))
     server.on("CreatePipelineVersion", CreatePipelineVersionResponse(pipeline_version=VERSION))
     server.on("GetPipeline", GetPipelineResponse(pipeline=PIPELINE))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+
 from penstock.v1.parameter_pb2 import ParameterDefinition
 from penstock.v1.pipeline_pb2 import PipelineVersion
 from penstock.v1.pipeline_service_pb2 import GetPipelineVersionResponse
@@ -21,7 +22,6 @@ from penstock.v1.run_service_pb2 import (
     WatchRunRequest,
 )
 from penstock.values import from_values
-
 from tests.client.conftest import Command
 from tests.client.scripted import ScriptedServer, fail
 from tests.client.stories import RUN, Story
@@ -72,9 +72,7 @@ def test_run_prints_the_name_and_says_what_next(command: Command, server: Script
 
 
 @pytest.mark.usefixtures("story")
-def test_run_of_a_pipeline_pins_the_version_whose_types_it_read(
-    command: Command, server: ScriptedServer
-) -> None:
+def test_run_of_a_pipeline_pins_the_version_whose_types_it_read(command: Command, server: ScriptedServer) -> None:
     number = ParameterDefinition(name="epochs", type=ParameterDefinition.TYPE_NUMBER_INTEGER)
     name = "namespaces/default/pipelines/line-fit/versions/7"
     version = PipelineVersion(name=name, parameters=[number])
@@ -163,9 +161,7 @@ def test_wrong_use_is_told_and_nothing_is_sent(
     assert told in outcome.stderr
 
 
-def test_what_the_server_refuses_is_told_with_its_paths(
-    command: Command, server: ScriptedServer, file: str
-) -> None:
+def test_what_the_server_refuses_is_told_with_its_paths(command: Command, server: ScriptedServer, file: str) -> None:
     code, wrong = grpc.StatusCode.INVALID_ARGUMENT, {"root.dag": "has no tasks"}
     server.on("CreateRun", lambda request, context: fail(context, code, "INVALID_SPEC", violations=wrong))
     outcome = command("run", file)
@@ -173,17 +169,13 @@ def test_what_the_server_refuses_is_told_with_its_paths(
     assert "error: INVALID_SPEC: it went wrong\n  root.dag: has no tasks\n" in outcome.stderr
 
 
-def test_a_server_that_fails_is_no_fault_of_the_user(
-    command: Command, server: ScriptedServer, file: str
-) -> None:
+def test_a_server_that_fails_is_no_fault_of_the_user(command: Command, server: ScriptedServer, file: str) -> None:
     code = grpc.StatusCode.INTERNAL
     server.on("CreateRun", lambda request, context: fail(context, code, "INTERNAL"))
     assert command("run", file).exit_code == 3
 
 
-def test_control_characters_of_others_do_not_reach_the_terminal(
-    command: Command, server: ScriptedServer
-) -> None:
+def test_control_characters_of_others_do_not_reach_the_terminal(command: Command, server: ScriptedServer) -> None:
     run = Run(name=RUN, state=Run.STATE_FAILED, reason="\x1b[2J", message="\x1b]0;x\x07")
     server.on("ListRuns", ListRunsResponse(runs=[run]))
     assert "\x1b" not in command("runs", "list").stdout

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from penstock.cli.failures import UsageError
 from penstock.cli.values import read_parameters, read_value
 

@@ -1,10 +1,10 @@
 """Failed calls as exceptions."""
 
 import grpc
-import penstock.aio
 import pytest
-from penstock import Client, InvalidArgumentError, PenstockError, UnavailableError, errors
 
+import penstock.aio
+from penstock import Client, InvalidArgumentError, PenstockError, UnavailableError, errors
 from tests.client.scripted import ScriptedServer, cut, fail
 
 

@@ -2,6 +2,7 @@
 
 import grpc
 import pytest
+
 from penstock import Client, InvalidArgumentError
 from penstock.v1.pipeline_pb2 import Pipeline, PipelineVersion
 from penstock.v1.pipeline_service_pb2 import (
@@ -12,7 +13,6 @@ from penstock.v1.pipeline_service_pb2 import (
     GetPipelineResponse,
     GetPipelineVersionResponse,
 )
-
 from tests.client.scripted import ScriptedServer, fail
 
 SPEC = "pipelineInfo:\n  name: line-fit\nroot: {}\n"
@@ -29,9 +29,7 @@ def without_pipeline(server: ScriptedServer) -> ScriptedServer:
     return server
 
 
-def test_uploading_makes_the_pipeline_that_the_spec_names(
-    without_pipeline: ScriptedServer, client: Client
-) -> None:
+def test_uploading_makes_the_pipeline_that_the_spec_names(without_pipeline: ScriptedServer, client: Client) -> None:
     assert client.upload_pipeline(SPEC, alias="first") == VERSION
     (made,) = without_pipeline.requests_of(CreatePipelineRequest)
     (added,) = without_pipeline.requests_of(CreatePipelineVersionRequest)
@@ -47,9 +45,7 @@ def test_uploading_adds_to_a_pipeline_that_exists(server: ScriptedServer, client
     assert server.requests_of(CreatePipelineRequest) == []
 
 
-def test_uploading_lets_somebody_else_make_the_pipeline(
-    without_pipeline: ScriptedServer, client: Client
-) -> None:
+def test_uploading_lets_somebody_else_make_the_pipeline(without_pipeline: ScriptedServer, client: Client) -> None:
     code = grpc.StatusCode.ALREADY_EXISTS
     without_pipeline.on("CreatePipeline", lambda request, context: fail(context, code, "PIPELINE_EXISTS"))
     assert client.upload_pipeline(SPEC) == VERSION

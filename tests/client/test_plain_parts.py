@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from penstock.channel import Target, check_token, service_config
 from penstock.ir import parameter_types, pipeline_name
 from penstock.methods import all_methods

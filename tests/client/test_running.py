@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import grpc
-import penstock.aio
 import pytest
+
+import penstock.aio
 from penstock import CancelledError, Client, InternalError, NotFoundError, UnavailableError
 from penstock.resuming import Backoff
 from penstock.v1.pipeline_pb2 import PipelineVersion
@@ -25,7 +26,6 @@ from penstock.v1.run_service_pb2 import (
     WatchRunsResponse,
 )
 from penstock.values import from_values
-
 from tests.client.scripted import ScriptedServer, cut, fail
 from tests.client.stories import RUN, Story
 
@@ -129,9 +129,7 @@ def test_a_watch_goes_on_with_a_server_that_was_started_again() -> None:
     assert seen == story.sequences
 
 
-async def test_the_asyncio_watch_does_the_same(
-    server: ScriptedServer, aio_client: penstock.aio.Client
-) -> None:
+async def test_the_asyncio_watch_does_the_same(server: ScriptedServer, aio_client: penstock.aio.Client) -> None:
     story = Story()
     story.script(server, cuts=(2, 0, 3))
     seen = [response.event.sequence async for response in aio_client.watch_run(RUN, backoff=QUICK)]
@@ -281,9 +279,7 @@ def read_logs(request: ReadLogsRequest, context: grpc.ServicerContext) -> Iterat
         cut(context)
 
 
-def test_a_log_goes_on_where_it_was_cut_and_stays_with_its_attempt(
-    server: ScriptedServer, client: Client
-) -> None:
+def test_a_log_goes_on_where_it_was_cut_and_stays_with_its_attempt(server: ScriptedServer, client: Client) -> None:
     server.on("ReadLogs", read_logs)
     pieces = client.logs("my-run", "outer.fit", follow=True, backoff=QUICK)
     assert b"".join(piece.content for piece in pieces) == LOG

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from penstock import Client
 
+from penstock import Client
 from tests.servers import Server, running
 
 

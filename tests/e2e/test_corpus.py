@@ -1,4 +1,4 @@
-"""Real KFP pipelines through the real client, a real server, a real Postgres and real processes, to the right outputs."""
+"""Real KFP pipelines through the real client, a real server, Postgres and real processes, to the right outputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from google.protobuf.json_format import MessageToDict
+
 from penstock import Client
 from penstock.v1 import run_pb2, run_service_pb2, task_pb2
 
@@ -142,7 +143,7 @@ CASES = [
         logged("component-with-optional-inputs", "--arg0 input0 --arg2 default value"),
     ),
     Case("general/hello_world", logged("echo", "hello world")),
-    Case("general/identity", returned("it's {{$}} \"me\""), {"value": "it's {{$}} \"me\""}),
+    Case("general/identity", returned('it\'s {{$}} "me"'), {"value": 'it\'s {{$}} "me"'}),
     Case("general/nested_return", returned(NESTED)),
     Case("general/output_metrics", accuracy_logged),
     Case("general/preprocess", preprocessed, PREPROCESS),

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any
 
 import pytest
+
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.history import check
 from penstock_server.engine.loop import Engine
@@ -47,9 +48,7 @@ class Server:
         self.launcher = FakeLauncher(host)
         self.notifications = Notifications(database.dsn)
         defaults = {"artifact_root": "file:///artifacts", "max_parallel_steps": 4}
-        self.engine = Engine(
-            database, self.notifications, self.launcher, EngineSettings(**{**defaults, **settings})
-        )
+        self.engine = Engine(database, self.notifications, self.launcher, EngineSettings(**{**defaults, **settings}))
 
     async def start(self) -> "Server":
         await self.notifications.start()
@@ -86,9 +85,7 @@ class Field:
 
     async def submit(self, ir: Ir, **more: Any) -> RunUid:
         """Create a run."""
-        request = NewRunRequest(
-            namespace="default", run_id=f"r{next(self._numbers)}", source=from_struct(ir), **more
-        )
+        request = NewRunRequest(namespace="default", run_id=f"r{next(self._numbers)}", source=from_struct(ir), **more)
         run, _ = await self.requests.create_run(request)
         return run.uid
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
+
 from penstock_server.engine.commit import Committer
 from penstock_server.engine.effects import Decisions, Effect, Forget, Launch
 from penstock_server.engine.observer import NullObserver
@@ -13,7 +14,6 @@ from penstock_server.engine.state import LiveRun
 from penstock_server.model.changes import Change, Notice, RunChanges
 from penstock_server.model.errors import Internal, Unavailable
 from penstock_server.model.ids import RunUid, TaskId
-
 from tests.engine.world import World, flat, new_run
 
 LAUNCH = Launch(TaskId("a"), 1)

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+
 from penstock_server.engine.history import check
 from penstock_server.model.ids import TaskId
 from penstock_server.model.resources import Event, EventSubject
 from penstock_server.model.states import AttemptState, RunState, TaskState
-
 from tests.engine.world import World, flat
 
 Spoil = Callable[[list[Event]], list[Event]]

@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
+
 from penstock_server.launch.base import StepRequest
 from penstock_server.launch.fake import Act, FakeHost, failure, loss
 from penstock_server.model.errors import FailedPrecondition
 from penstock_server.model.resources import TaskValues
-
 from tests import pipelines
 from tests.engine.conftest import Field, eventually
 
@@ -39,9 +39,7 @@ async def test_a_run_from_before_the_server_is_found_without_a_notification(fiel
 
 async def test_outputs_of_a_step_become_inputs_of_the_next(field: Field) -> None:
     ir = pipelines.chain(2, "true")
-    ir["components"]["comp-step"]["outputDefinitions"] = {
-        "parameters": {"o": {"parameterType": "NUMBER_INTEGER"}}
-    }
+    ir["components"]["comp-step"]["outputDefinitions"] = {"parameters": {"o": {"parameterType": "NUMBER_INTEGER"}}}
     ir["components"]["comp-take"] = {
         "executorLabel": "exec-step",
         "inputDefinitions": {"parameters": {"i": {"parameterType": "NUMBER_INTEGER"}}},

@@ -18,7 +18,6 @@ from penstock_server.model.ids import ROOT_TASK, RunUid, TaskId
 from penstock_server.model.resources import CachePolicy, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
 from penstock_server.spec.graph import Constant, DagInput, ParameterBinding, TaskOutput
-
 from tests.engine.world import World, dag, flat, new_run, pipeline, spec, step
 
 CHAIN = {"a": (), "b": ("a",), "c": ("b",)}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from penstock_server.engine import reasons
 from penstock_server.engine.effects import Adopt, Finished, Launch, WaitForRetry
 from penstock_server.engine.history import check
@@ -23,7 +24,6 @@ from penstock_server.model.ids import ROOT_TASK, AttemptId, TaskId, child_task_i
 from penstock_server.model.resources import TaskKind, TaskValues
 from penstock_server.model.states import RunState, TaskState
 from penstock_server.spec.graph import Component, Dag, PipelineGraph, TaskSpec
-
 from tests.engine.world import World, dag, new_run, pipeline, spec
 
 STEPS_MAX = 2000
@@ -101,11 +101,7 @@ class Fate:
         moves += [lambda ask=ask: self._answer(ask.task_id) for ask in world.lookups]
         if self.meddling and self.requests < 6 and moves:
             moves += [self._cancel, self._pass_deadline, self._crash]
-        if (
-            self.meddling
-            and self.requests < 6
-            and world.rows.run.state in (RunState.FAILED, RunState.CANCELLED)
-        ):
+        if self.meddling and self.requests < 6 and world.rows.run.state in (RunState.FAILED, RunState.CANCELLED):
             moves += [self._retry]
         return moves
 
@@ -155,9 +151,7 @@ def test_every_run_ends_in_order_and_starts_nothing_twice(graph: PipelineGraph, 
 
 @settings(max_examples=250, deadline=None)
 @given(graph=pipelines(), data=st.data())
-def test_cancels_deadlines_retries_and_crashes_keep_the_rules(
-    graph: PipelineGraph, data: st.DataObject
-) -> None:
+def test_cancels_deadlines_retries_and_crashes_keep_the_rules(graph: PipelineGraph, data: st.DataObject) -> None:
     world = World(graph, new_run(deadline_s=100)).begin()
     Fate(world, data, meddling=True).play()
     assert check(world.rows.events, dependencies_of=lambda task: dependencies(graph, task)) == []

@@ -3,10 +3,10 @@
 import asyncio
 
 import psycopg
+
 from penstock_server.launch.base import StepRequest
 from penstock_server.launch.fake import Act, FakeHost
 from penstock_server.model.ids import RunUid
-
 from tests import pipelines
 from tests.engine.conftest import Field, eventually
 

@@ -83,9 +83,7 @@ def spec(
 
 def dag(name: str, *tasks: TaskSpec, outputs: Mapping[str, TaskOutput] | None = None) -> Component:
     """A component that holds tasks."""
-    dependents = {
-        task.key: tuple(other.key for other in tasks if task.key in other.depends_on) for task in tasks
-    }
+    dependents = {task.key: tuple(other.key for other in tasks if task.key in other.depends_on) for task in tasks}
     leaving = DagOutputs({name: (output,) for name, output in (outputs or {}).items()}, {}, frozenset())
     return Component(name, {}, {}, {}, {}, Dag({task.key: task for task in tasks}, leaving, dependents))
 
@@ -202,9 +200,7 @@ class Rows:
     def _move_attempt(self, change: AttemptMove) -> None:
         row = self.attempts[change.task_id, change.number]
         assert row.state is change.from_state
-        self.attempts[change.task_id, change.number] = replace(
-            row, state=change.to_state, reason=change.reason
-        )
+        self.attempts[change.task_id, change.number] = replace(row, state=change.to_state, reason=change.reason)
 
 
 def task_row(uid: RunUid, change: TaskCreate, now: datetime) -> Task:

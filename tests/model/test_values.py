@@ -5,6 +5,7 @@ import uuid
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from penstock_server.model.ids import ROOT_TASK, AttemptId, RunUid, TaskId, child_task_id
 from penstock_server.model.json import Json, with_integers
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from penstock_server.model.errors import InvalidArgument, Unimplemented
 from penstock_server.spec.compile import compile_pipeline
 from penstock_server.spec.document import Document, load
 from penstock_server.spec.graph import Constant, Container, Dag, TaskOutput
 from penstock_server.spec.support import check_supported
-
 from tests import pipelines
 from tests.spec.graphs import CORPUS, compiled, of_corpus
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
 from penstock_server.model.errors import InvalidArgument
 from penstock_server.spec.document import (
     DEPTH_MAX,
@@ -19,7 +20,6 @@ from penstock_server.spec.document import (
     from_struct,
     load,
 )
-
 from tests.spec.graphs import CORPUS
 
 SECONDS_MAX = 0.1

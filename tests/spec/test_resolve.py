@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from penstock_server.model.errors import InvalidArgument
 from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec import resolve
@@ -11,7 +12,6 @@ from penstock_server.spec.expressions import ExpressionError, select
 from penstock_server.spec.graph import Dag, PipelineGraph
 from penstock_server.spec.interface import check_parameters, interface
 from penstock_server.spec.resolve import ResolutionError, RunConstants
-
 from tests import pipelines
 from tests.spec.graphs import compiled, of_corpus
 
@@ -60,8 +60,11 @@ TAKEN = [
     ("STRING", constant("at {{$.workspace_path}}/x"), "at /kfp-workspace/x"),
     ("STRING", constant("say {{$.pipeline_job_name}}"), "say {{$.pipeline_job_name}}"),
     ("STRUCT", {"componentInputParameter": "given"}, {"k": [1]}),
-    ("NUMBER_INTEGER", {"componentInputParameter": "given",
-                        "parameterExpressionSelector": 'parseJson(string_value)["k"][0]'}, 1),
+    (
+        "NUMBER_INTEGER",
+        {"componentInputParameter": "given", "parameterExpressionSelector": 'parseJson(string_value)["k"][0]'},
+        1,
+    ),
     ("STRUCT", {"taskOutputParameter": {"producerTask": "a", "outputParameterKey": "o"}}, {"made": 1}),
 ]
 
@@ -88,12 +91,18 @@ def test_an_optional_input_without_value_is_absent_and_a_default_stands_in_for_a
 
 REFUSED = [
     ({"parameterType": "STRUCT"}, {"componentInputParameter": "given"}, "INPUT_MISSING"),
-    ({"parameterType": "LIST"}, {"taskOutputParameter": {"producerTask": "a", "outputParameterKey": "o"}}, "INPUT_TYPE"),
+    (
+        {"parameterType": "LIST"},
+        {"taskOutputParameter": {"producerTask": "a", "outputParameterKey": "o"}},
+        "INPUT_TYPE",
+    ),
     ({"parameterType": "STRUCT", "literals": [{"a": 1}]}, constant({"a": 1}), ""),
     (
         {"parameterType": "STRING"},
-        {"taskOutputParameter": {"producerTask": "a", "outputParameterKey": "o"},
-         "parameterExpressionSelector": "struct_value.nothing"},
+        {
+            "taskOutputParameter": {"producerTask": "a", "outputParameterKey": "o"},
+            "parameterExpressionSelector": "struct_value.nothing",
+        },
         "INPUT_SELECTOR",
     ),
 ]

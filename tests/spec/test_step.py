@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from penstock_server.model.json import JsonObject
 from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec.graph import (
@@ -35,7 +36,7 @@ PATHS = StepPaths(
     output_file="/out/executor.json",
 )
 DATA = ArtifactValue("data", "system.Dataset", "file:///in/data", {"rows": 3.0})
-INPUTS = TaskValues({"x": "it's \"me\"", "n": 2.0, "list": [1.0, 2.5]}, {"data": (DATA,)})
+INPUTS = TaskValues({"x": 'it\'s "me"', "n": 2.0, "list": [1.0, 2.5]}, {"data": (DATA,)})
 
 
 def optional(kind: ParameterType, default: Any = None) -> ParameterInput:
@@ -64,7 +65,7 @@ def rendered(*args: str, facts: dict[str, str] | None = None) -> list[str]:
 def test_the_executor_input_is_as_the_contract_says() -> None:
     assert executor_input(component(), INPUTS, PATHS) == {
         "inputs": {
-            "parameterValues": {"defaulted": 4, "x": "it's \"me\"", "n": 2, "list": [1, 2.5]},
+            "parameterValues": {"defaulted": 4, "x": 'it\'s "me"', "n": 2, "list": [1, 2.5]},
             "artifacts": {
                 "data": {
                     "artifacts": [
@@ -103,7 +104,7 @@ def test_integers_are_written_without_a_fraction() -> None:
 
 IF = '{"IfPresent": {"InputName": "%s", "Then": ["--a", "{{$.inputs.parameters[\'x\']}}"], "Else": "none"}}'
 RENDERED = [
-    ("{{$.inputs.parameters['x']}}", ["it's \"me\""]),
+    ("{{$.inputs.parameters['x']}}", ['it\'s "me"']),
     ('{{$.inputs.parameters["n"]}}', ["2"]),
     ("{{$.inputs.parameters['list']}}", ["[1,2.5]"]),
     ("{{$.inputs.parameters['defaulted']}}", ["4"]),
@@ -118,13 +119,16 @@ RENDERED = [
     ("{{$.outputs.artifacts['model'].metadata['declared']}}", ["1"]),
     ("{{$.outputs.output_file}}", ["/out/executor.json"]),
     ("{{$.outputMetadataUri}}", ["/out/executor.json"]),
-    (IF % "x", ["--a", "it's \"me\""]),
+    (IF % "x", ["--a", 'it\'s "me"']),
     (IF % "absent", ["none"]),
     (IF % "defaulted", ["none"]),
-    (IF % "data", ["--a", "it's \"me\""]),
+    (IF % "data", ["--a", 'it\'s "me"']),
     ('{"IfPresent": {"InputName": "absent", "Then": ["x"]}}', []),
     ('{"Concat": ["a", "{{$.inputs.parameters[\'n\']}}", {"Concat": ["b", "c"]}]}', ["a2bc"]),
-    ('{"Concat": ["p-", {"IfPresent": {"InputName": "x", "Then": "{{$.inputs.parameters[\'x\']}}"}}]}', ["p-it's \"me\""]),
+    (
+        '{"Concat": ["p-", {"IfPresent": {"InputName": "x", "Then": "{{$.inputs.parameters[\'x\']}}"}}]}',
+        ['p-it\'s "me"'],
+    ),
     ('{"not": "a placeholder"}', ['{"not": "a placeholder"}']),
     ("{{$.pipeline_job_name}}", ["a run"]),
 ]
@@ -142,7 +146,9 @@ def test_the_whole_executor_input_is_one_element() -> None:
     assert json.loads(json.loads(escaped)["x"]) == json.loads(text)
 
 
-PIECES = st.sampled_from(["{{$}}", "{{$.inputs.parameters['x']}}", "{{$.inputs.parameters['y']}}", "{{$.outputs.", "'", "}}"])
+PIECES = st.sampled_from(
+    ["{{$}}", "{{$.inputs.parameters['x']}}", "{{$.inputs.parameters['y']}}", "{{$.outputs.", "'", "}}"]
+)
 
 
 @given(st.lists(PIECES | st.text(max_size=3)).map("".join), st.lists(PIECES).map("".join))
@@ -192,9 +198,7 @@ def test_outputs_that_are_missing_or_wrong_fail_the_step(
     kind: ParameterType, text: str | None, executor: str | None, reason: str
 ) -> None:
     with pytest.raises(OutputError) as failed:
-        read_outputs(
-            component(outputs={"n": kind}), PATHS, executor_output=executor, parameter_texts={"n": text}
-        )
+        read_outputs(component(outputs={"n": kind}), PATHS, executor_output=executor, parameter_texts={"n": text})
     assert failed.value.reason == reason
 
 
@@ -207,9 +211,7 @@ def test_the_executors_output_wins_and_may_change_artifacts() -> None:
         },
         "unknown": 1,
     }
-    read = read_outputs(
-        component(), PATHS, executor_output=json.dumps(written), parameter_texts={"n": "3"}
-    )
+    read = read_outputs(component(), PATHS, executor_output=json.dumps(written), parameter_texts={"n": "3"})
     assert repr(read.parameters["n"]) == "7"
     assert read.artifacts["model"] == (StepArtifact("model", "s3://b/k", {"declared": 1, "acc": 1}, "/tmp/m"),)
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
+
 from penstock_server.model.errors import DeadlineExceeded, InvalidArgument, Unavailable
 from penstock_server.store.database import Connection, Database
-
 from tests import factories
 
 
@@ -14,6 +15,19 @@ async def cut(database: Database, connection: Connection) -> None:
     """The server ends the session behind a connection."""
     async with database.connection() as other:
         await other.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.info.backend_pid])
+
+
+async def ask_once_cut(database: Database) -> None:
+    async with database.connection() as connection:
+        await cut(database, connection)
+        await connection.execute("SELECT 1")
+
+
+async def fail_after(database: Database, statement: str) -> None:
+    """A transaction whose block raises KeyError."""
+    async with database.transaction() as connection:
+        await connection.execute(statement.encode())
+        raise KeyError
 
 
 async def test_a_call_does_not_outlive_its_deadline(database: Database) -> None:
@@ -36,18 +50,14 @@ async def test_a_deadline_ends_with_its_transaction(database: Database) -> None:
 
 async def test_a_block_that_raises_leaves_nothing_behind(database: Database) -> None:
     with pytest.raises(KeyError):
-        async with database.transaction() as connection:
-            await connection.execute("INSERT INTO shared_secret VALUES ('p', 'v')")
-            raise KeyError
+        await fail_after(database, "INSERT INTO shared_secret VALUES ('p', 'v')")
     async with database.connection() as connection:
         assert await (await connection.execute("SELECT 1 FROM shared_secret")).fetchone() is None
 
 
 async def test_a_lost_connection_is_told_and_the_next_call_works(database: Database) -> None:
     with pytest.raises(Unavailable) as raised:
-        async with database.connection() as connection:
-            await cut(database, connection)
-            await connection.execute("SELECT 1")
+        await ask_once_cut(database)
     assert (raised.value.reason, raised.value.retry_after_s) == ("DATABASE_UNAVAILABLE", 1.0)
     async with database.connection() as connection:
         await connection.execute("SELECT 1")
@@ -80,7 +90,7 @@ async def test_more_calls_than_connections_take_turns(database: Database) -> Non
 
 
 @pytest.mark.parametrize("values", [{"display_name": "a\0b"}, {"labels": {"team": "a\0b"}}])
-async def test_text_with_nul_is_refused(database: Database, values: dict[str, object]) -> None:
+async def test_text_with_nul_is_refused(database: Database, values: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument):
         await factories.insert_run(database, **values)
 

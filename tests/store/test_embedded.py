@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from penstock_server.model.errors import FailedPrecondition
 from penstock_server.store.embedded import SOCKET_PATH_MAX, EmbeddedPostgres
 
@@ -61,6 +62,13 @@ async def answers(dsn: str, statement: str) -> object:
                 return await ask(dsn, statement)
             except psycopg.OperationalError:
                 await asyncio.sleep(0.02)
+
+
+async def there_is(path: Path) -> None:
+    """Return once another process has made the path."""
+    async with asyncio.timeout(BOUND_S):
+        while not os.path.exists(path):  # noqa: ASYNC110, ASYNC240 - no event tells of it
+            await asyncio.sleep(0.005)
 
 
 async def test_what_was_written_is_there_after_a_stop_and_a_start(folder: Path) -> None:
@@ -126,9 +134,7 @@ async def test_a_postgres_that_was_left_behind_is_stopped_first(folder: Path) ->
 
 async def test_a_kill_while_the_folder_is_made_leaves_one_that_starts(folder: Path) -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", HOLDER, str(folder / "data"))
-    async with asyncio.timeout(BOUND_S):
-        while not (folder / "data" / "postgres.new").exists():
-            await asyncio.sleep(0.005)
+    await there_is(folder / "data" / "postgres.new")
     await kill(process)
     async with running(folder / "data") as postgres:
         assert await ask(postgres.dsn, "SELECT 1") == 1

@@ -10,7 +10,6 @@ from penstock_server.model.states import RunState
 from penstock_server.store import events, leases, transitions
 from penstock_server.store.database import Connection, Database
 from penstock_server.store.events import Position
-
 from tests import factories
 
 START = RunMove(RunState.PENDING, RunState.RUNNING, "STARTED")

@@ -4,12 +4,12 @@ import asyncio
 import uuid
 
 import pytest
+
 from penstock_server.model.errors import AlreadyExists, Conflict, FailedPrecondition, NotFound
 from penstock_server.model.resources import Experiment
 from penstock_server.store import experiments, runs
 from penstock_server.store.database import Database
 from penstock_server.store.requested import RequestKey
-
 from tests import factories
 
 

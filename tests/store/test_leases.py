@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
+
 from penstock_server.model.changes import RequestFlags
 from penstock_server.model.ids import ServerId
 from penstock_server.store import leases, requests
 from penstock_server.store.database import Database
 from penstock_server.store.leases import ClaimedRun
-
 from tests import factories
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+
 from penstock_server.model.query import (
     And,
     Comparison,
@@ -18,7 +20,6 @@ from penstock_server.model.query import (
 from penstock_server.model.resources import Run
 from penstock_server.store import experiments, pipelines, run_views, runs, tasks
 from penstock_server.store.database import Connection, Database
-
 from tests import factories
 
 NAME = "namespaces/default"
@@ -79,7 +80,7 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
         await experiments.insert(connection, "default", "e", display_name="", description="", labels={})
     await factories.insert_run(database, id="a", display_name="Train 1", labels={"team": "vision"})
     await factories.insert_run(database, id="b", display_name="50% done", labels={"team": "vision"})
-    of_p = {"pipeline_id": "p", "pipeline_version": 1}
+    of_p: dict[str, Any] = {"pipeline_id": "p", "pipeline_version": 1}
     labels = {"team": "audio", "a.b/c": "x y"}
     await factories.insert_run(database, id="c", display_name="5 of 9", labels=labels, **of_p)
     of_p = {"pipeline_id": "p", "pipeline_version": 2}

@@ -16,7 +16,6 @@ from penstock_server.model.resources import TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
 from penstock_server.store import leases, loading, tasks, transitions
 from penstock_server.store.database import Database
-
 from tests import factories
 
 DONE, BUSY = TaskId("done"), TaskId("busy")

@@ -5,9 +5,9 @@ import re
 
 import psycopg
 import pytest
+
 from penstock_server.model.errors import Unavailable
 from penstock_server.store.migrations import all_files, migrate, pending
-
 from tests.store.schema_dump import FILE, schema_of
 
 NAMES = [file.name for file in all_files()]

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from penstock_server.model.errors import AlreadyExists, Conflict, FailedPrecondition, NotFound
 from penstock_server.model.query import Page
 from penstock_server.model.resources import Namespace

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
+
 from penstock_server.store.database import Database
 from penstock_server.store.notifications import EVENT_CHANNEL, RECONNECTED, RUN_CHANNEL, Notifications
 
@@ -28,6 +29,12 @@ async def notify(database: Database, channel: str, *payloads: str) -> None:
             await connection.execute("SELECT pg_notify(%s, %s)", [channel, payload])
 
 
+async def notify_and_fail(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("SELECT pg_notify('penstock_run', 'never')")
+        raise KeyError
+
+
 async def test_payloads_since_the_last_wait_come_together(database: Database, notifications: Notifications) -> None:
     of_runs, of_events = notifications.subscribe(RUN_CHANNEL), notifications.subscribe(EVENT_CHANNEL)
     await notify(database, EVENT_CHANNEL, "a", "b", "a")
@@ -38,9 +45,7 @@ async def test_payloads_since_the_last_wait_come_together(database: Database, no
 async def test_what_was_rolled_back_is_not_told(database: Database, notifications: Notifications) -> None:
     subscription = notifications.subscribe(RUN_CHANNEL)
     with pytest.raises(KeyError):
-        async with database.transaction() as connection:
-            await connection.execute("SELECT pg_notify('penstock_run', 'never')")
-            raise KeyError
+        await notify_and_fail(database)
     await notify(database, RUN_CHANNEL, "told")
     assert await subscription.wait(LONG_S) == {"told"}
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from penstock_server.model.errors import InvalidArgument, NotFound
 from penstock_server.store.objects import ABANDONED_AFTER_S, BLOCK_BYTES, TEMPORARY, LocalArtifacts
 
@@ -25,6 +26,11 @@ def source(tmp_path: Path) -> Path:
 def files_in(folder: Path | None) -> dict[str, bytes]:
     assert folder is not None
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def everything_in(artifacts: LocalArtifacts) -> list[str]:
+    root = Path(artifacts.root_uri.removeprefix("file://"))
+    return [str(path.relative_to(root)) for path in root.rglob("*")]
 
 
 @pytest.mark.parametrize("size", [0, 1, 3 * BLOCK_BYTES + 1])
@@ -114,9 +120,7 @@ async def test_what_is_no_file_is_refused_and_leaves_nothing(
     with pytest.raises(InvalidArgument, match="odd"):
         await artifacts.publish(source, f"{artifacts.root_uri}/out")
     assert artifacts.local_path(f"{artifacts.root_uri}/out") is None
-    assert list(Path(artifacts.root_uri.removeprefix("file://")).rglob("*")) == [
-        Path(artifacts.root_uri.removeprefix("file://"), TEMPORARY)
-    ]
+    assert everything_in(artifacts) == [TEMPORARY]
 
 
 async def test_what_is_not_there_is_not_found(artifacts: LocalArtifacts, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 
 import pytest
+
 from penstock_server.model.errors import AlreadyExists, Conflict, FailedPrecondition, NotFound
 from penstock_server.model.query import Order, Page
 from penstock_server.model.resources import PipelineVersion
@@ -11,7 +12,6 @@ from penstock_server.store import pipeline_versions, pipelines, specs
 from penstock_server.store.database import Database
 from penstock_server.store.pipeline_versions import NewPipelineVersion
 from penstock_server.store.requested import RequestKey
-
 from tests import factories
 
 DIGEST, DOCUMENT = factories.spec()

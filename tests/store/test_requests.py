@@ -1,6 +1,7 @@
 """What may be asked of a run in which state, and who is told."""
 
 import pytest
+
 from penstock_server.model.changes import RequestFlags
 from penstock_server.model.ids import ServerId
 from penstock_server.model.resources import Run
@@ -8,7 +9,6 @@ from penstock_server.model.states import RunState
 from penstock_server.store import leases, loading, requests, runs
 from penstock_server.store.database import Database
 from penstock_server.store.notifications import RECONNECTED, RUN_CHANNEL, Notifications
-
 from tests import factories
 
 ASKS = {

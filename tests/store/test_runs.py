@@ -4,13 +4,13 @@ import asyncio
 import uuid
 
 import pytest
+
 from penstock_server.model.errors import AlreadyExists, Conflict, NotFound
 from penstock_server.model.resources import EventSubject
 from penstock_server.model.states import RunState, TaskState
 from penstock_server.store import events, run_views, runs, tasks
 from penstock_server.store.database import Database
 from penstock_server.store.requested import RequestKey
-
 from tests import factories
 
 

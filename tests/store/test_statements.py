@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from penstock_server.store.database import Database
 from penstock_server.store.statements import aggregates, statements
 

@@ -1,6 +1,7 @@
 """The group commit: whole runs or nothing, under the fence, each move from the state it names."""
 
 import pytest
+
 from penstock_server.model.changes import (
     AttemptCreate,
     AttemptMove,
@@ -17,7 +18,6 @@ from penstock_server.model.resources import ArtifactValue, Run, TaskKind, TaskVa
 from penstock_server.model.states import AttemptState, RunState, TaskState
 from penstock_server.store import events, leases, runs, tasks, transitions
 from penstock_server.store.database import Database
-
 from tests import factories
 
 STEP = TaskId("train")

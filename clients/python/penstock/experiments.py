@@ -75,9 +75,7 @@ class ExperimentMethods(Face):
 
         Raises FailedPreconditionError while it has runs.
         """
-        request = experiment_service_pb2.DeleteExperimentRequest(
-            name=self._name(experiment), force=force, etag=etag
-        )
+        request = experiment_service_pb2.DeleteExperimentRequest(name=self._name(experiment), force=force, etag=etag)
         yield from invoke(request, experiment_service_pb2.DeleteExperimentResponse)
 
     @operation

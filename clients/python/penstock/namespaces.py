@@ -39,9 +39,7 @@ class NamespaceMethods(Face):
     @items
     def list(self, *, filter: str = "", order_by: str = "", page_size: int = 0) -> Items[Namespace]:
         """The namespaces that match `filter` (AIP-160), fetched page by page."""
-        request = namespace_service_pb2.ListNamespacesRequest(
-            filter=filter, order_by=order_by, page_size=page_size
-        )
+        request = namespace_service_pb2.ListNamespacesRequest(filter=filter, order_by=order_by, page_size=page_size)
         response_type = namespace_service_pb2.ListNamespacesResponse
         return pages(request, response_type, lambda response: response.namespaces)
 

@@ -81,9 +81,7 @@ class PipelineMethods(Face):
 
         Raises FailedPreconditionError while it has versions.
         """
-        request = pipeline_service_pb2.DeletePipelineRequest(
-            name=self._name(pipeline), force=force, etag=etag
-        )
+        request = pipeline_service_pb2.DeletePipelineRequest(name=self._name(pipeline), force=force, etag=etag)
         yield from invoke(request, pipeline_service_pb2.DeletePipelineResponse)
 
     @operation
@@ -181,9 +179,7 @@ class VersionMethods(Face):
         """
         fields, mask = changed_fields(display_name, description, labels)
         changed = PipelineVersion(name=version_name(self._namespace, pipeline, version), etag=etag, **fields)
-        request = pipeline_service_pb2.UpdatePipelineVersionRequest(
-            pipeline_version=changed, update_mask=mask
-        )
+        request = pipeline_service_pb2.UpdatePipelineVersionRequest(pipeline_version=changed, update_mask=mask)
         response = yield from invoke(request, pipeline_service_pb2.UpdatePipelineVersionResponse)
         return response.pipeline_version
 

@@ -54,9 +54,7 @@ def invoke_repeatably(request: Message, response_type: type[ResponseT]) -> Opera
 class ResumingStream(ABC, Generic[ResponseT]):
     """A server stream that is opened again after a cut. Subclasses know where to go on."""
 
-    def __init__(
-        self, response_type: type[ResponseT], *, backoff: Backoff, deadline: float | None = None
-    ) -> None:
+    def __init__(self, response_type: type[ResponseT], *, backoff: Backoff, deadline: float | None = None) -> None:
         self._response_type = response_type
         self._deadline = deadline
         self._outage = _Outage(backoff)

@@ -116,9 +116,7 @@ class RunningMethods(Face):
         name = resource_name(self._namespace, "runs", run)
         seen = run if isinstance(run, Run) and not has_ended(run) else (yield from _get_run(name))
         while not has_ended(seen):
-            events = RunEvents(
-                name, after_sequence=seen.event_sequence, run=seen, backoff=backoff, deadline=deadline
-            )
+            events = RunEvents(name, after_sequence=seen.event_sequence, run=seen, backoff=backoff, deadline=deadline)
             seen = (yield from _last_run(events)) or (yield from _get_run(name))
         return seen
 

@@ -117,9 +117,7 @@ class RunMethods(Face):
         return response.task
 
     @items
-    def events(
-        self, run: Ref, *, after_sequence: int = 0, filter: str = "", page_size: int = 0
-    ) -> Items[Event]:
+    def events(self, run: Ref, *, after_sequence: int = 0, filter: str = "", page_size: int = 0) -> Items[Event]:
         """The events of a run so far, in order. To hear of new ones, use `client.watch_run`."""
         request = run_service_pb2.ListEventsRequest(
             parent=self._name(run), after_sequence=after_sequence, filter=filter, page_size=page_size

@@ -47,9 +47,7 @@ def read_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not a text file in UTF-8: {error.reason} at byte {error.start}"
-        ) from None
+        raise ValueError(f"{path} is not a text file in UTF-8: {error.reason} at byte {error.start}") from None
 
 
 def _is_text(source: str) -> bool:

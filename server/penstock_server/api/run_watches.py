@@ -11,7 +11,7 @@ from uuid import UUID
 from penstock.v1 import run_service_pb2 as pb
 from penstock_server.api import convert, names
 from penstock_server.api.filters import parse_filter
-from penstock_server.api.paging import Tokens
+from penstock_server.api.paging import Cursor, Tokens
 from penstock_server.api.run_reads import task_messages
 from penstock_server.api.runs import FIELDS
 from penstock_server.api.wakeups import Wakeup, Wakeups
@@ -76,21 +76,17 @@ class RunWatches:
             if cursor is None:
                 yield pb.WatchRunsResponse(synced=True, resume_token=self._token(position, question))
             else:
-                transaction_id, run_uid, sequence = cursor
-                position = Position(int(str(transaction_id)), UUID(str(run_uid)), int(str(sequence)))
+                position = _position(cursor)
             async with aclosing(self._moves(namespace, position, condition, wakeup)) as batches:
                 async for found, views in batches:
-                    told = False
                     for event in found:
-                        position, told = events.position_of(event), event.run_uid in views
-                        if told:
-                            response = _move(event, views[event.run_uid])
-                            response.synced = synced
-                            response.resume_token = self._token(position, question)
-                            yield response
+                        position = events.position_of(event)
+                        if event.run_uid in views:
+                            token = self._token(position, question)
+                            yield _move(event, views[event.run_uid], synced=synced, resume_token=token)
                     caught_up = not synced and len(found) < BATCH
                     synced = synced or caught_up
-                    if caught_up or (found and not told):
+                    if caught_up or (found and found[-1].run_uid not in views):
                         token = self._token(position, question)
                         yield pb.WatchRunsResponse(synced=synced, resume_token=token)
 
@@ -119,12 +115,21 @@ class RunWatches:
         return self.tokens.write(cursor, *question)
 
 
-def _move(event: Event, view: RunView) -> pb.WatchRunsResponse:
-    told = convert.event(event, view.run.namespace, view.run.id)
-    return pb.WatchRunsResponse(run=convert.run(view), event=told)
+def _move(event: Event, view: RunView, *, synced: bool, resume_token: str) -> pb.WatchRunsResponse:
+    return pb.WatchRunsResponse(
+        run=convert.run(view),
+        event=convert.event(event, view.run.namespace, view.run.id),
+        synced=synced,
+        resume_token=resume_token,
+    )
 
 
-def _start(run: Run, cursor: tuple[object, ...] | None, after_sequence: int) -> int:
+def _position(cursor: Cursor) -> Position:
+    transaction_id, run_uid, sequence = cursor
+    return Position(int(str(transaction_id)), UUID(str(run_uid)), int(str(sequence)))
+
+
+def _start(run: Run, cursor: Cursor | None, after_sequence: int) -> int:
     """The number behind which a watch begins. Raises NotFound RUN_DELETED for a token of an earlier run."""
     if cursor is None:
         return after_sequence
@@ -154,13 +159,16 @@ async def _told(connection: Connection, run: Run, found: Sequence[Event]) -> lis
 
 
 async def _is_over(connection: Connection, uid: RunUid, after: int, found: Sequence[Event]) -> bool:
-    """True when the run has ended and its last event was told. Raises NotFound RUN_DELETED without a run."""
+    """True when the run has ended and its last event was told, and nobody has asked for it to go on.
+
+    Raises NotFound RUN_DELETED when there is no such run any more.
+    """
     if found and not any(event.subject is EventSubject.RUN for event in found):
         return False  # Only a move of the run can be the end.
-    run = await runs.find_by_uid(connection, uid)
-    if run is None:
+    over = await run_views.is_over(connection, uid, after)
+    if over is None:
         raise _deleted()
-    return run.state.is_final and run.event_sequence <= after
+    return over
 
 
 def _deleted() -> NotFound:

@@ -135,9 +135,7 @@ class Claims:
     async def _load_dropped(self) -> None:
         now = time.monotonic()
         due = [(uid, dropped.fence) for uid, dropped in self._dropped.items() if dropped.due <= now]
-        results = await asyncio.gather(
-            *(self._load(uid, fence) for uid, fence in due), return_exceptions=True
-        )
+        results = await asyncio.gather(*(self._load(uid, fence) for uid, fence in due), return_exceptions=True)
         _raise_first(results)
 
     async def _load(self, uid: RunUid, fence: int) -> None:

@@ -46,9 +46,7 @@ class _Gathered:
 class Committer:
     """Gathers decisions and writes them, one transaction at a time."""
 
-    def __init__(
-        self, write: Write, outcomes: Outcomes, observer: EngineObserver, *, linger_s: float
-    ) -> None:
+    def __init__(self, write: Write, outcomes: Outcomes, observer: EngineObserver, *, linger_s: float) -> None:
         self._write = write
         self._outcomes = outcomes
         self._observer = observer

@@ -39,9 +39,7 @@ def resume(run: LiveRun, dag: LiveTask) -> None:
     for child in children.values():
         if child.state is TaskState.PENDING and child.spec is not None:
             before = [children[key] for key in sorted(child.spec.depends_on)]
-            blocker = next(
-                (t for t in before if t.state.is_final and t.state is not TaskState.SUCCEEDED), None
-            )
+            blocker = next((t for t in before if t.state.is_final and t.state is not TaskState.SUCCEEDED), None)
             if blocker is not None:
                 _skip(run, child, blocker)
             elif child.waits_for == 0:

@@ -97,13 +97,9 @@ class Dispatcher:
         error = await self._insist(lambda: self._launcher.launch(request), run, attempt)
         if error is not None:
             task = TaskId(attempt.task_id)
-            self._ownership.post(
-                run, LaunchRefused(task, attempt.number, f"the launcher cannot start it: {error}")
-            )
+            self._ownership.post(run, LaunchRefused(task, attempt.number, f"the launcher cannot start it: {error}"))
 
-    async def _insist(
-        self, call: Callable[[], Awaitable[None]], run: LiveRun, attempt: AttemptId
-    ) -> Exception | None:
+    async def _insist(self, call: Callable[[], Awaitable[None]], run: LiveRun, attempt: AttemptId) -> Exception | None:
         """Repeat the call until it goes through; the last error when it never did."""
         for delay_s in (*LAUNCH_DELAYS_S, None):
             try:

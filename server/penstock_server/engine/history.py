@@ -64,9 +64,7 @@ class _History:
         """All must have ended."""
         if self._run is None or not self._run.is_final:
             self.problems.append(f"the run stands at {self._run}")
-        open_tasks = [
-            f"task {task} stands at {state}" for task, state in self._tasks.items() if not state.is_final
-        ]
+        open_tasks = [f"task {task} stands at {state}" for task, state in self._tasks.items() if not state.is_final]
         live = [f"attempt {number} of {task} has not ended" for task, number in self._live.items()]
         self.problems += open_tasks + live
 
@@ -130,9 +128,7 @@ class _History:
         if number != self._newest.get(task, 0) + 1:
             self.complain(event, f"attempt {number} of {task} follows attempt {self._newest.get(task, 0)}")
         if self._tasks.get(task) is not TaskState.RUNNING:
-            self.complain(
-                event, f"attempt {number} of {task} was made while it stood at {self._tasks.get(task)}"
-            )
+            self.complain(event, f"attempt {number} of {task} was made while it stood at {self._tasks.get(task)}")
         self._live[task] = self._newest[task] = number
 
     def _check_move(

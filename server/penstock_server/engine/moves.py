@@ -77,9 +77,7 @@ def create_attempt(run: LiveRun, task: LiveTask) -> LiveAttempt:
     return task.attempt
 
 
-def move_attempt(
-    run: LiveRun, task: LiveTask, attempt: LiveAttempt, to: AttemptState, seen: Observation
-) -> None:
+def move_attempt(run: LiveRun, task: LiveTask, attempt: LiveAttempt, to: AttemptState, seen: Observation) -> None:
     """The attempt goes to `to`, for what was seen of it."""
     if to not in ATTEMPT_MOVES[attempt.state]:
         raise _illegal(f"attempt {attempt.number} of task {task.id} of run {run.uid}", attempt.state, to)

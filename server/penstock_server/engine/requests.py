@@ -98,9 +98,7 @@ class RunRequests:
         except _NothingMade as answer:
             return answer.made
 
-    async def cancel_run(
-        self, namespace: str, run_id: str, *, message: str = "", revision: int | None = None
-    ) -> Run:
+    async def cancel_run(self, namespace: str, run_id: str, *, message: str = "", revision: int | None = None) -> Run:
         """Ask for the run to be cancelled. Raises NotFound, Conflict, FailedPrecondition(RUN_FINISHED)."""
         async with self._database.transaction() as connection:
             asked = await requests.request_cancel(connection, namespace, run_id, message, revision)
@@ -120,9 +118,7 @@ class RunRequests:
                 raise _refused("RUN_NOT_RETRYABLE", run, f"is {run.state}; only failed or cancelled runs go on")
             return run
 
-    async def delete_run(
-        self, namespace: str, run_id: str, *, force: bool, revision: int | None = None
-    ) -> None:
+    async def delete_run(self, namespace: str, run_id: str, *, force: bool, revision: int | None = None) -> None:
         """Delete the run; with `force` one that has not ended is cancelled, and deleted by its engine then.
 
         Raises NotFound, Conflict, FailedPrecondition(RUN_NOT_FINISHED).
@@ -154,15 +150,11 @@ class RunRequests:
         )
         graph = self._graphs.get(version.spec_digest)
         if graph is None:
-            graph = self._graphs.compiled(
-                version.spec_digest, await specs.get(connection, version.spec_digest)
-            )
+            graph = self._graphs.compiled(version.spec_digest, await specs.get(connection, version.spec_digest))
         check_supported(graph)
         return _Spec(version.spec_digest, graph, None, source.pipeline_id, version.number)
 
-    async def _create(
-        self, connection: Connection, request: NewRunRequest, given: _Spec | None
-    ) -> tuple[Run, bool]:
+    async def _create(self, connection: Connection, request: NewRunRequest, given: _Spec | None) -> tuple[Run, bool]:
         if request.request is not None:
             # Before all checks: a repeat answers as the first time, whatever has changed since.
             made = await runs.find_repeat(connection, request.namespace, request.request)

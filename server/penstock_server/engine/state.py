@@ -131,9 +131,7 @@ def kind_of(component: Component) -> TaskKind:
 def new_root(graph: PipelineGraph) -> LiveTask:
     """The root task of a run."""
     root = graph.root
-    return LiveTask(
-        ROOT_TASK, ROOT_TASK, graph.display_name or graph.name, None, kind_of(root), root, None, None
-    )
+    return LiveTask(ROOT_TASK, ROOT_TASK, graph.display_name or graph.name, None, kind_of(root), root, None, None)
 
 
 def new_child(graph: PipelineGraph, parent: LiveTask, spec: TaskSpec) -> LiveTask:

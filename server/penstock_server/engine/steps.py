@@ -176,9 +176,7 @@ def _after_loss(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Observ
         _queue_again(run, task, attempt, seen, delay_s)
 
 
-def _queue_again(
-    run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Observation, delay_s: float
-) -> None:
+def _queue_again(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Observation, delay_s: float) -> None:
     how = "failed" if attempt.state is AttemptState.FAILED else "was lost"
     when = f"in {delay_s:g} s" if delay_s > 0 else "as soon as a slot is free"
     message = f"attempt {attempt.number} {how} ({seen.message or seen.reason}); the next one starts {when}"

@@ -30,7 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
 )
 
 
@@ -81,9 +81,9 @@ def migrate(options: dict[str, str | None], config: Path | None) -> None:
 @app.command(name="config")
 @with_settings()
 def show_config(options: dict[str, str | None], config: Path | None) -> None:
-    """Print the settings that `serve` would use with the same options, as TOML, and where each came from.
+    """Print the settings in force, and where each came from.
 
-    Passwords are masked.
+    Takes the options of `serve` and prints what it would use with them, as TOML, passwords masked.
     """
     print(config_text(_load(options, config)), end="")
 

@@ -60,4 +60,4 @@ def _keyword(name: str, annotation: Any) -> inspect.Parameter:
 def _help(setting: Setting) -> str:
     choices = f" One of {', '.join(setting.declared.choices)}." if setting.declared.choices else ""
     default = setting.default_text.strip('"')
-    return f"{setting.declared.doc}{choices} [default: {default}]"
+    return f"{setting.declared.doc}{choices} \\[default: {default}]"  # the backslash is for rich

@@ -85,9 +85,7 @@ class AttemptState(StrEnum):
 
 _RUN_FINAL = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
 _TASK_FINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.SKIPPED, TaskState.CANCELLED})
-_ATTEMPT_FINAL = frozenset(
-    {AttemptState.SUCCEEDED, AttemptState.FAILED, AttemptState.LOST, AttemptState.CANCELLED}
-)
+_ATTEMPT_FINAL = frozenset({AttemptState.SUCCEEDED, AttemptState.FAILED, AttemptState.LOST, AttemptState.CANCELLED})
 
 RUN_MOVES: Mapping[RunState | None, frozenset[RunState]] = {
     None: frozenset({RunState.PENDING}),
@@ -106,12 +104,8 @@ TASK_MOVES: Mapping[TaskState | None, frozenset[TaskState]] = {
         {TaskState.QUEUED, TaskState.RUNNING, TaskState.SUCCEEDED}
         | {TaskState.FAILED, TaskState.SKIPPED, TaskState.CANCELLED}
     ),
-    TaskState.QUEUED: frozenset(
-        {TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED}
-    ),
-    TaskState.RUNNING: frozenset(
-        {TaskState.QUEUED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED}
-    ),
+    TaskState.QUEUED: frozenset({TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED}),
+    TaskState.RUNNING: frozenset({TaskState.QUEUED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED}),
     TaskState.SUCCEEDED: frozenset(),
     TaskState.FAILED: frozenset({TaskState.PENDING}),
     TaskState.SKIPPED: frozenset({TaskState.PENDING}),

@@ -35,9 +35,7 @@ def _components(graph: PipelineGraph) -> Iterator[tuple[str, Component]]:
 class _DagCheck:
     """Checks one DAG against its own interface and those of the components it uses."""
 
-    def __init__(
-        self, graph: PipelineGraph, path: str, component: Component, dag: Dag, violations: Violations
-    ) -> None:
+    def __init__(self, graph: PipelineGraph, path: str, component: Component, dag: Dag, violations: Violations) -> None:
         self._graph = graph
         self._path = path
         self._component = component
@@ -112,9 +110,7 @@ class _DagCheck:
         component = self._graph.components.get(producer.component) if producer is not None else None
         if component is None:
             return
-        made: Mapping[str, object] = (
-            component.output_parameters if kind == "parameter" else component.output_artifacts
-        )
+        made: Mapping[str, object] = component.output_parameters if kind == "parameter" else component.output_artifacts
         if source.output not in made:
             names = ", ".join(sorted(made)) or "none"
             self._add(where, f"task {source.producer!r} makes no {kind} {source.output!r}; it makes {names}")

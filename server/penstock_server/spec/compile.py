@@ -48,16 +48,14 @@ def _check_messages(document: Document, violations: Violations) -> None:
         json_format.ParseDict(document.pipeline, spec)
         if document.platform is not None:
             json_format.ParseDict(document.platform, pipeline_spec_pb2.PlatformSpec())
-        deployment = document.pipeline.get("deploymentSpec", {})
+        deployment: Any = document.pipeline.get("deploymentSpec", {})
         config = pipeline_spec_pb2.PipelineDeploymentConfig()
         json_format.ParseDict(deployment, config, ignore_unknown_fields=True)
     except (json_format.ParseError, TypeError, ValueError, RecursionError) as error:
         violations.add("spec", f"is no KFP v2 pipeline spec: {error}")
         return
     if spec.schema_version != SCHEMA_VERSION:
-        violations.add(
-            "schemaVersion", f"has to be {SCHEMA_VERSION} and is {spec.schema_version or 'missing'}"
-        )
+        violations.add("schemaVersion", f"has to be {SCHEMA_VERSION} and is {spec.schema_version or 'missing'}")
     if PIPELINE_NAME.match(spec.pipeline_info.name) is None:
         description = "has to be 1 to 128 lower-case letters, digits and hyphens, first a letter or digit"
         violations.add("pipelineInfo.name", description)
@@ -73,7 +71,8 @@ class _Compiler:
         self._platform: Any = document.platform or {}
         self._violations = violations
         self._interfaces = Interfaces(violations)
-        self._executors = Executors(self._pipeline.get("deploymentSpec", {}), document.platform, violations)
+        deployment: Any = document.pipeline.get("deploymentSpec", {})
+        self._executors = Executors(deployment, document.platform, violations)
 
     def graph(self) -> PipelineGraph:
         """The whole of it, as far as it can be read; what is wrong is among the violations."""

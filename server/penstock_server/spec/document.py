@@ -1,7 +1,7 @@
 """Pipeline documents: YAML or JSON text in, plain JSON values out; canonical bytes and their digest.
 
-The text comes from anywhere. It is read event by event, without recursion, and whatever a KFP compiler never writes - aliases,
-tags, duplicate keys, absurd depth - is refused at the event that shows it, before anything is built from it.
+The text comes from anywhere. It is read event by event, without recursion, and whatever a KFP compiler never writes -
+aliases, tags, duplicate keys, absurd depth - is refused at the event that shows it, before anything is built from it.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ VALUES_MAX = 500_000
 DOCUMENTS_MAX = 8
 
 _LOADER = yaml.CSafeLoader
-_RESOLVER = yaml.SafeLoader("")
+_RESOLVER: Any = yaml.SafeLoader("")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _INT = "tag:yaml.org,2002:int"
 _FLOAT = "tag:yaml.org,2002:float"

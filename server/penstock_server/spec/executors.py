@@ -35,13 +35,9 @@ class Executors:
         return None
 
     def _container(self, path: str, label: str, container: Mapping[str, Any]) -> Container | None:
-        command, args = (
-            self._texts(f"{path}.container.{key}", container.get(key, [])) for key in ("command", "args")
-        )
+        command, args = (self._texts(f"{path}.container.{key}", container.get(key, [])) for key in ("command", "args"))
         env = container.get("env", [])
-        if not isinstance(env, list) or not all(
-            isinstance(e, dict) and isinstance(e.get("name"), str) for e in env
-        ):
+        if not isinstance(env, list) or not all(isinstance(e, dict) and isinstance(e.get("name"), str) for e in env):
             self._violations.add(f"{path}.container.env", "has to be a list of objects with name and value")
             env = []
         for index, entry in enumerate(env):

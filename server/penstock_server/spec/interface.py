@@ -34,9 +34,7 @@ def check_parameters(graph: PipelineGraph, given: Mapping[str, Json]) -> None:
             violations.append(_violation("PARAMETER_TYPE_MISMATCH", name, wrong))
     for name, artifact in graph.root.input_artifacts.items():
         if not artifact.optional:
-            description = (
-                "is an artifact, which a run cannot be given: the pipeline can be stored, but not run"
-            )
+            description = "is an artifact, which a run cannot be given: the pipeline can be stored, but not run"
             violations.append(_violation("MISSING_PARAMETER", name, description))
     if violations:
         first = violations[0]

@@ -49,7 +49,7 @@ class Interfaces:
         return {name: value for name, value in found.items() if value is not None}
 
     def _type(self, path: str, declared: Mapping[str, Any]) -> ParameterType | None:
-        name = declared.get("parameterType") or _LEGACY.get(str(declared.get("type", "")))
+        name = str(declared.get("parameterType") or _LEGACY.get(str(declared.get("type", ""))))
         if name not in ParameterType.__members__:
             self._violations.add(path, "parameterType is missing; name one, such as STRING")
             return None

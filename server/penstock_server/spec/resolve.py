@@ -28,9 +28,7 @@ OutputsOf = Callable[[str], TaskValues | None]
 """Outputs of a sibling by its key; None when it has none."""
 
 WORKSPACE_PATH = "/kfp-workspace"
-_FILLED = re.compile(
-    r"\{\{\$\.inputs\.parameters\[(?:'([^']*)'|\"([^\"]*)\")\]\}\}|\{\{\$\.workspace_path\}\}"
-)
+_FILLED = re.compile(r"\{\{\$\.inputs\.parameters\[(?:'([^']*)'|\"([^\"]*)\")\]\}\}|\{\{\$\.workspace_path\}\}")
 
 
 class ResolutionError(Exception):
@@ -108,9 +106,7 @@ def task_inputs(
         if name in found
     }
     _require(task, component, found)
-    parameters = (
-        _completed(component, found) if isinstance(component.body, Dag) else _with_defaults(component, found)
-    )
+    parameters = _completed(component, found) if isinstance(component.body, Dag) else _with_defaults(component, found)
     return TaskValues(parameters, _artifacts(task, component, dag_inputs, outputs_of))
 
 
@@ -151,9 +147,7 @@ class _Source:
             case TaskOutput(producer, output):
                 made = self.outputs_of(producer)
                 return None if made is None else made.parameters.get(output)
-        raise ResolutionError(
-            "INPUT_UNSUPPORTED", f"input {name} of {self.task.key} comes from a final status"
-        )
+        raise ResolutionError("INPUT_UNSUPPORTED", f"input {name} of {self.task.key} comes from a final status")
 
 
 def _selected(task: TaskSpec, name: str, binding: ParameterBinding, value: Json) -> Json:
@@ -228,7 +222,5 @@ def _artifacts(
             artifacts[name] = found
     for name, declared in component.input_artifacts.items():
         if name not in artifacts and not declared.optional:
-            raise ResolutionError(
-                "INPUT_MISSING", f"input artifact {name} of {task.key} is missing and is required"
-            )
+            raise ResolutionError("INPUT_MISSING", f"input artifact {name} of {task.key} is missing and is required")
     return artifacts

@@ -116,8 +116,7 @@ def read_outputs(
     }
     told: Any = written.get("artifacts", {})
     artifacts = {
-        name: _output_artifacts(component, name, path, told.get(name))
-        for name, path in paths.output_artifacts.items()
+        name: _output_artifacts(component, name, path, told.get(name)) for name, path in paths.output_artifacts.items()
     }
     return StepOutputs(parameters, artifacts)
 
@@ -158,9 +157,7 @@ _PLACEHOLDER = re.compile(
 class _Renderer:
     """Replaces the placeholders of one step."""
 
-    def __init__(
-        self, inputs: TaskValues, paths: StepPaths, given: JsonObject, facts: Mapping[str, str]
-    ) -> None:
+    def __init__(self, inputs: TaskValues, paths: StepPaths, given: JsonObject, facts: Mapping[str, str]) -> None:
         self._inputs = inputs
         self._paths = paths
         self._given = given
@@ -313,9 +310,7 @@ def _output_artifacts(component: Component, name: str, path: str, told: Any) -> 
             else (StepArtifact(name, path, declared),)
         )
     if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
-        raise OutputError(
-            "OUTPUT_INVALID", f"the executor's output for artifact {name} has another form than KFP's"
-        )
+        raise OutputError("OUTPUT_INVALID", f"the executor's output for artifact {name} has another form than KFP's")
     return tuple(_step_artifact(name, path, declared, item) for item in listed)
 
 

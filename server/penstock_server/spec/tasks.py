@@ -40,7 +40,9 @@ class Tasks:
         for key, task in tasks.items():
             path = f"{self._path}.dag.tasks.{key}"
             if TASK_KEY.match(key) is None:
-                description = "is a bad name: letters, digits, - and _ are allowed, 128 at most, first a letter or digit"
+                description = (
+                    "is a bad name: letters, digits, - and _ are allowed, 128 at most, first a letter or digit"
+                )
                 self._violations.add(path, description)
             found[key] = self._task(path, key, task)
         return found
@@ -136,9 +138,7 @@ def _producers(
 ) -> frozenset[str]:
     """The tasks that values come from are waited for, whether or not the document names them."""
     sources = [binding.source for binding in parameters.values()]
-    return frozenset(
-        s.producer for s in [*sources, *artifacts.values()] if isinstance(s, TaskOutput | FinalStatus)
-    )
+    return frozenset(s.producer for s in [*sources, *artifacts.values()] if isinstance(s, TaskOutput | FinalStatus))
 
 
 def _iterator(task: Mapping[str, Any]) -> Iterator | None:

@@ -54,9 +54,7 @@ TASKS = replace(
     tasks.LISTING,
     columns={
         **tasks.LISTING.columns,
-        "name": Column(
-            FieldType.TEXT, "%(run_name)s::text || '/tasks/' || id", orderable=True, order_by="id"
-        ),
+        "name": Column(FieldType.TEXT, "%(run_name)s::text || '/tasks/' || id", orderable=True, order_by="id"),
         "start_time": Column(
             FieldType.TIME,
             "start_time",
@@ -119,6 +117,12 @@ async def of_uids(
     scope = {"namespace": namespace, "uids": list(uids)}
     found = await _RUNS_OF_UIDS.page(connection, Page(size=len(uids), filter=condition), scope)
     return {view.run.uid: view for view in await of_runs(connection, found.items)}
+
+
+async def is_over(connection: Connection, uid: RunUid, sequence: int) -> bool | None:
+    """True when the run has ended with the event of that number, and no retry is asked for; None without a run."""
+    row = await (await connection.execute(_SQL["is_over"], {"uid": uid, "sequence": sequence})).fetchone()
+    return None if row is None else bool(row[0])
 
 
 async def list_tasks(connection: Connection, run: Run, page: Page, parent_id: TaskId | None = None) -> Rows[Task]:

@@ -49,9 +49,7 @@ def penstock(
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", envvar="PENSTOCK_NAMESPACE", help="The namespace to work in.")
     ] = "default",
-    token: Annotated[
-        str, typer.Option(envvar="PENSTOCK_TOKEN", help="Sent with every call.", show_default=False)
-    ] = "",
+    token: Annotated[str, typer.Option(envvar="PENSTOCK_TOKEN", help="Sent with every call.", show_default=False)] = "",
     version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),

@@ -22,9 +22,7 @@ EXIT_WRONG_USE = 2
 EXIT_NOT_REACHED = 3
 EXIT_INTERRUPTED = 130
 
-_NOT_REACHED = frozenset(
-    {"UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN", "DATA_LOSS", "CANCELLED"}
-)
+_NOT_REACHED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN", "DATA_LOSS", "CANCELLED"})
 _HINTS = {
     "EXPERIMENT_NOT_FOUND": "see `penstock experiments list`, or make it: `penstock experiments create`",
     "PIPELINE_NOT_FOUND": "see `penstock pipelines list`, or make it: `penstock pipelines create`",

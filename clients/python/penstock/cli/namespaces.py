@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Make and look at namespaces.")
 
-NamespaceArgument = Annotated[
-    str, typer.Argument(metavar="NAMESPACE", help="Id of the namespace.", show_default=False)
-]
+NamespaceArgument = Annotated[str, typer.Argument(metavar="NAMESPACE", help="Id of the namespace.", show_default=False)]
 
 
 @app.command("create")
@@ -43,9 +41,7 @@ def create_namespace(
 
 
 @app.command("list")
-def list_namespaces(
-    context: typer.Context, limit: LimitOption = 50, output: OutputOption = OutputFormat.TEXT
-) -> None:
+def list_namespaces(context: typer.Context, limit: LimitOption = 50, output: OutputOption = OutputFormat.TEXT) -> None:
     """List the namespaces.
 
     Example: penstock namespaces list

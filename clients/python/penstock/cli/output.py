@@ -29,9 +29,7 @@ FilterOption = Annotated[
     str,
     typer.Option("--filter", help="Show only what matches (AIP-160), such as 'labels.team = \"vision\"'."),
 ]
-OrderOption = Annotated[
-    str, typer.Option("--order-by", help="Sort by these fields, such as 'create_time desc'.")
-]
+OrderOption = Annotated[str, typer.Option("--order-by", help="Sort by these fields, such as 'create_time desc'.")]
 
 STYLES = {
     "SUCCEEDED": "green",

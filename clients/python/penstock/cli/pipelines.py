@@ -49,9 +49,7 @@ DescriptionOption = Annotated[str, typer.Option("--description", help="What it i
 @app.command("create")
 def create_pipeline(
     context: typer.Context,
-    pipeline: Annotated[
-        str, typer.Argument(metavar="PIPELINE", help="Id of the new pipeline.", show_default=False)
-    ],
+    pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="Id of the new pipeline.", show_default=False)],
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="Its first version.", show_default=False)
     ] = None,
@@ -79,9 +77,7 @@ def upload_version(
     context: typer.Context,
     pipeline: Annotated[
         str,
-        typer.Argument(
-            metavar="PIPELINE", help="Id of the pipeline; made if it does not exist.", show_default=False
-        ),
+        typer.Argument(metavar="PIPELINE", help="Id of the pipeline; made if it does not exist.", show_default=False),
     ],
     file: FileArgument,
     alias: AliasOption = "",
@@ -134,9 +130,7 @@ def list_pipelines(
 
 
 @app.command("get")
-def get_pipeline(
-    context: typer.Context, pipeline: VersionArgument, output: OutputOption = OutputFormat.TEXT
-) -> None:
+def get_pipeline(context: typer.Context, pipeline: VersionArgument, output: OutputOption = OutputFormat.TEXT) -> None:
     """Show a pipeline, or one of its versions.
 
     Examples:

@@ -127,9 +127,7 @@ def _file_source(path: str, assignments: list[str]) -> tuple[str, dict[str, obje
 
     types = parameter_types(text)
     if types is None:
-        raise UsageError(
-            f"{path} is no compiled pipeline: it has no `root`; compile it with the kfp SDK first"
-        )
+        raise UsageError(f"{path} is no compiled pipeline: it has no `root`; compile it with the kfp SDK first")
     return _as_text(text), read_parameters(assignments, types)
 
 

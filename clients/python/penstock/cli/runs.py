@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look at runs and act on them.")
 
-RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="Id or whole name of the run.", show_default=False)
-]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id or whole name of the run.", show_default=False)]
 
 
 @app.command("list")

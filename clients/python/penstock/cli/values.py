@@ -57,9 +57,7 @@ def read_value(name: str, declared: str, text: str) -> Any:
     if declared == "NUMBER_INTEGER" and isinstance(value, float) and value.is_integer():
         value = int(value)
     kinds = _KINDS.get(declared)
-    if kinds is not None and (
-        not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)
-    ):
+    if kinds is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
         raise UsageError(_expected(name, declared, text))
     return value
 
@@ -83,9 +81,7 @@ def _expected(name: str, declared: str, text: str) -> str:
     shown = text if len(text) <= 60 else f"{text[:60]}..."
     example = _EXAMPLES.get(declared)
     hint = f", such as -p {name}={example}" if example else ""
-    return (
-        f"-p {name}={shown}: the parameter is a {declared or 'value of unknown type'}: give it as JSON{hint}"
-    )
+    return f"-p {name}={shown}: the parameter is a {declared or 'value of unknown type'}: give it as JSON{hint}"
 
 
 def _unknown(name: str, types: Mapping[str, str]) -> str:

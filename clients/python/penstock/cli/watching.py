@@ -55,9 +55,7 @@ def _draw_progress(client: "Client", run: Run, console: "Console") -> None:
     from penstock.cli.drawing import Drawing, draw
 
     tree = RunTree(run, client.runs.tasks(run, page_size=1000))
-    with Live(
-        Drawing(tree), console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True
-    ) as live:
+    with Live(Drawing(tree), console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True) as live:
         for response in client.watch_run(run, after_sequence=run.event_sequence):
             tree.hear(response)
         live.refresh()

@@ -35,6 +35,12 @@ FROM (
 ) AS counted
 GROUP BY counted.run_uid;
 
+-- name: is_over
+-- Has a run ended for good, with its newest event known?
+SELECT end_time IS NOT NULL AND retry_request_time IS NULL AND event_sequence <= %(sequence)s
+FROM run
+WHERE uid = %(uid)s;
+
 -- name: tasks_of_ids
 -- Some tasks of a run.
 SELECT run_uid, id, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,

@@ -1,6 +1,7 @@
 -- name: commit
 -- All that one batch changes, of many runs, in one statement. Runs that are no longer this server's, or are elsewhere
--- than the batch says, are left out whole. Of each kind the numbers wanted and done come back, to be compared.
+-- than the batch says, are left out whole. Of each kind the numbers wanted and done come back, to be compared. The
+-- owner is compared in a way that no index serves, so that a plan made early does not read all runs of the server.
 WITH batch AS (
     SELECT *
     FROM jsonb_to_recordset(%(runs)s) AS b (
@@ -11,7 +12,7 @@ WITH batch AS (
     SELECT run.uid, run.namespace, run.event_sequence, run.state
     FROM run
     JOIN batch ON batch.uid = run.uid
-    WHERE run.owner = %(server_id)s AND run.fence = batch.fence AND run.event_sequence = batch.sequence
+    WHERE run.owner IS NOT DISTINCT FROM %(server_id)s AND run.fence = batch.fence AND run.event_sequence = batch.sequence
     ORDER BY run.uid
     FOR NO KEY UPDATE OF run
 ), moved_run AS (
