@@ -1,6 +1,5 @@
 """The engine alone: real Postgres, fake launcher. Steps a second, and what a step costs as runs grow."""
 
-import asyncio
 import time
 import uuid
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from penstock_server.spec.document import from_struct
 from penstock_server.store import runs
 from penstock_server.store.database import Database
 from penstock_server.store.notifications import EVENT_CHANNEL, Notifications
-
 from tests import pipelines
 from tests.bench.bed import Bed, Row
 

@@ -24,9 +24,10 @@ from penstock_server.store.notifications import Notifications
 
 BOUND_S = 20.0
 Ir = dict[str, Any]
+Condition = Callable[[], bool | Awaitable[bool]]
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], what: str, bound_s: float = BOUND_S) -> None:
+async def eventually(condition: Condition, what: str, bound_s: float = BOUND_S) -> None:
     """Wait until the condition holds; fail after `bound_s`. A database that is away is waited for as well."""
     give_up = time.monotonic() + bound_s
     while not await _holds(condition):
@@ -34,9 +35,10 @@ async def eventually(condition: Callable[[], Awaitable[bool]], what: str, bound_
         await asyncio.sleep(0.005)
 
 
-async def _holds(condition: Callable[[], Awaitable[bool]]) -> bool:
+async def _holds(condition: Condition) -> bool:
     try:
-        return await condition()
+        holds = condition()
+        return holds if isinstance(holds, bool) else await holds
     except Unavailable:
         return False
 

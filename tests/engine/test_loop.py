@@ -66,14 +66,10 @@ async def test_no_more_steps_than_slots_run_at_a_time(field: Field) -> None:
     host = FakeHost(script)
     await field.server(host, max_parallel_steps=3)
     uid = await field.submit(pipelines.wide(9, "true"))
-    await eventually(lambda: is_true(len(host.launches) == 3), "three steps")
+    await eventually(lambda: len(host.launches) == 3, "three steps")
     gate.set()
     await field.ended(uid)
     assert most <= 3
-
-
-async def is_true(value: bool) -> bool:
-    return value
 
 
 async def test_a_small_run_is_not_kept_waiting_by_a_wide_one(field: Field) -> None:

@@ -32,7 +32,7 @@ def nested() -> World:
 
 def test_a_taken_run_starts_and_creates_its_tasks() -> None:
     world = World(flat(CHAIN)).begin()
-    assert world.rows.run.state is RunState.RUNNING
+    assert world.run_state() is RunState.RUNNING
     assert world.states() == {"a": "QUEUED", "b": "PENDING", "c": "PENDING"}
     assert world.waiting == ["a"]
 
@@ -67,7 +67,7 @@ def test_the_end_of_a_step_queues_what_waited_for_it() -> None:
 def test_a_run_succeeds_when_all_tasks_have() -> None:
     world = World(flat(DIAMOND)).begin()
     world.succeed("a", "b", "c", "d")
-    assert world.rows.run.state is RunState.SUCCEEDED
+    assert world.run_state() is RunState.SUCCEEDED
     assert world.effects[-1] == Finished()
     assert check(world.rows.events) == []
 
@@ -76,9 +76,9 @@ def test_a_failed_task_skips_what_waits_for_it_and_nothing_else() -> None:
     world = World(flat({**DIAMOND, "z": ()})).begin()
     world.fail("a")
     assert world.states() == {"a": "FAILED", "b": "SKIPPED", "c": "SKIPPED", "d": "SKIPPED", "z": "QUEUED"}
-    assert world.rows.run.state is RunState.RUNNING
+    assert world.run_state() is RunState.RUNNING
     world.succeed("z")
-    assert world.rows.run.state is RunState.FAILED
+    assert world.run_state() is RunState.FAILED
     assert check(world.rows.events) == []
 
 
@@ -103,7 +103,7 @@ def test_a_deep_chain_of_skips_needs_no_deep_stack() -> None:
     length = 5000
     world = World(flat({f"s{i}": (f"s{i - 1}",) if i else () for i in range(length)})).begin()
     world.fail("s0")
-    assert world.rows.run.state is RunState.FAILED
+    assert world.run_state() is RunState.FAILED
     assert world.state(f"s{length - 1}") is TaskState.SKIPPED
 
 
@@ -118,7 +118,7 @@ def test_a_sub_dag_starts_its_tasks_and_ends_with_the_last() -> None:
     world.succeed("outer.x", "outer.y")
     assert world.state("outer") is TaskState.SUCCEEDED
     world.succeed("after")
-    assert world.rows.run.state is RunState.SUCCEEDED
+    assert world.run_state() is RunState.SUCCEEDED
 
 
 def test_a_failure_in_a_sub_dag_fails_it_and_the_run() -> None:
@@ -136,7 +136,7 @@ def test_a_failure_in_a_sub_dag_fails_it_and_the_run() -> None:
 
 def test_an_empty_dag_succeeds_at_once() -> None:
     world = World(pipeline(dag("root"))).begin()
-    assert world.rows.run.state is RunState.SUCCEEDED
+    assert world.run_state() is RunState.SUCCEEDED
 
 
 def test_outputs_travel_through_sub_dags_to_the_run() -> None:
@@ -249,7 +249,7 @@ def test_a_cached_step_asks_before_it_queues() -> None:
     assert world.rows.tasks[TaskId("a")].reason == reasons.CHECKING_CACHE
     world.answer(CacheAnswered(TaskId("a"), None))
     world.succeed("a")
-    assert world.rows.run.state is RunState.SUCCEEDED
+    assert world.run_state() is RunState.SUCCEEDED
 
 
 def test_a_hit_reuses_the_outputs_and_starts_nothing() -> None:
@@ -290,7 +290,7 @@ def test_cancel_stops_what_lives_and_ends_what_waits() -> None:
     assert world.states() == {"a": "RUNNING", "b": "CANCELLED", "c": "CANCELLED"}
     assert (world.rows.run.state, world.rows.run.message) == (RunState.CANCELLING, "enough")
     world.see("a", Phase.STOPPED, reason="STOPPED")
-    assert world.rows.run.state is RunState.CANCELLED
+    assert world.run_state() is RunState.CANCELLED
     assert world.state("a") is TaskState.CANCELLED
     assert check(world.rows.events) == []
 
@@ -298,14 +298,14 @@ def test_cancel_stops_what_lives_and_ends_what_waits() -> None:
 def test_a_run_without_live_attempts_is_cancelled_at_once() -> None:
     world = nested()
     world.send(CancelRequested(reasons.CANCEL_REQUESTED, ""))
-    assert world.rows.run.state is RunState.CANCELLED
+    assert world.run_state() is RunState.CANCELLED
     assert set(world.states().values()) == {"CANCELLED"}
 
 
 def test_a_run_is_cancelled_before_it_began() -> None:
     world = World(flat(CHAIN))
     world.send(CancelRequested(reasons.CANCEL_REQUESTED, ""))
-    assert world.rows.run.state is RunState.CANCELLED
+    assert world.run_state() is RunState.CANCELLED
     assert world.states() == {}
     assert check(world.rows.events) == []
 
@@ -316,7 +316,7 @@ def test_a_step_that_fails_while_the_run_is_cancelled_is_not_retried() -> None:
     world.send(CancelRequested(reasons.CANCEL_REQUESTED, ""))
     world.see("a", Phase.FAILED, reason="EXIT_CODE")
     assert world.state("a") is TaskState.FAILED
-    assert world.rows.run.state is RunState.CANCELLED
+    assert world.run_state() is RunState.CANCELLED
 
 
 def test_a_second_cancel_changes_nothing() -> None:
@@ -338,7 +338,7 @@ def test_a_run_past_its_deadline_fails() -> None:
     assert WaitForDeadline(60) in world.effects
     world.grant("a")
     world.send(DeadlinePassed())
-    assert world.rows.run.state is RunState.CANCELLING
+    assert world.run_state() is RunState.CANCELLING
     assert world.rows.tasks[TaskId("b")].reason == reasons.DEADLINE_EXCEEDED
     world.see("a", Phase.STOPPED)
     assert (world.rows.run.state, world.rows.run.reason) == (RunState.FAILED, reasons.DEADLINE_EXCEEDED)
@@ -351,12 +351,12 @@ def test_a_retried_run_keeps_what_succeeded_and_runs_the_rest() -> None:
     world = World(flat(CHAIN)).begin()
     world.succeed("a")
     world.fail("b")
-    assert world.rows.run.state is RunState.FAILED
+    assert world.run_state() is RunState.FAILED
     world.send(RetryRequested())
     assert world.states() == {"a": "SUCCEEDED", "b": "QUEUED", "c": "PENDING"}
     assert (world.rows.run.state, world.rows.run.failed_task_id) == (RunState.RUNNING, None)
     world.succeed("b", "c")
-    assert world.rows.run.state is RunState.SUCCEEDED
+    assert world.run_state() is RunState.SUCCEEDED
     assert check(world.rows.events) == []
 
 
@@ -368,7 +368,7 @@ def test_a_retried_run_reopens_the_dags_around_what_failed() -> None:
     world.send(RetryRequested())
     assert world.waiting == ["outer.y"]
     world.succeed("outer.y", "after")
-    assert world.rows.run.state is RunState.SUCCEEDED
+    assert world.run_state() is RunState.SUCCEEDED
     assert check(world.rows.events) == []
 
 
@@ -378,7 +378,7 @@ def test_a_run_cancelled_before_it_began_can_be_retried() -> None:
     world.crash()
     world.send(RetryRequested())
     world.succeed("a", "b", "c")
-    assert world.rows.run.state is RunState.SUCCEEDED
+    assert world.run_state() is RunState.SUCCEEDED
 
 
 def test_a_retry_gives_each_step_its_retries_again() -> None:
@@ -411,7 +411,7 @@ def test_a_new_owner_asks_for_the_same_slots_and_attempts() -> None:
     assert world.waiting == ["b"]
     world.see("a", Phase.SUCCEEDED)
     world.succeed("b", "c")
-    assert world.rows.run.state is RunState.SUCCEEDED
+    assert world.run_state() is RunState.SUCCEEDED
 
 
 def test_a_new_owner_of_a_run_being_cancelled_stops_its_attempts() -> None:
@@ -421,7 +421,7 @@ def test_a_new_owner_of_a_run_being_cancelled_stops_its_attempts() -> None:
     world.crash()
     assert world.effects == [Stop(TaskId("a"), 1), Adopt(TaskId("a"), 1)]
     world.see("a", Phase.STOPPED)
-    assert world.rows.run.state is RunState.CANCELLED
+    assert world.run_state() is RunState.CANCELLED
 
 
 def test_a_new_owner_waits_out_the_rest_of_a_back_off() -> None:

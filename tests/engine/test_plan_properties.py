@@ -3,7 +3,8 @@
 The driver plays scheduler, launcher, user and fate; each example is one order of events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,7 +28,9 @@ from penstock_server.spec.graph import Component, Dag, PipelineGraph, TaskSpec
 from tests.engine.world import World, dag, new_run, pipeline, spec
 
 STEPS_MAX = 2000
+MEDDLING_MAX = 6
 ENDS = (Phase.SUCCEEDED, Phase.SUCCEEDED, Phase.SUCCEEDED, Phase.FAILED, Phase.LOST)
+Move = Callable[[], object]
 HIT = CacheHit(new_run().uid, TaskId("earlier"), TaskValues())
 
 
@@ -92,17 +95,18 @@ class Fate:
             self.executed.add(attempt)
             self.alive.add(attempt)
 
-    def _moves(self) -> list:  # type: ignore[type-arg]  # of callables of no interest
+    def _moves(self) -> list[Move]:
         world = self.world
-        moves = [lambda task=task: world.grant(task) for task in sorted(world.waiting)]
-        moves += [lambda attempt=attempt: self._end(attempt) for attempt in sorted(self.alive)]
-        moves += [lambda attempt=attempt: world.see(attempt.task_id, Phase.STARTED) for attempt in self.alive]
-        moves += [lambda task=task: self._ring(task) for task in sorted(self.timers)]
-        moves += [lambda ask=ask: self._answer(ask.task_id) for ask in world.lookups]
-        if self.meddling and self.requests < 6 and moves:
-            moves += [self._cancel, self._pass_deadline, self._crash]
-        if self.meddling and self.requests < 6 and world.rows.run.state in (RunState.FAILED, RunState.CANCELLED):
-            moves += [self._retry]
+        moves: list[Move] = [partial(world.grant, task) for task in sorted(world.waiting)]
+        moves += [partial(self._end, attempt) for attempt in sorted(self.alive)]
+        moves += [partial(world.see, attempt.task_id, Phase.STARTED) for attempt in sorted(self.alive)]
+        moves += [partial(self._ring, task) for task in sorted(self.timers)]
+        moves += [partial(self._answer, ask.task_id) for ask in world.lookups]
+        if self.meddling and self.requests < MEDDLING_MAX:
+            if moves:
+                moves += [self._cancel, self._pass_deadline, self._crash]
+            elif world.run_state() in (RunState.FAILED, RunState.CANCELLED):
+                moves += [self._retry]
         return moves
 
     def _end(self, attempt: AttemptId) -> None:

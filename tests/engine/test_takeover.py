@@ -1,6 +1,7 @@
 """Servers that end, stall or lose the database: runs go on, nothing runs twice, a stale owner is shut out."""
 
 import asyncio
+from functools import partial
 
 import psycopg
 
@@ -100,7 +101,7 @@ async def test_a_server_that_lost_its_lease_writes_nothing_more(field: Field) ->
     await eventually(lambda: owner_is_not(field, uid, stale.engine.server_id), "takeover")
     gate.set()
     await field.ended(uid)
-    await eventually(lambda: holds_nothing(stale.engine.run_count), "the stale server lets go")
+    await eventually(lambda: stale.engine.run_count == 0, "the stale server lets go")
     assert len(set(names(host))) == len(names(host)) == 3
 
 
@@ -108,10 +109,6 @@ async def owner_is_not(field: Field, uid: RunUid, server: object) -> bool:
     async with field.database.connection() as connection:
         row = await (await connection.execute("SELECT owner FROM run WHERE uid = %s", [uid])).fetchone()
     return row is not None and row[0] != server
-
-
-async def holds_nothing(count: int) -> bool:
-    return count == 0
 
 
 async def test_two_servers_share_the_runs_and_run_each_step_once(field: Field) -> None:
@@ -132,15 +129,15 @@ async def test_work_goes_on_when_the_database_comes_back(field: Field) -> None:
     uids = [await field.submit(pipelines.chain(10, "true")) for _ in range(4)]
     async with await psycopg.AsyncConnection.connect(field.database.dsn, autocommit=True) as connection:
         for count in range(4, 40, 4):
-            await eventually(lambda least=count: is_true(len(host.launches) >= least), "progress")
+            await eventually(partial(has_launched, host, count), "progress")
             await connection.execute(CUT_OTHERS)
     for uid in uids:
         await field.ended(uid)
     assert len(set(names(host))) == len(names(host)) == 40
 
 
-async def is_true(value: bool) -> bool:
-    return value
+def has_launched(host: FakeHost, count: int) -> bool:
+    return len(host.launches) >= count
 
 
 CUT_OTHERS = """

@@ -334,6 +334,10 @@ class World:
         self.grant(task)
         self.see(task, Phase.FAILED, **({"reason": "EXIT_CODE", "message": "exit code 3"} | more))
 
+    def run_state(self) -> RunState:
+        """Where the run stands."""
+        return self.rows.run.state
+
     def state(self, task: str) -> TaskState:
         """Where a task stands."""
         return self.rows.tasks[TaskId(task)].state

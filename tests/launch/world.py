@@ -237,5 +237,5 @@ class Watched:
 async def until(test: Callable[[], bool]) -> None:
     """Wait until `test()` is true."""
     async with asyncio.timeout(WAIT_S):
-        while not test():  # noqa: ASYNC110  # other processes make it true; nothing tells of that
+        while not test():  # other processes make it true; nothing tells of that
             await asyncio.sleep(0.01)

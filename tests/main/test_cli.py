@@ -59,11 +59,11 @@ def test_migrate_asks_for_a_database(call: Call) -> None:
     assert "--database-url" in result.stderr
 
 
-def test_migrate_applies_what_is_missing_and_may_be_repeated(call: Call, blank_dsn: str) -> None:
-    first, second = (call("migrate", "--database-url", blank_dsn) for _ in range(2))
+def test_migrate_applies_what_is_missing_and_may_be_repeated(call: Call, empty_dsn: str) -> None:
+    first, second = (call("migrate", "--database-url", empty_dsn) for _ in range(2))
     assert first.stdout.splitlines()[:-1] == [f"applied {file.name}" for file in all_files()]
     assert second.stdout == "the database is up to date\n"
-    with psycopg.connect(blank_dsn) as connection:
+    with psycopg.connect(empty_dsn) as connection:
         connection.execute("SELECT 1 FROM run")
 
 

@@ -21,7 +21,7 @@ from penstock_server.main.observed_calls import BothCalls, MeteredCalls, TracedC
 from penstock_server.main.observed_engine import MeteredEngine, TracedEngine
 from penstock_server.main.telemetry import Telemetry, TelemetrySettings, make_telemetry
 from penstock_server.model.errors import NotFound, Unavailable
-from penstock_server.model.ids import AttemptId, RunUid
+from penstock_server.model.ids import AttemptId, RunUid, TaskId
 from penstock_server.model.resources import CachePolicy, Run
 from penstock_server.model.states import RunState
 from penstock_server.rpc.call import Call
@@ -175,7 +175,7 @@ def test_a_run_s_span_lies_under_the_call_that_made_it_and_attempts_under_it(
 ) -> None:
     observer, of_run = TracedEngine(tracers.get_tracer("t"), NullObserver()), run()
     observer.run_taken(of_run, resumed=False)
-    handed_on = observer.traceparent(AttemptId(of_run.uid, "t", 1), of_run)
+    handed_on = observer.traceparent(AttemptId(of_run.uid, TaskId("t"), 1), of_run)
     observer.run_finished(of_run, RunState.FAILED, "TASK_FAILED")
     (span,) = spans.get_finished_spans()
     assert trace_of(span) == TRACE
@@ -191,7 +191,7 @@ def test_the_spans_of_runs_that_go_on_elsewhere_are_ended(tracers: TracerProvide
     observer.run_taken(second, resumed=False)
     observer.close()
     assert [attributes(span)["penstock.resumed"] for span in spans.get_finished_spans()] == [False, True, False]
-    assert observer.traceparent(AttemptId(first.uid, "t", 1), first) == TRACEPARENT
+    assert observer.traceparent(AttemptId(first.uid, TaskId("t"), 1), first) == TRACEPARENT
 
 
 def test_what_the_engine_does_is_counted_and_timed(meters: MeterProvider, reader: InMemoryMetricReader) -> None:

@@ -67,7 +67,7 @@ async def answers(dsn: str, statement: str) -> object:
 async def there_is(path: Path) -> None:
     """Return once another process has made the path."""
     async with asyncio.timeout(BOUND_S):
-        while not os.path.exists(path):  # noqa: ASYNC110, ASYNC240 - no event tells of it
+        while not os.path.exists(path):
             await asyncio.sleep(0.005)
 
 

@@ -13,7 +13,6 @@ from penstock_server.engine import reasons
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.inputs import CancelRequested, PlanEvent, RetryRequested, RunTaken
 from penstock_server.engine.leases import RETRY_S, Lease
-from penstock_server.engine.observer import EngineObserver
 from penstock_server.engine.owned import OwnedRuns
 from penstock_server.engine.restore import restore
 from penstock_server.engine.state import LiveRun
@@ -52,7 +51,6 @@ class Claims:
         lease: Lease,
         owned: OwnedRuns,
         graphs: Graphs,
-        observer: EngineObserver,
         *,
         launcher: str,
         runs_max: int,
@@ -63,7 +61,6 @@ class Claims:
         self._lease = lease
         self._owned = owned
         self._graphs = graphs
-        self._observer = observer
         self._launcher = launcher
         self._runs_max = runs_max
         self._poll_s = poll_s
@@ -117,6 +114,8 @@ class Claims:
         everywhere = not payloads or RECONNECTED in payloads
         held = {str(uid) for uid in self._owned.uids()}
         await self._load_dropped()
+        if everywhere:
+            await self._find_strays()
         if everywhere or payloads - held:
             await self._claim()
         if everywhere or payloads & held:
@@ -131,6 +130,15 @@ class Claims:
             await self._load_dropped()
             if len(claimed) < room:
                 return
+
+    async def _find_strays(self) -> None:
+        """Runs that are this server's by the database, and that it does not know of: made by a call that broke."""
+        async with self._database.connection() as connection:
+            held = await leases.held_runs(connection, self._lease.server_id)
+        now = time.monotonic()
+        for claim in held:
+            if self._owned.get(claim.uid) is None and claim.uid not in self._dropped:
+                self._dropped[claim.uid] = _Dropped(claim.fence, now)
 
     async def _load_dropped(self) -> None:
         now = time.monotonic()
@@ -171,7 +179,6 @@ class Claims:
         if live.state.is_final and (requests.delete or not requests.retry):
             await self._let_go(live, delete=requests.delete)
             return
-        self._observer.run_taken(live.record, resumed=live.state is not RunState.PENDING)
         self._owned.take(live, *_first_events(live, requests))
 
     async def _let_go(self, live: LiveRun, *, delete: bool) -> None:

@@ -19,11 +19,13 @@ from penstock_server.engine.commit import Committer
 from penstock_server.engine.dispatch import Dispatcher
 from penstock_server.engine.effects import LookUpCache
 from penstock_server.engine.graphs import Graphs
+from penstock_server.engine.inputs import RunTaken
 from penstock_server.engine.leases import RETRY_S, Lease
 from penstock_server.engine.lookups import Lookups
 from penstock_server.engine.observer import EngineObserver, NullObserver
 from penstock_server.engine.owned import OwnedRuns
 from penstock_server.engine.requested import RequestedSteps
+from penstock_server.engine.restore import new_live_run
 from penstock_server.engine.settings import EngineSettings
 from penstock_server.engine.slots import Slots
 from penstock_server.engine.state import LiveRun
@@ -31,11 +33,17 @@ from penstock_server.launch.base import Launcher
 from penstock_server.model.changes import RunChanges
 from penstock_server.model.errors import PenstockError
 from penstock_server.model.ids import RunUid, ServerId
+from penstock_server.model.resources import Run
+from penstock_server.spec.graph import PipelineGraph
 from penstock_server.store import transitions
 from penstock_server.store.database import Database
 from penstock_server.store.notifications import RUN_CHANNEL, Notifications
 
 _log = logging.getLogger(__name__)
+
+
+FENCE_OF_NEW = 1
+"""Of the lease under which a run is made."""
 
 
 def new_server_id() -> ServerId:
@@ -91,6 +99,17 @@ class Engine:
         """How many steps hold a slot."""
         return self._owned.running_step_count
 
+    def offer(self) -> ServerId | None:
+        """Under which id this server takes a run that is about to be made; None when it does not."""
+        takes = self._claiming is not None and self._lease.is_valid and not self._owned.is_busy
+        return self._lease.server_id if takes and len(self._owned) < self._settings.runs_max else None
+
+    def take_new(self, run: Run, graph: PipelineGraph) -> None:
+        """Take up a run that was made under an offer."""
+        if self._claiming is not None:
+            live = new_live_run(run, graph, fence=FENCE_OF_NEW, launcher=self._launcher.name)
+            self._owned.take(live, RunTaken())
+
     async def start(self) -> None:
         """Take up work. Raises Unavailable without the database."""
         await self._lease.start()
@@ -101,7 +120,6 @@ class Engine:
             self._lease,
             self._owned,
             self._graphs,
-            self._observer,
             launcher=self._launcher.name,
             runs_max=self._settings.runs_max,
             poll_s=self._settings.poll_s,

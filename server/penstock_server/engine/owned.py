@@ -36,8 +36,12 @@ from penstock_server.engine.slots import Slots
 from penstock_server.engine.state import LiveRun
 from penstock_server.launch.base import Observation
 from penstock_server.model.ids import AttemptId, RunUid
+from penstock_server.model.states import RunState
 
 _log = logging.getLogger(__name__)
+
+WAITING_PER_SLOT_MAX = 8
+"""With more steps waiting for each slot a server is busy."""
 
 
 class Owner(Protocol):
@@ -94,7 +98,10 @@ class OwnedRuns:
         return frozenset(self._runs)
 
     def take(self, run: LiveRun, *events: PlanEvent) -> None:
-        """Hold the run from now on, and begin with the events."""
+        """Hold the run from now on, and begin with the events; one that is held already stays as it is."""
+        if run.uid in self._runs:
+            return
+        self._observer.run_taken(run.record, resumed=run.state is not RunState.PENDING)
         self._runs[run.uid] = run
         for event in events:
             self.post(run, event)
@@ -106,6 +113,11 @@ class OwnedRuns:
     def observed(self, observation: Observation) -> None:
         """A launcher saw something; what it saw of runs not held here is told again when they are loaded."""
         self._enter((None, Observed(observation)))
+
+    @property
+    def is_busy(self) -> bool:
+        """True while steps wait in numbers that other servers had better share."""
+        return self._slots.waiting > WAITING_PER_SLOT_MAX * self._slots.limit
 
     def stop_granting(self) -> None:
         """Start no further steps."""

@@ -7,11 +7,12 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.reasons import WAITING_FOR_ENGINE
 from penstock_server.model.errors import FailedPrecondition, NotFound
-from penstock_server.model.ids import RunUid
+from penstock_server.model.ids import RunUid, ServerId
 from penstock_server.model.json import Json
 from penstock_server.model.resources import CachePolicy, Run
 from penstock_server.spec import document as documents
@@ -70,12 +71,32 @@ class _Spec:
     pipeline_version: int | None = None
 
 
+class Taker(Protocol):
+    """An engine that takes new runs at once."""
+
+    def offer(self) -> ServerId | None:
+        """Under which id it takes a run that is about to be made; None when it does not."""
+
+    def take_new(self, run: Run, graph: PipelineGraph) -> None:
+        """Take up a run that was made under an offer, and committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    run: Run
+    is_new: bool
+    graph: PipelineGraph | None
+    owner: ServerId | None
+
+
 class RunRequests:
     """Checks and records what the API asks."""
 
-    def __init__(self, database: Database, graphs: Graphs) -> None:
+    def __init__(self, database: Database, graphs: Graphs, taker: Taker | None = None) -> None:
+        """`taker`: this process's own engine, so that a new run need not be claimed and read back."""
         self._database = database
         self._graphs = graphs
+        self._taker = taker
 
     async def create_run(self, request: NewRunRequest, *, validate_only: bool = False) -> tuple[Run, bool]:
         """The new run, PENDING, or the one that the same request made before; whether it is new.
@@ -94,9 +115,11 @@ class RunRequests:
                 made = await self._create(connection, request, given)
                 if validate_only:
                     raise _NothingMade(made)
-                return made
         except _NothingMade as answer:
-            return answer.made
+            return answer.made.run, answer.made.is_new
+        if self._taker is not None and made.is_new and made.owner is not None and made.graph is not None:
+            self._taker.take_new(made.run, made.graph)
+        return made.run, made.is_new
 
     async def cancel_run(self, namespace: str, run_id: str, *, message: str = "", revision: int | None = None) -> Run:
         """Ask for the run to be cancelled. Raises NotFound, Conflict, FailedPrecondition(RUN_FINISHED)."""
@@ -154,12 +177,12 @@ class RunRequests:
         check_supported(graph)
         return _Spec(version.spec_digest, graph, None, source.pipeline_id, version.number)
 
-    async def _create(self, connection: Connection, request: NewRunRequest, given: _Spec | None) -> tuple[Run, bool]:
+    async def _create(self, connection: Connection, request: NewRunRequest, given: _Spec | None) -> _Made:
         if request.request is not None:
             # Before all checks: a repeat answers as the first time, whatever has changed since.
             made = await runs.find_repeat(connection, request.namespace, request.request)
             if made is not None:
-                return made, False
+                return _Made(made, is_new=False, graph=None, owner=None)
         experiment_uid = await _experiment(connection, request)
         spec = given
         if spec is None:
@@ -168,11 +191,14 @@ class RunRequests:
             check_parameters(spec.graph, request.parameters)
         elif spec.document is not None:
             await specs.insert(connection, spec.digest, spec.document)
-        return await runs.insert(connection, _new_run(request, spec, experiment_uid), request.request)
+        owner = self._taker.offer() if self._taker is not None else None
+        new = _new_run(request, spec, experiment_uid)
+        run, is_new = await runs.insert(connection, new, request.request, owner=owner)
+        return _Made(run, is_new, spec.graph, owner)
 
 
-class _NothingMade(Exception):  # noqa: N818  # an answer that rolls the transaction back
-    def __init__(self, made: tuple[Run, bool]) -> None:
+class _NothingMade(Exception):  # an answer that rolls the transaction back
+    def __init__(self, made: _Made) -> None:
         super().__init__()
         self.made = made
 

@@ -28,8 +28,20 @@ def restore(
     `attempts` holds at least all those of tasks that have not ended.
     """
     rows = {row.id: row for row in tasks}
+    live = new_live_run(run, graph, fence=fence, launcher=launcher)
+    live.failed_task_id = run.failed_task_id or _first_failed(tasks)
+    live.elapsed_s = (now - run.start_time).total_seconds() if run.start_time is not None else 0.0
+    _fill(live.root, rows[ROOT_TASK], now)
+    _grow(live, rows, now)
+    for attempt in sorted(attempts, key=lambda attempt: attempt.number):
+        _add_attempt(live, attempt)
+    return live
+
+
+def new_live_run(run: Run, graph: PipelineGraph, *, fence: int, launcher: str) -> LiveRun:
+    """A run with nothing but its root task, PENDING, as it is when it was made."""
     root = new_root(graph)
-    live = LiveRun(
+    return LiveRun(
         record=run,
         graph=graph,
         constants=run_constants(run, graph),
@@ -42,14 +54,8 @@ def restore(
         state=run.state,
         reason=run.reason,
         message=run.message,
-        failed_task_id=run.failed_task_id or _first_failed(tasks),
-        elapsed_s=(now - run.start_time).total_seconds() if run.start_time is not None else 0.0,
+        failed_task_id=None,
     )
-    _fill(root, rows[ROOT_TASK], now)
-    _grow(live, rows, now)
-    for attempt in sorted(attempts, key=lambda attempt: attempt.number):
-        _add_attempt(live, attempt)
-    return live
 
 
 def _grow(live: LiveRun, rows: dict[TaskId, Task], now: datetime) -> None:

@@ -16,6 +16,11 @@ class Slots:
         self._wanted: dict[tuple[RunUid, TaskId], float] = {}
 
     @property
+    def limit(self) -> int:
+        """How many slots there are."""
+        return self._limit
+
+    @property
     def held(self) -> int:
         """How many slots are taken; above the limit when attempts from before had to be kept."""
         return self._held_count

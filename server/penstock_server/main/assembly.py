@@ -118,7 +118,7 @@ class Assembly:
         parts = ApiParts(
             database=database,
             wakeups=wakeups,
-            requests=RunRequests(database, graphs),
+            requests=RunRequests(database, graphs, engine),
             logs=launcher.logs,
             token_key=await _token_key(database),
             facts=self._facts(engine),
@@ -154,10 +154,9 @@ class Assembly:
                 missing = await pending(dsn)
                 break
             except Unavailable as error:
-                why = str(error.__cause__ or error).strip()
                 if asyncio.get_running_loop().time() >= give_up:
-                    raise Unavailable("DATABASE_UNAVAILABLE", f"the database does not answer: {why}") from error
-                log.warning("database_awaited", error=why)
+                    raise
+                log.warning("database_awaited", error=str(error.__cause__ or error))
             await asyncio.sleep(DATABASE_RETRY_S)
         if missing:
             raise FailedPrecondition(

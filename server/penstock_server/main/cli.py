@@ -108,10 +108,15 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     except (FailedPrecondition, InvalidArgument) as error:
         _fail(error.message, WRONG_USE)
     except PenstockError as error:
-        cause = f": {error.__cause__}".rstrip() if error.__cause__ else ""
-        _fail(error.message if cause.strip(": ") in error.message else f"{error.message}{cause}", FAILED)
+        _fail(" ".join(f"{error.message}{_cause(error)}".split()), FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _cause(error: PenstockError) -> str:
+    """What a library had to say, which tells why a database cannot be reached."""
+    cause = error.__cause__
+    return "" if cause is None else f": {cause}"
 
 
 def _fail(message: str, status: int) -> NoReturn:

@@ -41,6 +41,8 @@ class Readiness:
         reasons = []
         if self.load.draining:
             reasons.append("the server is about to end")
+        if not self.load.engine.may_act():
+            reasons.append("this server's lease has run out and is not renewed yet")
         try:
             async with self.database.connection(deadline_s=PATIENCE_S) as connection:
                 await connection.execute("SELECT 1")

@@ -21,6 +21,7 @@ from penstock_server.spec.graph import (
     TaskSpec,
 )
 from penstock_server.spec.interfaces import Interfaces
+from penstock_server.spec.messages import Messages
 from penstock_server.spec.tasks import Tasks
 from penstock_server.spec.violations import Violations
 
@@ -32,6 +33,8 @@ ROOT = "root"
 def compile_pipeline(document: Document) -> PipelineGraph:
     """The graph of a document. Raises InvalidArgument(INVALID_SPEC) naming the path of each thing that is wrong."""
     violations = Violations()
+    document = _read_messages(document, violations)
+    violations.raise_if_any()
     _check_messages(document, violations)
     violations.raise_if_any()
     graph = _Compiler(document, violations).graph()
@@ -41,17 +44,29 @@ def compile_pipeline(document: Document) -> PipelineGraph:
     return graph
 
 
+def _read_messages(document: Document, violations: Violations) -> Document:
+    """The document in the one form of KFP's messages. Unknown fields are told, except among executors."""
+    pipeline = Messages(violations).read("", document.pipeline, pipeline_spec_pb2.PipelineSpec.DESCRIPTOR)
+    config = pipeline_spec_pb2.PipelineDeploymentConfig
+    deployment = pipeline.get("deploymentSpec", {})
+    pipeline["deploymentSpec"] = Messages(violations, lenient=True).read(
+        "deploymentSpec", deployment, config.DESCRIPTOR
+    )
+    if document.platform is None:
+        return Document(pipeline)
+    platform = pipeline_spec_pb2.PlatformSpec.DESCRIPTOR
+    return Document(pipeline, Messages(violations).read("", document.platform, platform))
+
+
 def _check_messages(document: Document, violations: Violations) -> None:
-    """That the document has the form of KFP's messages; unknown fields are told, except in free-form parts."""
+    """What protobuf itself demands beyond the form, and what every pipeline has to have."""
     spec = pipeline_spec_pb2.PipelineSpec()
     try:
         json_format.ParseDict(document.pipeline, spec)
-        if document.platform is not None:
-            json_format.ParseDict(document.platform, pipeline_spec_pb2.PlatformSpec())
-        deployment: Any = document.pipeline.get("deploymentSpec", {})
-        config = pipeline_spec_pb2.PipelineDeploymentConfig()
-        json_format.ParseDict(deployment, config, ignore_unknown_fields=True)
-    except (json_format.ParseError, TypeError, ValueError, RecursionError) as error:
+        json_format.ParseDict(document.platform or {}, pipeline_spec_pb2.PlatformSpec())
+        deployment: Any = document.pipeline["deploymentSpec"]
+        json_format.ParseDict(deployment, pipeline_spec_pb2.PipelineDeploymentConfig())
+    except (json_format.ParseError, TypeError, ValueError, OverflowError, RecursionError) as error:
         violations.add("spec", f"is no KFP v2 pipeline spec: {error}")
         return
     if spec.schema_version != SCHEMA_VERSION:

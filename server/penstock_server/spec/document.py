@@ -6,6 +6,7 @@ aliases, tags, duplicate keys, absurd depth - is refused at the event that shows
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,10 +21,16 @@ TEXT_LENGTH_MAX = 8 * 1024 * 1024
 DEPTH_MAX = 100
 VALUES_MAX = 500_000
 DOCUMENTS_MAX = 8
+DIRECTIVES_MAX = 8
 
 _LOADER = yaml.CSafeLoader
 _RESOLVER: Any = yaml.SafeLoader("")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_UNSTORABLE = re.compile("[\\x00\ud800-\udfff]")
+"""NUL and lone surrogates: no database takes them, and no program as an argument."""
+_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+"""A character beyond U+FFFF as JSON may write it, and YAML may not."""
+_BREAKS = "\n\r\x85\u2028\u2029"
 _INT = "tag:yaml.org,2002:int"
 _FLOAT = "tag:yaml.org,2002:float"
 _BOOL = "tag:yaml.org,2002:bool"
@@ -50,8 +57,13 @@ def load(text: str | bytes) -> Document:
             text = text.decode()
         except UnicodeDecodeError as error:
             _refuse(f"the text is not UTF-8: {error.reason} at byte {error.start}")
-    if found := _CONTROL.search(text):
+    if found := _CONTROL.search(text) or _UNSTORABLE.search(text):
         _refuse(f"the text has a control character (U+{ord(found[0]):04X}) at {_place(text, found.start())}")
+    # The parser compares each directive with all before it.
+    if sum(text.count(f"{line_break}%") for line_break in _BREAKS) > DIRECTIVES_MAX:
+        _refuse(f"there are more than {DIRECTIVES_MAX} lines that begin with %")
+    if text.lstrip().startswith("{"):
+        text = _PAIR.sub(_joined, text)
     return _chosen(_Composer().documents(text))
 
 
@@ -60,7 +72,7 @@ def from_struct(value: JsonObject) -> Document:
 
     Raises InvalidArgument(INVALID_SPEC).
     """
-    _check_depth(value)
+    _check_object(value)
     if "pipeline_spec" not in value:
         return _chosen([value])
     pipeline, platform = value["pipeline_spec"], value.get("platform_spec")
@@ -169,10 +181,11 @@ class _Composer:
     def _key(self, event: Any, value: Any) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             _refuse(f"a key has to be text, at {_at(event)}")
-        key = value if isinstance(value, str) else event.value
-        if key in self._open[-1]:
-            _refuse(f"the key {key[:80]!r} stands twice, the second time at {_at(event)}")
-        return str(key)
+        if not isinstance(value, str):
+            _refuse(f"the key {event.value[:80]} at {_at(event)} is not text; put it in quotes")
+        if value in self._open[-1]:
+            _refuse(f"the key {value[:80]!r} stands twice, the second time at {_at(event)}")
+        return value
 
 
 def _scalar(event: Any) -> Json:
@@ -180,6 +193,8 @@ def _scalar(event: Any) -> Json:
     if event.tag not in (None, "!"):
         _refuse(f"tags are not taken ({event.tag} at {_at(event)})")
     text: str = event.value
+    if found := _UNSTORABLE.search(text):
+        _refuse(f"text with U+{ord(found[0]):04X} is not taken, at {_at(event)}")
     if not event.implicit[0] or event.style:
         return text
     tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))
@@ -189,7 +204,7 @@ def _scalar(event: Any) -> Json:
         return text.lower() in _TRUE
     if tag == _INT:
         return _integer(event, text)
-    return _float(text) if tag == _FLOAT or _JSON_NUMBER.fullmatch(text) else text
+    return _float(event, text) if tag == _FLOAT or _JSON_NUMBER.fullmatch(text) else text
 
 
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
@@ -205,16 +220,26 @@ def _integer(event: Any, text: str) -> Json:
     return sign * int(body, 8 if octal else 0)
 
 
-def _float(text: str) -> Json:
+def _float(event: Any, text: str) -> Json:
     digits = text.replace("_", "").lower()
-    named = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
     try:
-        return float(named.get(digits, digits))
+        number = float(digits)
     except ValueError:
-        return text
+        number = math.nan if digits.lstrip("+-") in (".inf", ".nan") else 0.0
+        if number == 0.0:
+            return text
+    if not math.isfinite(number):
+        _refuse(f"the number at {_at(event)} is not finite")
+    return number
 
 
-def _check_depth(value: Json) -> None:
+def _joined(match: "re.Match[str]") -> str:
+    high, low = int(match[2], 16), int(match[3], 16)
+    return match[1] + chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
+
+
+def _check_object(value: Json) -> None:
+    """What `load` sees event by event, for values that are there already. Without recursion: they may be deep."""
     level, depth = [value], 0
     while level:
         if depth > DEPTH_MAX:
@@ -222,9 +247,14 @@ def _check_depth(value: Json) -> None:
         below: list[Json] = []
         for item in level:
             if isinstance(item, Mapping):
+                below += item.keys()
                 below += item.values()
             elif isinstance(item, list):
                 below += item
+            elif isinstance(item, str) and (found := _UNSTORABLE.search(item)):
+                _refuse(f"text with U+{ord(found[0]):04X} is not taken")
+            elif isinstance(item, float) and not math.isfinite(item):
+                _refuse("a number is not finite")
         level, depth = below, depth + 1
 
 

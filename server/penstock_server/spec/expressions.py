@@ -5,6 +5,7 @@
 """
 
 import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -17,7 +18,9 @@ from penstock_server.spec.values import as_text
 SOURCE_BYTES_MAX = 4096
 MACROS_MAX = 4
 """`all`, `exists`, `map` and the like, each of which is a loop: so many in one expression at most."""
-_MACROS = (".all(", ".exists(", ".exists_one(", ".map(", ".filter(")
+_MACROS = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*\(")
+_COMMENTS = re.compile(r"//[^\n]*")
+_SHOWN_MAX = 200
 
 
 class ExpressionError(ValueError):
@@ -31,22 +34,29 @@ def check(source: str) -> None:
 
 def select(source: str, value: Json) -> Json:
     """The value of a selector over `value`. Raises ExpressionError."""
-    result = _compiled(source).eval(data=_variables(value))
-    if result.type() == cel.Type.ERROR:
-        raise ExpressionError(f"{source}: {result.value()}")
-    return with_integers(_plain(result.plain_value()))
+    expression = _compiled(source)
+    try:
+        result = expression.eval(data=_variables(value))
+        if result.type() == cel.Type.ERROR:
+            raise ExpressionError(f"{source[:_SHOWN_MAX]}: {str(result.value())[:_SHOWN_MAX]}")
+        return with_integers(_plain(result.plain_value()))
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
+        # The library tells of an exhausted budget, and of text that it cannot hold, by exceptions.
+        if isinstance(error, ExpressionError):
+            raise
+        raise ExpressionError(f"{source[:_SHOWN_MAX]}: {str(error)[:_SHOWN_MAX]}") from error
 
 
 @lru_cache(maxsize=512)
 def _compiled(source: str) -> cel.Expression:
-    if len(source.encode()) > SOURCE_BYTES_MAX:
+    if len(source.encode(errors="surrogatepass")) > SOURCE_BYTES_MAX:
         raise ExpressionError(f"an expression may have {SOURCE_BYTES_MAX} bytes at most")
-    if sum(source.count(macro) for macro in _MACROS) > MACROS_MAX:
+    if len(_MACROS.findall(_COMMENTS.sub("", source))) > MACROS_MAX:
         raise ExpressionError(f"an expression may have {MACROS_MAX} loops at most")
     try:
         return _environment().compile(source)
     except (ValueError, RuntimeError) as error:
-        raise ExpressionError(f"{source}: {str(error).strip()}") from error
+        raise ExpressionError(f"{source[:_SHOWN_MAX]}: {str(error).strip()[:_SHOWN_MAX]}") from error
 
 
 @lru_cache(maxsize=1)

@@ -25,6 +25,7 @@ _VALUED = {
     "--find-links": "find_links",
     "-f": "find_links",
 }
+_EXPANDED = re.compile(r"[$`\\\n\r#*?]|(?:^|\s)~|(?P<quote>['\"])[;<>|&()]+(?P=quote)")
 _VARIABLE = re.compile(r"PIP_[A-Z_]+=[0-9]+\Z")
 
 
@@ -70,16 +71,19 @@ def _groups(script: str) -> tuple[PackageGroup, ...] | None:
     ensured = _ENSURE_PIP.match(script)
     if ensured is None:
         return None
-    lexer = shlex.shlex(script[ensured.end() :].strip(), posix=True, punctuation_chars=True)
+    commands = script[ensured.end() :].strip()
+    installs, _, run = commands.rpartition("&&")
+    # What a shell would expand, take as a comment or as the end of a command is not understood here.
+    if run.split() != ['"$0"', '"$@"'] or _EXPANDED.search(installs):
+        return None
+    lexer = shlex.shlex(installs, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     lexer.commenters = ""
     try:
         words = list(lexer)
     except ValueError:
         return None
-    if words[-3:] != ["&&", "$0", "$@"] or "`" in script or "$(" in script[ensured.end() :]:
-        return None
-    return _parsed(words[:-3])
+    return _parsed(words)
 
 
 def _parsed(words: list[str]) -> tuple[PackageGroup, ...] | None:

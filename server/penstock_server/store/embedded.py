@@ -275,7 +275,10 @@ def _unprivileged() -> list[str]:
         return [setpriv, "--pdeathsig", "INT"]
     ids = ["--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
     reach = "-all,+dac_override"
-    return [setpriv, *ids, "--inh-caps", reach, "--ambient-caps", reach, "--pdeathsig", "INT"]
+    # access(2), which Postgres asks about its own programs, leaves a capability out of account for a user other than
+    # root unless told not to; without it nothing could lie below a folder that is root's alone, such as /root.
+    answers = ["--securebits", "+no_setuid_fixup"]
+    return [setpriv, *answers, *ids, "--inh-caps", reach, "--ambient-caps", reach, "--pdeathsig", "INT"]
 
 
 def _environment() -> dict[str, str]:

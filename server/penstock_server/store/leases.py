@@ -41,6 +41,12 @@ async def claim_runs(connection: Connection, server_id: ServerId, limit: int) ->
     return [ClaimedRun(*row) for row in await cursor.fetchall()]
 
 
+async def held_runs(connection: Connection, server_id: ServerId) -> list[ClaimedRun]:
+    """The runs that are the server's."""
+    cursor = await connection.execute(_SQL["held"], {"server_id": server_id})
+    return [ClaimedRun(*row) for row in await cursor.fetchall()]
+
+
 async def release_run(connection: Connection, uid: RunUid, fence: int) -> None:
     """Give one run up, if it is still held under `fence`."""
     await connection.execute(_SQL["release_run"], {"uid": uid, "fence": fence})

@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from penstock_server.model.errors import AlreadyExists, NotFound
-from penstock_server.model.ids import RunUid
+from penstock_server.model.ids import RunUid, ServerId
 from penstock_server.model.json import Json
 from penstock_server.model.query import FieldType, Order, Page, Rows
 from penstock_server.model.resources import CachePolicy, Run
@@ -134,14 +134,18 @@ LISTING = Listing(
 )
 
 
-async def insert(connection: Connection, new: NewRun, request: RequestKey | None = None) -> tuple[Run, bool]:
+async def insert(
+    connection: Connection, new: NewRun, request: RequestKey | None = None, *, owner: ServerId | None = None
+) -> tuple[Run, bool]:
     """A new run with its root task and first events, in a transaction; or the one that the same request made before.
 
-    Engines and watchers are notified. Raises AlreadyExists(RUN_EXISTS | REQUEST_ID_REUSED). Namespace, experiment and
+    It belongs to `owner` from the beginning, under fence 1; without one the engines are notified. Watchers are
+    notified either way. Raises AlreadyExists(RUN_EXISTS | REQUEST_ID_REUSED). Namespace, experiment and
     spec must exist.
     """
     values = {field: getattr(new, field) for field in NewRun.__dataclass_fields__}
     values |= {"labels": Jsonb(dict(new.labels)), "parameters": Jsonb(dict(new.parameters), dumps=dumps)}
+    values["owner"] = owner
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_SQL["insert"], values | columns(request))
         row = await cursor.fetchone()

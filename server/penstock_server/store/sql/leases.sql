@@ -45,6 +45,10 @@ WHERE run.uid = taken.uid AND EXISTS (
 )
 RETURNING run.uid, run.fence;
 
+-- name: held
+-- The runs of a server.
+SELECT uid, fence FROM run WHERE owner = %(server_id)s;
+
 -- name: release_run
 -- Gives one run up.
 UPDATE run SET owner = NULL WHERE uid = %(uid)s AND fence = %(fence)s;

@@ -3,11 +3,12 @@
 INSERT INTO run (
     uid, namespace, id, experiment_uid, pipeline_id, pipeline_version, spec_digest, display_name, description, labels,
     parameters, cache_policy, deadline_s, artifact_root, reason, message, traceparent, request_id, request_digest,
-    event_sequence
+    event_sequence, owner, fence
 ) VALUES (
     %(uid)s, %(namespace)s, %(id)s, %(experiment_uid)s, %(pipeline_id)s, %(pipeline_version)s, %(spec_digest)s,
     %(display_name)s, %(description)s, %(labels)s, %(parameters)s, %(cache_policy)s, %(deadline_s)s, %(artifact_root)s,
-    %(reason)s, %(message)s, %(traceparent)s, %(request_id)s, %(request_digest)s, 2
+    %(reason)s, %(message)s, %(traceparent)s, %(request_id)s, %(request_digest)s, 2,
+    (SELECT server_id FROM server WHERE server_id = %(owner)s), CASE WHEN %(owner)s::uuid IS NULL THEN 0 ELSE 1 END
 )
 ON CONFLICT DO NOTHING
 RETURNING uid, namespace, id, experiment_uid, %(experiment_id)s::text AS experiment_id, pipeline_id, pipeline_version,
@@ -16,7 +17,7 @@ RETURNING uid, namespace, id, experiment_uid, %(experiment_id)s::text AS experim
     archive_time, traceparent;
 
 -- name: insert_beginning
--- Its root task, the two events of the beginning, and a word to the engines and the watchers.
+-- Its root task, the two events of the beginning, a word to the watchers, and one to the engines if it is free.
 WITH root AS (
     INSERT INTO task (run_uid, id, position, key, display_name, kind, reason, message)
     VALUES (%(uid)s, 'root', 2, 'root', %(root_display_name)s, 'DAG', %(reason)s, %(message)s)
@@ -26,7 +27,8 @@ WITH root AS (
         (%(uid)s, 1, %(namespace)s, 'RUN', NULL, 'PENDING', %(reason)s, %(message)s),
         (%(uid)s, 2, %(namespace)s, 'TASK', 'root', 'PENDING', %(reason)s, %(message)s)
 )
-SELECT pg_notify('penstock_run', %(uid)s::text), pg_notify('penstock_event', %(uid)s::text);
+SELECT pg_notify('penstock_event', %(uid)s::text),
+    CASE WHEN %(owner)s::uuid IS NULL THEN pg_notify('penstock_run', %(uid)s::text) END;
 
 -- name: by_request
 -- What a request has made before.
