@@ -5,6 +5,7 @@ Name measures to run only those: `make bench BENCH="chain latency"`.
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -13,7 +14,7 @@ from rich.table import Table
 from tests.bench import engine_alone, rates, steps
 from tests.bench.bed import Bed, Row
 
-MEASURES = {
+MEASURES: dict[str, Callable[[Bed], list[Row]]] = {
     "chain": steps.chain,
     "fanout": steps.fan_out,
     "many": steps.many,

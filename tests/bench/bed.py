@@ -1,6 +1,7 @@
 """What the measures stand on: one Postgres, one server on it, a client, and the floors."""
 
 import asyncio
+import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,8 @@ from penstock_server.store.migrations import migrate
 from tests.bench import floors
 from tests.servers import Server
 
-PASS = ("python3", "-c", "pass")
+PASS = (str(Path(sys.base_prefix) / "bin" / "python3"), "-c", "pass")
+"""The interpreter that steps find first on their PATH, by its full name: `python3` may be a wrapper elsewhere."""
 NAMESPACE = "namespaces/default"
 FINAL = frozenset({run_pb2.Run.STATE_SUCCEEDED, run_pb2.Run.STATE_FAILED, run_pb2.Run.STATE_CANCELLED})
 AT_ONCE = 8

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from multiprocessing.synchronize import Event
+from typing import Any
 
 import grpc
 import psycopg
@@ -69,7 +70,8 @@ async def _ours(target: str, name: str, *, gets: bool = True, creates: int = CAL
 
 async def _bare(target: str) -> tuple[float, float]:
     async with grpc.aio.insecure_channel(target) as channel:
-        select, insert = (channel.unary_unary(f"/bare/{name}") for name in ("Select", "Insert"))
+        select: Any = channel.unary_unary("/bare/Select")
+        insert: Any = channel.unary_unary("/bare/Insert")
         payload = StringValue(value=str(uuid.UUID(int=1))).SerializeToString()
         return await _rate(lambda: select(payload), CALLS), await _rate(lambda: insert(payload), CALLS)
 
@@ -127,7 +129,7 @@ async def _serve_bare_async(dsn: str, ports: "multiprocessing.Queue[int]", stop:
             return request
 
         server = grpc.aio.server()
-        handlers = {
+        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             "Select": grpc.unary_unary_rpc_method_handler(select),
             "Insert": grpc.unary_unary_rpc_method_handler(insert),
         }

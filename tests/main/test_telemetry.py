@@ -1,9 +1,11 @@
 """Traces and metrics: what is seen of calls, runs and attempts, and that nothing is where nobody wants it."""
 
 import asyncio
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from penstock_server.rpc.call import Call
 from penstock_server.rpc.method import Method
 from penstock_server.rpc.observer import UnobservedCalls
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 """Of a caller."""
@@ -281,3 +284,14 @@ def trace_of(span: ReadableSpan) -> str:
 
 def attributes(span: ReadableSpan) -> dict[str, Any]:
     return dict(span.attributes or {})
+
+
+def test_every_metric_that_is_served_is_documented(telemetry: Telemetry) -> None:
+    guide = (ROOT / "docs" / "guides" / "http.md").read_text()
+    _, finish = telemetry.calls.begin(method(), CALL)
+    finish(None)
+    telemetry.engine.committed(1, 1, 0.1)
+    page = telemetry.exposition("").content.decode()
+    served = re.findall(r"^# TYPE (penstock_\w+) ", page, re.MULTILINE)
+    assert len(served) > 5
+    assert [name for name in served if f"`{name}`" not in guide] == []

@@ -78,16 +78,18 @@ class Dispatcher:
             self._spawn(self._forget())
         self._forgetting.append(AttemptId(run.uid, effect.task_id, effect.number))
 
-    async def settle(self) -> None:
-        """Wait for all calls under way."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+    async def settle(self, timeout_s: float) -> None:
+        """Wait for all calls under way; those that take longer than `timeout_s` are ended."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+        await self.close()
 
     async def close(self) -> None:
-        """Wait for calls under way; those that repeat themselves are ended."""
-        for task in self._tasks:
+        """End all calls under way."""
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _launch(self, run: LiveRun, attempt: AttemptId) -> None:
         if not self._ownership.may_act(run):

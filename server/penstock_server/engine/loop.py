@@ -133,13 +133,12 @@ class Engine:
         await self._stop_claiming()
         self._owned.stop_granting()
         try:
-            async with asyncio.timeout(self._settings.drain_timeout_s):
-                await self._committer.flush()
-                await self._dispatcher.settle()
-                await self._committer.flush()
-                self._owned.drop_all()
-                await self._lease.end()
-        except (PenstockError, TimeoutError) as error:
+            await self._committer.flush()
+            await self._dispatcher.settle(self._settings.drain_timeout_s)
+            await self._committer.flush()
+            self._owned.drop_all()
+            await self._lease.end()
+        except PenstockError as error:
             # Whoever takes the runs over waits for the lease to run out instead; nothing is lost.
             _log.warning("drained without giving the lease up", extra={"error": repr(error)})
 

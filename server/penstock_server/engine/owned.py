@@ -40,6 +40,8 @@ from penstock_server.model.states import RunState
 
 _log = logging.getLogger(__name__)
 
+TURN_S = 0.005
+"""After so long the other tasks of the process have their turn."""
 WAITING_PER_SLOT_MAX = 8
 """With more steps waiting for each slot a server is busy."""
 
@@ -135,12 +137,11 @@ class OwnedRuns:
         while True:
             await self._awake.wait()
             self._awake.clear()
-            self._observer.loop_lag(time.monotonic() - self._inbox_since)
-            while self._inbox:
-                run, event = self._inbox.popleft()
-                self._advance(run, event)
-                if not self._inbox:
-                    self._grant()
+            if self._inbox:
+                self._observer.loop_lag(time.monotonic() - self._inbox_since)
+            while self._work_through(time.monotonic() + TURN_S):
+                await asyncio.sleep(0)
+            self._grant()
             self._report()
 
     # Of the committer: how a commit went.
@@ -172,6 +173,13 @@ class OwnedRuns:
         self.unknown(run, fault=False)
 
     # The work itself.
+
+    def _work_through(self, until: float) -> bool:
+        """Take inputs until there are none, or until others have to have their turn: True then."""
+        while self._inbox and time.monotonic() < until:
+            run, event = self._inbox.popleft()
+            self._advance(run, event)
+        return bool(self._inbox)
 
     def _enter(self, item: tuple[LiveRun | None, PlanEvent]) -> None:
         if not self._inbox:
@@ -227,6 +235,7 @@ class OwnedRuns:
         del self._runs[run.uid]
         self._committer.drop(run)
         self._slots.drop(run.uid)
+        self._awake.set()
         for timer in self._timers.pop(run, ()):
             timer.cancel()
         return True

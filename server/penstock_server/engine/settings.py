@@ -20,4 +20,4 @@ class EngineSettings:
     linger_s: float = 0.02
     """So long changes that nobody waits for stay before they are written by themselves."""
     drain_timeout_s: float = 10.0
-    """A drain gives up after so long."""
+    """A drain waits no longer for the launcher."""

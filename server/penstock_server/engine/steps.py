@@ -45,10 +45,8 @@ def queue(run: LiveRun, task: LiveTask) -> None:
         fail(run, task, error.reason, error.message)
         return
     key = cache_key(run, task, inputs)
-    looks = key is not None and run.record.cache_policy is CachePolicy.DEFAULT
-    reason = reasons.CHECKING_CACHE if looks else reasons.WAITING_FOR_SLOT
-    move_task(run, task, TaskState.QUEUED, reason, inputs=inputs, cache_key=key)
-    run.decisions.asks.append(LookUpCache(task.id, key) if looks and key is not None else WantSlot(task.id))
+    move_task(run, task, TaskState.QUEUED, reasons.WAITING_FOR_SLOT, inputs=inputs, cache_key=key)
+    _ask(run, task)
 
 
 def resume(run: LiveRun, task: LiveTask) -> None:
@@ -61,10 +59,8 @@ def resume(run: LiveRun, task: LiveTask) -> None:
         run.decisions.effects.append(Adopt(task.id, attempt.number))
     elif task.state is TaskState.QUEUED and task.delay_s:
         run.decisions.effects.append(WaitForRetry(task.id, task.delay_s))
-    elif task.state is TaskState.QUEUED and task.reason == reasons.CHECKING_CACHE and task.cache_key:
-        run.decisions.asks.append(LookUpCache(task.id, task.cache_key))
     elif task.state is TaskState.QUEUED:
-        run.decisions.asks.append(WantSlot(task.id))
+        _ask(run, task)
 
 
 def answer_cache(run: LiveRun, answer: CacheAnswered) -> None:
@@ -140,6 +136,14 @@ def fail(run: LiveRun, task: LiveTask, reason: str, message: str) -> None:
     if run.failed_task_id is None:
         run.failed_task_id = task.id
     move_task(run, task, TaskState.FAILED, reason, message)
+
+
+def _ask(run: LiveRun, task: LiveTask) -> None:
+    """Ask for a slot, or first, if that may spare the step its run, for results of earlier runs."""
+    if task.cache_key and not task.attempt_count and run.record.cache_policy is CachePolicy.DEFAULT:
+        run.decisions.asks.append(LookUpCache(task.id, task.cache_key))
+    else:
+        run.decisions.asks.append(WantSlot(task.id))
 
 
 def _end_attempt(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Observation) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from penstock_server.spec.extent import check_extent
 from penstock_server.spec.graph import (
     Component,
     Constant,
@@ -24,6 +25,8 @@ def check_graph(graph: PipelineGraph, violations: Violations) -> None:
     if violations:
         return
     _check_recursion(graph, violations)
+    if not violations:
+        check_extent(graph, violations)
 
 
 def _components(graph: PipelineGraph) -> Iterator[tuple[str, Component]]:

@@ -25,7 +25,9 @@ _VALUED = {
     "--find-links": "find_links",
     "-f": "find_links",
 }
-_EXPANDED = re.compile(r"[$`\\\n\r#*?]|(?:^|\s)~|(?P<quote>['\"])[;<>|&()]+(?P=quote)")
+_QUOTED = re.compile(r"'([^']*)'|\"([^\"$`\\]*)\"")
+_EXPANDED = re.compile(r"[$`\\\n\r#*?'\"]|(?:^|\s)~")
+_OPERATORS = frozenset("();<>|&")
 _VARIABLE = re.compile(r"PIP_[A-Z_]+=[0-9]+\Z")
 
 
@@ -74,7 +76,7 @@ def _groups(script: str) -> tuple[PackageGroup, ...] | None:
     commands = script[ensured.end() :].strip()
     installs, _, run = commands.rpartition("&&")
     # What a shell would expand, take as a comment or as the end of a command is not understood here.
-    if run.split() != ['"$0"', '"$@"'] or _EXPANDED.search(installs):
+    if run.split() != ['"$0"', '"$@"'] or _EXPANDED.search(_QUOTED.sub(_unquoted, installs)):
         return None
     lexer = shlex.shlex(installs, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
@@ -84,6 +86,12 @@ def _groups(script: str) -> tuple[PackageGroup, ...] | None:
     except ValueError:
         return None
     return _parsed(words)
+
+
+def _unquoted(match: "re.Match[str]") -> str:
+    """What stands for a quoted word: a letter, or, for one that would be taken for an operator, what is refused."""
+    word = match[1] or match[2] or ""
+    return "$" if set(word) <= _OPERATORS else "q"
 
 
 def _parsed(words: list[str]) -> tuple[PackageGroup, ...] | None:
@@ -119,7 +127,7 @@ def _group(command: list[str]) -> PackageGroup | None:
             values["upgrade"] = True
         elif word == "--pre":
             values["pre"] = True
-        elif word.startswith("-") or set(word) <= set("();<>|&"):
+        elif word.startswith("-") or set(word) <= _OPERATORS:
             if word not in _QUIET:
                 return None
         else:

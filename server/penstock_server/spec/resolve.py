@@ -162,6 +162,11 @@ def _selected(task: TaskSpec, name: str, binding: ParameterBinding, value: Json)
 
 def _filled(value: Json, inputs: Mapping[str, Json], texts: Mapping[str, str]) -> Json:
     """A constant with its placeholders replaced in one pass: what is put in is not looked at again."""
+    if isinstance(value, list):
+        return [_filled(item, inputs, texts) for item in value]
+    if isinstance(value, dict):
+        # The SDK formats keys as well as values.
+        return {str(_filled(key, inputs, texts)): _filled(item, inputs, texts) for key, item in value.items()}
     if not isinstance(value, str) or "{{$" not in value:
         return value
     if value in texts:

@@ -13,7 +13,10 @@ from typing import Any
 from penstock_server.model.json import Json, JsonObject, with_integers
 from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec.graph import Component, Container
-from penstock_server.spec.values import as_text, describe, fits, from_text, shown
+from penstock_server.spec.values import as_text, check_holdable, describe, fits, from_text, shown
+
+STRUCTURE_DEPTH_MAX = 50
+"""Levels of Concat, IfPresent and their lists in an element of a command."""
 
 
 class OutputError(Exception):
@@ -245,25 +248,28 @@ def _structure(element: str) -> Any:
         return None
     try:
         parsed = json.loads(element)
-    except ValueError:
+    except (ValueError, RecursionError):
+        # Text that only looks like a structure, or one that no compiler writes: it stays as it is.
         return None
-    return parsed if _is_structure(parsed) else None
+    return parsed if isinstance(parsed, dict) and _is_structure(parsed, STRUCTURE_DEPTH_MAX) else None
 
 
-def _is_structure(part: Any) -> bool:
+def _is_structure(part: Any, depth: int) -> bool:
     if isinstance(part, str):
         return True
+    if depth == 0:
+        return False
     if isinstance(part, list):
-        return all(_is_structure(item) for item in part)
+        return all(_is_structure(item, depth - 1) for item in part)
     if not isinstance(part, dict) or len(part) != 1:
         return False
     if isinstance(part.get("Concat"), list):
-        return _is_structure(part["Concat"])
+        return _is_structure(part["Concat"], depth - 1)
     condition = part.get("IfPresent")
     return (
         isinstance(condition, dict)
         and isinstance(condition.get("InputName"), str)
-        and all(_is_structure(condition[key]) for key in ("Then", "Else") if condition.get(key) is not None)
+        and all(_is_structure(condition[key], depth - 1) for key in ("Then", "Else") if condition.get(key) is not None)
     )
 
 
@@ -277,6 +283,10 @@ def _executor_output(text: str | None) -> JsonObject:
         raise OutputError("OUTPUT_INVALID", f"the executor's output is no JSON: {error}") from error
     if not isinstance(parsed, dict):
         raise OutputError("OUTPUT_INVALID", "the executor's output is no JSON object")
+    try:
+        check_holdable(parsed)
+    except ValueError as error:
+        raise OutputError("OUTPUT_INVALID", f"the executor's output cannot be kept: {error}") from error
     for name in ("parameterValues", "artifacts"):
         if not isinstance(parsed.get(name, {}), dict):
             raise OutputError("OUTPUT_INVALID", f"{name} in the executor's output is no JSON object")

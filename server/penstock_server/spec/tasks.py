@@ -1,5 +1,6 @@
 """Compiles the tasks of a DAG: what each runs, what it is given, what it waits for."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from penstock_server.spec.violations import Violations
 
 TASK_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}\Z")
 RETRIES_MAX = 1000
+BACKOFF_MAX_S = 31_536_000
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)s\Z")
 _BACKOFF_FACTOR = 2.0
 _BACKOFF_MAX_S = 3600.0
@@ -113,7 +115,7 @@ class Tasks:
         if not 0 <= count <= RETRIES_MAX:
             self._violations.add(f"{path}.retryPolicy.maxRetryCount", f"has to be from 0 to {RETRIES_MAX}")
         factor = float(policy.get("backoffFactor") or _BACKOFF_FACTOR)
-        if factor < 1:
+        if not 1 <= factor < math.inf:
             self._violations.add(f"{path}.retryPolicy.backoffFactor", "has to be at least 1")
         return RetryPolicy(
             max_retry_count=count,
@@ -130,6 +132,8 @@ class Tasks:
         if found is None:
             self._violations.add(path, 'has to be seconds, such as "60s"')
             return default
+        if float(found[1]) > BACKOFF_MAX_S:
+            self._violations.add(path, f"has to be at most {BACKOFF_MAX_S}s, a year")
         return float(found[1])
 
 

@@ -1,6 +1,9 @@
 """The types of parameters: what fits them, and how values are written as text and read from it."""
 
 import json
+import math
+import re
+import sys
 from collections.abc import Mapping
 
 from penstock_server.model.json import Json, with_integers
@@ -9,8 +12,12 @@ from penstock_server.spec.graph import ParameterInput, ParameterType
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _NUMBERS = frozenset({ParameterType.NUMBER_DOUBLE, ParameterType.NUMBER_INTEGER})
+_DIGITS = re.compile(r"[+-]?\d+", re.ASCII)
+_DOUBLE_MAX = int(sys.float_info.max)
 _STRUCTS = frozenset({ParameterType.STRUCT, ParameterType.TASK_FINAL_STATUS, ParameterType.TASK_CONFIG})
 SHOWN_MAX = 80
+DEPTH_MAX = 100
+"""Levels of lists and objects in a value; the same as in documents."""
 
 
 def fits(kind: ParameterType, value: Json) -> bool:
@@ -44,10 +51,29 @@ def from_text(kind: ParameterType, text: str) -> Json:
         if stripped in _TRUE or stripped in _FALSE:
             return stripped in _TRUE
         raise ValueError("true or false is expected")
-    value: Json = with_integers(json.loads(stripped))
+    read: Json = json.loads(stripped)
+    check_holdable(read)
+    value = with_integers(read)
     if not fits(kind, value):
         raise ValueError(f"a JSON {'list' if kind is ParameterType.LIST else 'object'} is expected")
     return value
+
+
+def check_holdable(value: Json) -> None:
+    """Raise ValueError for a value that is too deep, or has a number beyond those of doubles. Without recursion."""
+    level, depth = [value], 0
+    while level:
+        if depth > DEPTH_MAX:
+            raise ValueError(f"it is nested deeper than {DEPTH_MAX}")
+        below: list[Json] = []
+        for item in level:
+            if isinstance(item, Mapping):
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
+            elif isinstance(item, int) and abs(item) > _DOUBLE_MAX:
+                raise ValueError("a number in it is too large")
+        level, depth = below, depth + 1
 
 
 def problem(parameter: ParameterInput, value: Json) -> str:
@@ -82,11 +108,15 @@ def shown(value: Json) -> str:
 
 
 def _number(text: str) -> Json:
+    """Digits are written as every language writes them: neither `1_000` nor those of other scripts."""
+    if "_" in text or not text.isascii():
+        raise ValueError("a number is expected")
     try:
-        return int(text)
-    except ValueError:
-        pass  # not an integer; a fraction or an exponent may follow
-    try:
-        return with_integers(float(text))
+        number = float(text)
     except ValueError:
         raise ValueError("a number is expected") from None
+    if _DIGITS.fullmatch(text) and math.isfinite(number):
+        return int(text)
+    if math.isinf(number) and "inf" not in text.lower():
+        raise ValueError("the number is too large")
+    return with_integers(number)
