@@ -80,7 +80,7 @@ async def test_an_inline_run_is_accepted_pending(api: Api) -> None:
 
 
 async def test_everything_that_was_asked_for_is_kept(api: Api) -> None:
-    asked = inline(description="why", artifact_root="s3://bucket/x", cache_policy="CACHE_POLICY_REFRESH")
+    asked = inline(description="why", artifact_root="file:///artifacts/mine", cache_policy="CACHE_POLICY_REFRESH")
     asked.deadline.FromMilliseconds(90_500)
     made = await create(api, asked)
     for field in ("description", "artifact_root", "cache_policy", "deadline"):
@@ -151,6 +151,12 @@ async def test_what_is_wrong_with_a_run_is_told(api: Api, change: dict[str, Any]
         asked.run.ClearField("inline_spec")
     json_format.ParseDict({**change, "run": given}, asked)
     assert await reason(api.runs.CreateRun(asked)) == expected
+
+
+@pytest.mark.parametrize("root", ["file:///etc", "s3://bucket/runs", "/artifacts", "team-a"])
+async def test_artifacts_cannot_be_sent_where_the_store_does_not_reach(api: Api, root: str) -> None:
+    assert await reason(create(api, inline(artifact_root=root))) == "INVALID_REQUEST"
+    assert (await create(api, inline(artifact_root="file:///artifacts/mine/"))).artifact_root
 
 
 async def test_a_run_without_a_source_is_refused(api: Api) -> None:

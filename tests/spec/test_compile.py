@@ -1,19 +1,23 @@
 """Specs are checked completely, and each error names the path of the place."""
 
+import contextlib
 import copy
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from penstock_server.model.errors import InvalidArgument, Unimplemented
 from penstock_server.spec.compile import compile_pipeline
-from penstock_server.spec.document import Document, load
+from penstock_server.spec.document import Document, from_struct, load
 from penstock_server.spec.graph import Constant, Container, Dag, TaskOutput
 from penstock_server.spec.support import check_supported
 from tests import pipelines
 from tests.spec.graphs import CORPUS, compiled, of_corpus
 
+SECONDS_MAX = 10
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -76,8 +80,19 @@ WRONG: dict[str, tuple[Change, str]] = {
     "bad task name": (put("root/dag/tasks/x.y", pipelines.task("comp-step")), "root.dag.tasks.x.y"),
     "bad pipeline name": (put("pipelineInfo/name", "Not Good"), "pipelineInfo.name"),
     "schema version": (put("schemaVersion", "2.0.0"), "schemaVersion"),
-    "unknown key": (put("root/dag/taskz", {}), "spec"),
-    "command that is no list of texts": (put("deploymentSpec/executors/exec-step/container/command", [1]), "spec"),
+    "unknown key": (put("root/dag/taskz", {}), "root.dag.taskz"),
+    "unknown key of a task": (put(f"{B}/retries", 1), "root.dag.tasks.b.retries"),
+    "both spellings of a key": (put("schema_version", "2.1.0"), "schema"),
+    "list in place of an object": (put("components/comp-step", []), "components.comp-step"),
+    "number that is not finite": (put(f"{B}/retryPolicy", {"backoffFactor": "NaN"}), f"{B.replace('/', '.')}.retryP"),
+    "backoff of centuries": (
+        put(f"{B}/retryPolicy", {"backoffDuration": "99999999999s"}),
+        "root.dag.tasks.b.retryPolicy.backoffDuration",
+    ),
+    "command that is no list of texts": (
+        put("deploymentSpec/executors/exec-step/container/command", [1]),
+        "deploymentSpec.executors.exec-step.container.command[0]",
+    ),
     "output of an unknown task": (
         put("root/dag/outputs/parameters/o/valueFromParameter", {"producerSubtask": "z", "outputParameterKey": "n"}),
         "root.dag.outputs.parameters.o",
@@ -122,6 +137,82 @@ def test_a_chain_of_ten_thousand_tasks_is_checked_without_recursion() -> None:
     graph = compiled(pipelines.chain(10_000, "true"))
     assert isinstance(graph.root.body, Dag)
     assert len(graph.root.body.tasks) == 10_000
+
+
+def test_a_wide_dag_is_checked_in_time_that_grows_with_its_size() -> None:
+    began = time.process_time()
+    compiled(pipelines.chain(20_000, "true"))
+    assert time.process_time() - began < SECONDS_MAX
+
+
+def unfolding(levels: int, width: int, key: str) -> dict[str, Any]:
+    """DAGs of `width` tasks, each of which is such a DAG, `levels` deep; inner components stand first or last."""
+    spec = pipelines.dag({"a": []}, "true")
+    for level in range(levels):
+        inner = f"comp-{level + 1}" if level + 1 < levels else "comp-step"
+        tasks = {f"{key}{index}": pipelines.task(inner) for index in range(width)}
+        spec["components"][f"comp-{level}"] = {"dag": {"tasks": tasks}}
+    spec["root"]["dag"]["tasks"] = {"a": pipelines.task("comp-0")}
+    return spec
+
+
+def test_a_short_document_that_stands_for_countless_tasks_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="unfolds to more than 100000 tasks"):
+        compiled(unfolding(30, 10, "t"))
+
+
+def test_paths_of_tasks_that_no_index_takes_are_refused() -> None:
+    with pytest.raises(InvalidArgument, match="path of keys is longer than 1000"):
+        compiled(unfolding(10, 1, "t" * 120))
+
+
+def test_a_component_may_be_used_beside_one_that_uses_it() -> None:
+    for order in (["comp-0", "comp-1"], ["comp-1", "comp-0"]):
+        spec = unfolding(2, 2, "t")
+        spec["root"]["dag"]["tasks"] = {name: pipelines.task(name) for name in order}
+        assert compiled(spec).components
+
+
+WRONG_VALUES: list[Any] = [None, [], {}, 1, math.inf, "x", True, [None], {"x": None}]
+CHANGED = ["general/pipeline_with_importer", "general/if_else_with_oneof_parameters", "kubernetes/secret_as_env"]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Paths to everything within a value."""
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*path, key))
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_whatever_stands_in_a_place_the_document_compiles_or_is_refused(name: str) -> None:
+    document = load((CORPUS / f"{name}.yaml").read_text())
+    whole: dict[str, Any] = {"pipeline_spec": document.pipeline, "platform_spec": document.platform}
+    for path in places(whole):
+        holder: Any = whole
+        for key in path[:-1]:
+            holder = holder[key]
+        kept = holder[path[-1]]
+        for wrong in WRONG_VALUES:
+            holder[path[-1]] = wrong
+            with contextlib.suppress(InvalidArgument):
+                compile_pipeline(from_struct(whole))
+        holder[path[-1]] = kept
+
+
+def test_fields_may_have_their_other_names_and_be_null() -> None:
+    spec = base()
+    plain = compiled(copy.deepcopy(spec))
+    spec["schema_version"] = spec.pop("schemaVersion")
+    spec["root"]["dag"]["tasks"]["b"]["component_ref"] = spec["root"]["dag"]["tasks"]["b"].pop("componentRef")
+    spec["root"]["dag"]["tasks"]["a"]["cachingOptions"] = None
+    spec["components"]["comp-taker"]["inputDefinitions"]["parameters"]["n"]["parameterType"] = 2
+    body, expected = compiled(spec).root.body, plain.root.body
+    assert isinstance(body, Dag)
+    assert isinstance(expected, Dag)
+    assert body.tasks["b"] == expected.tasks["b"]
 
 
 def test_producers_are_waited_for_though_nobody_says_so() -> None:

@@ -59,6 +59,15 @@ HOSTILE = {
     "empty": "",
     "Argo": "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nroot: {}",
     "list as key": SPEC + "? [a]\n: 1",
+    "NUL that is escaped": SPEC + 'a: "\\0"',
+    "NUL that JSON escapes": '{"root": {}, "a": "\\u0000"}',
+    "surrogate": SPEC + "a: \ud800",
+    "surrogate that is escaped": '{"root": {}, "a": "\\ud800"}',
+    "directives": "".join(f"%TAG !t{n}! x\n" for n in range(100_000)) + "---\n" + SPEC,
+    "number as key": SPEC + "1: x",
+    "null as key": SPEC + "~: x",
+    "infinity": SPEC + "a: -.inf",
+    "number that overflows": '{"root": {}, "a": 1e400}',
     "huge integer": SPEC + "a: " + "9" * 5000,
 }
 
@@ -81,7 +90,7 @@ def test_a_hostile_document_is_refused_quickly_and_in_little_memory(text: str | 
     [
         *[("1", 1), ("1.5", 1.5), ("1e5", 1e5), ("0o7", "0o7"), ("010", 8), ("-3", -3), ("1_000", 1000)],
         *[("true", True), ("off", False), ("'true'", "true"), ("null", None), ("~", None), ("", None)],
-        *[("2026-01-02", "2026-01-02"), ("12:30:45", 45045), (".inf", float("inf")), ("'1'", "1"), ("x", "x")],
+        *[("2026-01-02", "2026-01-02"), ("12:30:45", 45045), ("'1'", "1"), ("x", "x")],
     ],
 )
 def test_plain_scalars_have_the_values_that_kfp_writes_them_for(text: str, value: object) -> None:
@@ -109,6 +118,18 @@ def test_an_object_holds_the_bare_spec_or_both() -> None:
     assert from_struct(bare) == Document(bare)
     both = from_struct({"pipeline_spec": bare, "platform_spec": {"platforms": {}}})
     assert both.platform == {"platforms": {}}
+
+
+def test_json_may_write_characters_as_pairs_of_escapes() -> None:
+    spec = {"root": {}, "a": "\U0001f600 \\ud83d\\ude00"}
+    assert load(json.dumps(spec)).pipeline == spec
+    assert load(SPEC + "a: '\\ud83d\\ude00'").pipeline["a"] == "\\ud83d\\ude00"
+
+
+@pytest.mark.parametrize("value", ["\0", "\ud800", float("nan"), float("inf"), {"\0": 1}])
+def test_an_object_with_what_cannot_be_stored_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidArgument):
+        from_struct({"root": {"a": [value]}})
 
 
 def test_an_object_that_is_too_deep_is_refused() -> None:

@@ -59,6 +59,7 @@ TAKEN = [
     ("STRING", constant("{{$.pipeline_job_uuid}}"), "uuid-1"),
     ("STRING", constant("at {{$.workspace_path}}/x"), "at /kfp-workspace/x"),
     ("STRING", constant("say {{$.pipeline_job_name}}"), "say {{$.pipeline_job_name}}"),
+    ("STRUCT", constant({"a": ["{{$.pipeline_job_name}}", 1.0]}), {"a": ["My run", 1]}),
     ("STRUCT", {"componentInputParameter": "given"}, {"k": [1]}),
     (
         "NUMBER_INTEGER",
@@ -81,6 +82,13 @@ def test_a_constant_is_filled_with_other_inputs_in_one_pass() -> None:
     text = constant("Hello {{$.inputs.parameters['pipelinechannel--y']}}!")
     graph = taking({"parameterType": "STRING"}, text, **more)
     assert inputs_of(graph) == {"x": "Hello {{$.inputs.parameters['x']}}\"!"}
+
+
+def test_a_constant_is_filled_at_any_depth() -> None:
+    more = {"pipelinechannel--y": constant('say "hi"')}
+    text = "{{$.inputs.parameters['pipelinechannel--y']}}!"
+    graph = taking({"parameterType": "STRUCT"}, constant({"k": [text, {"deep": text}]}), **more)
+    assert inputs_of(graph) == {"x": {"k": ['say "hi"!', {"deep": 'say "hi"!'}]}}
 
 
 def test_an_optional_input_without_value_is_absent_and_a_default_stands_in_for_a_required_one() -> None:
@@ -188,7 +196,28 @@ def test_the_cache_key_follows_what_decides_the_result() -> None:
     assert key() == key()
 
 
-@pytest.mark.parametrize("source", ["x" * 5000, "[1].map(a, [2].map(b, [3].map(c, [4].map(d, [5].map(e, e)))))"])
+LOOPS = "[1].map(a, [2].map(b, [3].map(c, [4].map(d, [5].map(e, e)))))"
+THRICE = "list_value.map(a, list_value.map(b, list_value.map(c, a)))"
+
+
+@pytest.mark.parametrize("source", ["x" * 5000, LOOPS, LOOPS.replace("(", " ("), LOOPS.replace("(", "//\n(")])
 def test_an_expression_beyond_the_limits_is_refused(source: str) -> None:
     with pytest.raises(ExpressionError):
         select(source, 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        (THRICE, list(range(200))),
+        ("string_value", "\ud800"),
+        ("parseJson(string_value)", "[" * 100_000),
+        ("parseJson(string_value)", "{"),
+        ("bytes(string_value)", "x"),
+        ("(" * 2000 + "1" + ")" * 2000, 1),
+    ],
+)
+def test_an_expression_without_a_value_is_an_error_of_its_own(source: str, value: Any) -> None:
+    with pytest.raises(ExpressionError) as failed:
+        select(source, value)
+    assert len(str(failed.value)) < 500

@@ -130,6 +130,7 @@ RENDERED = [
         ['p-it\'s "me"'],
     ),
     ('{"not": "a placeholder"}', ['{"not": "a placeholder"}']),
+    *[(text, [text]) for depth in (60, 900, 100_000) for text in ['{"Concat": ' + "[" * depth + "]" * depth + "}"]],
     ("{{$.pipeline_job_name}}", ["a run"]),
 ]
 
@@ -184,6 +185,12 @@ WRONG = [
     (ParameterType.NUMBER_INTEGER, "five", None, "OUTPUT_INVALID"),
     (ParameterType.BOOLEAN, "yes", None, "OUTPUT_INVALID"),
     (ParameterType.LIST, "{}", None, "OUTPUT_INVALID"),
+    (ParameterType.LIST, "[" * 600 + "]" * 600, None, "OUTPUT_INVALID"),
+    (ParameterType.NUMBER_INTEGER, "1_000", None, "OUTPUT_INVALID"),
+    (ParameterType.NUMBER_INTEGER, "9" * 400, None, "OUTPUT_INVALID"),
+    (ParameterType.NUMBER_INTEGER, "9" * 5000, None, "OUTPUT_INVALID"),
+    (ParameterType.LIST, None, '{"parameterValues": {"n": %s}}' % ("[" * 600 + "]" * 600), "OUTPUT_INVALID"),
+    (ParameterType.LIST, None, '{"parameterValues": {"n": [%s]}}' % ("9" * 400), "OUTPUT_INVALID"),
     (ParameterType.STRUCT, "{", None, "OUTPUT_INVALID"),
     (ParameterType.STRING, "x", "{", "OUTPUT_INVALID"),
     (ParameterType.STRING, "x", "[]", "OUTPUT_INVALID"),
@@ -253,6 +260,13 @@ def test_the_installation_that_components_begin_with_is_taken_off() -> None:
         f'{ENSURE}{PIP}\'a\' || true && "$0" "$@"',
         f'{ENSURE}{PIP}\'a\' --weird && "$0" "$@"',
         f'{ENSURE}{PIP}\'$(id)\' && "$0" "$@"',
+        f'{ENSURE}{PIP}"a==$VERSION" && "$0" "$@"',
+        f'{ENSURE}{PIP}\'a\' $MORE && "$0" "$@"',
+        f'{ENSURE}{PIP}\'a\'\necho hi && "$0" "$@"',
+        f'{ENSURE}{PIP}\'a\' # and && "$0" "$@"',
+        f'{ENSURE}{PIP}*.whl && "$0" "$@"',
+        f'{ENSURE}{PIP}~/a.whl && "$0" "$@"',
+        f"{ENSURE}{PIP}'a' '&&' {PIP}'b' && \"$0\" \"$@\"",
         f"{ENSURE}{PIP}'a'",
         f'{ENSURE}{PIP}\'a && "$0" "$@"',
     ],
@@ -260,6 +274,14 @@ def test_the_installation_that_components_begin_with_is_taken_off() -> None:
 def test_what_is_not_understood_in_full_runs_as_it_is_written(script: str) -> None:
     argv = ["sh", "-c", script, "prog"]
     assert split_pip_prologue(argv) == (None, argv)
+
+
+def test_quoted_requirements_may_hold_what_a_shell_would_take_for_its_own() -> None:
+    packages = ("git+https://host/x#egg=x", "a==1.*", "b>=1;python_version<'4'")
+    script = f'{ENSURE}{PIP}\'{packages[0]}\' \'{packages[1]}\' "{packages[2]}" && "$0" "$@"'
+    requirements, _ = split_pip_prologue(["sh", "-c", script, "prog"])
+    assert requirements is not None
+    assert requirements.groups[0].packages == packages
 
 
 def test_the_key_follows_the_requirements() -> None:

@@ -1,6 +1,7 @@
 """What CreateRun asks for, read from its request."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from penstock.v1 import run_pb2
@@ -56,6 +57,12 @@ async def new_run_request(request: pb.CreateRunRequest, call: Call, specs: Specs
         traceparent=_trace_context(call),
     )
     return AskedRun(asked, (run.display_name, hint))
+
+
+def check_artifact_root(root: str, stores: Callable[[str], bool]) -> None:
+    """Raise InvalidArgument for a root that no artifact could be stored under."""
+    if root and not stores(f"{root.rstrip('/')}/x"):
+        raise _wrong("run.artifact_root", "lies outside of the server's artifact store; leave it out for the default")
 
 
 async def _source(run: run_pb2.Run, namespace: str, specs: Specs) -> tuple[VersionSource | Document, str]:

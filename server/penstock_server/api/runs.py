@@ -1,6 +1,6 @@
 """RunService: runs themselves. Their tasks, events and logs, and the watches, are in modules of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from penstock.v1 import run_pb2
@@ -12,7 +12,7 @@ from penstock_server.api.filter_values import ListFields
 from penstock_server.api.lists import Lists
 from penstock_server.api.masks import edit_of
 from penstock_server.api.new_ids import NewIds
-from penstock_server.api.new_runs import new_run_request
+from penstock_server.api.new_runs import check_artifact_root, new_run_request
 from penstock_server.api.specs import Specs, spec_message
 from penstock_server.engine.requests import RunRequests
 from penstock_server.model.query import Page, Rows
@@ -35,9 +35,12 @@ class Runs:
     lists: Lists
     ids: NewIds
     specs: Specs
+    stores: Callable[[str], bool]
+    """Whether the artifact store takes what lies under a URI."""
 
     async def create_run(self, request: pb.CreateRunRequest, call: Call) -> pb.CreateRunResponse:
         """A new run, PENDING, or the one that the same request made before."""
+        check_artifact_root(request.run.artifact_root, self.stores)
         asked = await new_run_request(request, call, self.specs)
         key = request_key(request.request_id, request)
         made, _new = await with_id(

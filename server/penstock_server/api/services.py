@@ -48,6 +48,8 @@ class ApiParts:
     """`store.secrets.page_token_key`: shared by all servers of the database."""
     facts: ServerFacts
     load: ServerLoad
+    stores: Callable[[str], bool]
+    """Whether the artifact store takes what lies under a URI."""
     ids: NewIds = field(default_factory=NewIds)
     now: Callable[[], datetime] = _now
 
@@ -73,7 +75,7 @@ def api_services(parts: ApiParts) -> tuple[Service, ...]:
         ),
         service_of(
             run_service_pb2.DESCRIPTOR.services_by_name["RunService"],
-            Runs(database, parts.requests, lists, ids, specs),
+            Runs(database, parts.requests, lists, ids, specs, parts.stores),
             RunTasks(database, lists),
             RunWatches(database, tokens, wakeups),
             RunLogs(database, wakeups, parts.logs),

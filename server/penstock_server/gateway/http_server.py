@@ -39,7 +39,7 @@ class HttpServer:
         """Serve; returns once connections are accepted."""
         _keep_alive(self._listener)
         config = uvicorn.Config(
-            self._app, loop="none", lifespan="off", log_config=None, access_log=False, server_header=False
+            self._app, loop="none", lifespan="off", log_config=None, access_log=False, server_header=False, ws="none"
         )
         self._uvicorn = _Uvicorn(config)
         self._task = asyncio.create_task(self._uvicorn.serve(sockets=[self._listener]), name="http")

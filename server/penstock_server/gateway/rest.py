@@ -26,7 +26,7 @@ from penstock_server.rpc.method import Service, StreamHandler, UnaryHandler
 
 LINES_TYPE = "application/x-ndjson"
 ASIDE_BYTES = 64 * 1024
-"""Larger bodies are read in a thread, so that other calls do not wait for them."""
+"""Larger messages are read and written in a thread, so that other calls do not wait for them."""
 FIRST_RESPONSE_S = 0.25
 """A stream whose first response takes longer is begun without it, so that the caller sees it is served."""
 UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -65,7 +65,9 @@ class RestApp:
         if found.route.method.streaming:
             return await _stream(cast("StreamHandler", found.route.method.handler)(message, call))
         answer = await cast("UnaryHandler", found.route.method.handler)(message, call)
-        return Response(to_json(answer), media_type=JSON_TYPE)
+        large = answer.ByteSize() > ASIDE_BYTES
+        content = await asyncio.to_thread(to_json, answer) if large else to_json(answer)
+        return Response(content, media_type=JSON_TYPE)
 
     async def _body(self, request: Request) -> bytes:
         body = bytearray()

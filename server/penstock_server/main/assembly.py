@@ -123,6 +123,7 @@ class Assembly:
             token_key=await _token_key(database),
             facts=self._facts(engine),
             load=load,
+            stores=artifacts.contains,
         )
         middleware = Middleware(self._telemetry.calls, unary_time_max_s=self._settings.call_time_max_s)
         services = [middleware.wrap(service) for service in api_services(parts)]

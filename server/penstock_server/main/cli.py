@@ -108,7 +108,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     except (FailedPrecondition, InvalidArgument) as error:
         _fail(error.message, WRONG_USE)
     except PenstockError as error:
-        _fail(" ".join(f"{error.message}{_cause(error)}".split()), FAILED)
+        _fail(f"{error.message}{_cause(error)}", FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
@@ -120,5 +120,5 @@ def _cause(error: PenstockError) -> str:
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    print(f"penstock-server: {message}", file=sys.stderr)
+    print(f"penstock-server: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(status)

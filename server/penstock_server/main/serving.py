@@ -1,6 +1,7 @@
 """One server from its start to its end, with signals and the ready line."""
 
 import asyncio
+import gc
 import os
 import signal
 from contextlib import AsyncExitStack
@@ -32,6 +33,7 @@ async def serve(settings: Settings) -> None:
             await asyncio.wait([starting])
             return
         server = starting.result()
+        gc.freeze()  # what the start has made stays; the collector need not look at it again
         print(f"penstock-server ready: grpc {server.grpc_address} http {server.http_address}", flush=True)
         await waiting
         log.info("draining")

@@ -60,7 +60,8 @@ class _DagCheck:
         component = self._graph.components.get(task.component)
         if component is None:
             self._add(f"{path}.componentRef.name", f"there is no component {task.component!r}")
-        for key in sorted(task.depends_on - self._dag.tasks.keys()):
+        # Looked up one by one: a difference of sets would go through all tasks for each of them.
+        for key in sorted(key for key in task.depends_on if key not in self._dag.tasks):
             self._add(f"{path}.dependentTasks", f"there is no task {key!r} in this DAG")
         if component is not None:
             self._parameters(path, task, component)

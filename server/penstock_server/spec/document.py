@@ -28,8 +28,8 @@ _RESOLVER: Any = yaml.SafeLoader("")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _UNSTORABLE = re.compile("[\\x00\ud800-\udfff]")
 """NUL and lone surrogates: no database takes them, and no program as an argument."""
-_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
-"""A character beyond U+FFFF as JSON may write it, and YAML may not."""
+_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|(?:\\\\)+")
+"""A character beyond U+FFFF as JSON may write it, and YAML may not; or backslashes that are escaped themselves."""
 _BREAKS = "\n\r\x85\u2028\u2029"
 _INT = "tag:yaml.org,2002:int"
 _FLOAT = "tag:yaml.org,2002:float"
@@ -62,7 +62,7 @@ def load(text: str | bytes) -> Document:
     # The parser compares each directive with all before it.
     if sum(text.count(f"{line_break}%") for line_break in _BREAKS) > DIRECTIVES_MAX:
         _refuse(f"there are more than {DIRECTIVES_MAX} lines that begin with %")
-    if text.lstrip().startswith("{"):
+    if ("\\ud" in text or "\\uD" in text) and text.lstrip().startswith("{"):
         text = _PAIR.sub(_joined, text)
     return _chosen(_Composer().documents(text))
 
@@ -234,8 +234,10 @@ def _float(event: Any, text: str) -> Json:
 
 
 def _joined(match: "re.Match[str]") -> str:
-    high, low = int(match[2], 16), int(match[3], 16)
-    return match[1] + chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
+    if match[1] is None:
+        return match[0]
+    high, low = int(match[1], 16), int(match[2], 16)
+    return chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
 
 
 def _check_object(value: Json) -> None:

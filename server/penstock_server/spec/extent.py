@@ -24,7 +24,9 @@ def check_extent(graph: PipelineGraph, violations: Violations) -> None:
         description = f"unfolds to more than {TASKS_MAX} tasks: its DAGs contain each other too often"
         violations.add("root.dag", description)
     if length > TASK_ID_LENGTH_MAX:
-        description = f"has a task whose path of keys is longer than {TASK_ID_LENGTH_MAX}: nest less or shorten the keys"
+        description = (
+            f"has a task whose path of keys is longer than {TASK_ID_LENGTH_MAX}: nest less or shorten the keys"
+        )
         violations.add("root.dag", description)
 
 
@@ -51,9 +53,11 @@ def _inner_first(graph: PipelineGraph) -> Iterator[Component]:
             yield component
             continue
         if component is not graph.root:
+            # Seen when it is entered, not when it is put aside: whoever uses it may be entered before.
+            if component.name in seen:
+                continue
+            seen.add(component.name)
             pending.append((component, True))
         if isinstance(component.body, Dag):
-            for name in dict.fromkeys(task.component for task in component.body.tasks.values()):
-                if name not in seen:
-                    seen.add(name)
-                    pending.append((graph.components[name], False))
+            names = dict.fromkeys(task.component for task in component.body.tasks.values())
+            pending += [(graph.components[name], False) for name in names if name not in seen]

@@ -7,6 +7,7 @@ numbers. Values of free-form parts stay as they stand: protobuf would turn their
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -33,7 +34,7 @@ class Messages:
         if not isinstance(value, dict):
             self._violations.add(path or "spec", "has to be an object")
             return {}
-        fields = {name: field for field in kind.fields for name in (field.name, field.json_name)}
+        fields = _fields(kind)
         found: JsonObject = {}
         for key, item in value.items():
             where = f"{path}.{key}" if path else key
@@ -116,6 +117,12 @@ class Messages:
             self._violations.add(path, "has to be a whole number" if whole else "has to be a number")
             return 0
         return int(number) if whole else number
+
+
+@lru_cache(maxsize=128)
+def _fields(kind: Descriptor) -> dict[str, FieldDescriptor]:
+    """The fields by either of their names."""
+    return {name: field for field in kind.fields for name in (field.name, field.json_name)}
 
 
 def _name(field: FieldDescriptor) -> Any:

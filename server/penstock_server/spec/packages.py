@@ -89,9 +89,10 @@ def _groups(script: str) -> tuple[PackageGroup, ...] | None:
 
 
 def _unquoted(match: "re.Match[str]") -> str:
-    """What stands for a quoted word: a letter, or, for one that would be taken for an operator, what is refused."""
+    """What stands for a quoted word: a letter, or what is refused, for one that is
+    empty, would be taken for an operator, or was perhaps meant to be expanded."""
     word = match[1] or match[2] or ""
-    return "$" if set(word) <= _OPERATORS else "q"
+    return "$" if set(word) <= _OPERATORS or "$" in word or "`" in word else "q"
 
 
 def _parsed(words: list[str]) -> tuple[PackageGroup, ...] | None:
