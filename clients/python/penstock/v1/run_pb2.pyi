@@ -318,8 +318,8 @@ class Run(_message.Message):
     cache_policy: Global___Run.CachePolicy.ValueType
     """What it does with the results of earlier runs. Default: CACHE_POLICY_DEFAULT."""
     artifact_root: _builtins.str
-    """The URI under which its artifacts are stored, at most 1,024 characters. Default: the server's own
-    artifact store.
+    """The URI under which its artifacts are stored, at most 1,024 characters; has to lie in the server's artifact store, or
+    the run is refused with INVALID_REQUEST. Default: the store's own place for runs.
     """
     state: Global___Run.State.ValueType
     """Where it stands."""
