@@ -6,7 +6,6 @@ tasks than any server can hold, and for ids of tasks longer than an index takes.
 
 from collections.abc import Iterator, Mapping
 
-from penstock_server.model.ids import ROOT_TASK
 from penstock_server.spec.graph import Component, Dag, PipelineGraph
 from penstock_server.spec.violations import Violations
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from penstock_server.model.json import Json, JsonObject
 from penstock_server.spec.violations import Violations
@@ -82,8 +82,8 @@ class Messages:
 
     def _scalar(self, path: str, value: Json, field: FieldDescriptor) -> Json:
         if field.enum_type is not None:
-            return self._enum(path, value, field)
-        kinds: dict[int, tuple[type, str]] = {
+            return self._enum(path, value, field.enum_type)
+        kinds: dict[int, tuple[type[str] | type[bool], str]] = {
             FieldDescriptor.CPPTYPE_STRING: (str, "text"),
             FieldDescriptor.CPPTYPE_BOOL: (bool, "true or false"),
             FieldDescriptor.CPPTYPE_MESSAGE: (str, 'a duration, such as "60s"'),
@@ -96,13 +96,13 @@ class Messages:
         self._violations.add(path, f"has to be {told}")
         return kind()
 
-    def _enum(self, path: str, value: Json, field: FieldDescriptor) -> Json:
-        for number, one in field.enum_type.values_by_number.items():
+    def _enum(self, path: str, value: Json, kind: EnumDescriptor) -> Json:
+        for number, one in kind.values_by_number.items():
             if value == one.name or (value == number and not isinstance(value, bool)):
                 return str(one.name)
-        names = ", ".join(one.name for one in field.enum_type.values)
+        names = ", ".join(one.name for one in kind.values)
         self._violations.add(path, f"has to be one of {names}")
-        return str(field.enum_type.values[0].name)
+        return str(kind.values[0].name)
 
     def _number(self, path: str, value: Json, field: FieldDescriptor) -> Json:
         """Protobuf's JSON writes large integers as text."""

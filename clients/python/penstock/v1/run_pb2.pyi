@@ -346,7 +346,7 @@ class Run(_message.Message):
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When it last changed in any field."""
+        """When it was last edited, or went from state to state."""
 
     @_builtins.property
     def archive_time(self) -> _timestamp_pb2.Timestamp:
