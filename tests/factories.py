@@ -7,7 +7,7 @@ from typing import Any
 
 from penstock_server.model.ids import RunUid, ServerId
 from penstock_server.model.resources import CachePolicy, Run
-from penstock_server.store import experiments, runs, specs
+from penstock_server.store import runs, specs
 from penstock_server.store.database import Database
 from penstock_server.store.requested import RequestKey
 from penstock_server.store.runs import NewRun
@@ -31,17 +31,15 @@ async def insert_run(database: Database, request: RequestKey | None = None, **va
         digest, document = spec()
         if "spec_digest" not in values:
             await specs.insert(connection, digest, document)
-        namespace = values.get("namespace", "default")
-        experiment = await experiments.get(connection, namespace, values.pop("experiment_id", "default"))
         defaults: dict[str, Any] = {
             "uid": RunUid(uuid.uuid4()),
-            "namespace": namespace,
+            "namespace": "default",
             "id": f"run-{uuid.uuid4().hex[:12]}",
-            "experiment_uid": experiment.uid,
-            "experiment_id": experiment.id,
+            "experiment_id": "default",
             "pipeline_id": None,
             "pipeline_version": None,
             "spec_digest": digest,
+            "document": None,
             "display_name": "",
             "description": "",
             "labels": {},

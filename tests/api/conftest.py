@@ -77,7 +77,9 @@ async def api(database: Database, notifications: Notifications) -> AsyncIterator
     async with database.connection() as connection:
         key = await secrets.page_token_key(connection)
     requests = RunRequests(database, Graphs())
-    parts = ApiParts(database, wakeups, requests, logs, key, facts, Load(), stores=lambda uri: uri.startswith("file:///artifacts/"))
+    parts = ApiParts(
+        database, wakeups, requests, logs, key, facts, Load(), stores=lambda uri: uri.startswith("file:///artifacts/")
+    )
     services = [Middleware().wrap(service) for service in api_services(parts)]
     server = GrpcServer(services, GrpcSettings(listen="127.0.0.1:0"))
     await server.start()

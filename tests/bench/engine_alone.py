@@ -36,7 +36,7 @@ async def _engine(dsn: str) -> list[Row]:
     await launcher.start()
     moving = Engine(database, notifications, launcher, settings, graphs=graphs)
     await moving.start()
-    requests = RunRequests(database, graphs)
+    requests = RunRequests(database, graphs, moving)
     try:
         await _seconds(database, notifications, requests, pipelines.wide(10, "true"))
         costs = [

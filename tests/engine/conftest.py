@@ -11,7 +11,7 @@ import pytest
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.history import check
 from penstock_server.engine.loop import Engine
-from penstock_server.engine.requests import NewRunRequest, RunRequests
+from penstock_server.engine.requests import NewRunRequest, RunRequests, Taker
 from penstock_server.engine.settings import EngineSettings
 from penstock_server.launch.fake import FakeHost, FakeLauncher
 from penstock_server.model.errors import Unavailable
@@ -84,6 +84,10 @@ class Field:
         server = Server(self.database, host or FakeHost(), settings)
         self.servers.append(server)
         return await server.start()
+
+    def requests_of(self, taker: "Server | Taker") -> RunRequests:
+        """Requests that hand new runs to an engine of the same process."""
+        return RunRequests(self.database, Graphs(), taker.engine if isinstance(taker, Server) else taker)
 
     async def submit(self, ir: Ir, **more: Any) -> RunUid:
         """Create a run."""

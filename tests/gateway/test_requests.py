@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from penstock_server.gateway.requests import read_request
@@ -45,6 +45,9 @@ LIST = found("GET", "/v1/namespaces/default/runs")
 
 
 @given(JSON)
+@example("\ud800")
+@example({"\ud800": 1})
+@example({"displayName": "\U0001f600"})
 def test_any_json_is_read_or_refused(document: Any) -> None:
     outcome(CREATE, "", json.dumps(document).encode())
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from penstock_server.model.errors import InvalidArgument, Unimplemented
+from penstock_server.model.json import JsonObject
+from penstock_server.model.json import JsonObject
 from penstock_server.spec.compile import compile_pipeline
 from penstock_server.spec.document import Document, from_struct, load
 from penstock_server.spec.graph import Constant, Container, Dag, TaskOutput
@@ -66,6 +68,10 @@ WRONG: dict[str, tuple[Change, str]] = {
     ),
     "constant of the wrong type": (
         put(f"{B}/inputs/parameters/m/runtimeValue/constant", "x"),
+        "root.dag.tasks.b.inputs.parameters.m",
+    ),
+    "constant that is no literal": (
+        put("components/comp-taker/inputDefinitions/parameters/m", {"parameterType": "STRING", "literals": ["x"]}),
         "root.dag.tasks.b.inputs.parameters.m",
     ),
     "default of the wrong type": (
@@ -261,6 +267,13 @@ def test_what_is_not_run_is_refused_with_its_path(file: str, told: str) -> None:
         check_supported(of_corpus(file))
     assert refused.value.reason == "SPEC_UNSUPPORTED"
     assert any(told in f"{violation.field} {violation.description}" for violation in refused.value.violations)
+
+
+def test_a_workspace_is_refused_with_its_path() -> None:
+    config: JsonObject = {"platforms": {"kubernetes": {"pipelineConfig": {"workspace": {"size": "1Gi"}}}}}
+    graph = compile_pipeline(from_struct({"pipeline_spec": base(), "platform_spec": config}))
+    with pytest.raises(Unimplemented, match=r"platforms\.kubernetes\.pipelineConfig\.workspace"):
+        check_supported(graph)
 
 
 def test_a_platform_spec_is_kept_with_its_executors() -> None:

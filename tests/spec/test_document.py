@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_server.model.errors import InvalidArgument
+from penstock_server.model.json import JsonObject
 from penstock_server.spec.document import (
     DEPTH_MAX,
     Document,
@@ -69,6 +70,10 @@ HOSTILE = {
     "infinity": SPEC + "a: -.inf",
     "number that overflows": '{"root": {}, "a": 1e400}',
     "huge integer": SPEC + "a: " + "9" * 5000,
+    "huge JSON integer": '{"root": {}, "a": ' + "9" * 400 + "}",
+    "JSON NaN": '{"root": {}, "a": NaN}',
+    "JSON of too many values": '{"root": {}, "a": [' + "{}," * 1_000_000 + "1]}",
+    "cut JSON": '{"root": {"a": [1, 2',
 }
 
 
@@ -88,7 +93,16 @@ def test_a_hostile_document_is_refused_quickly_and_in_little_memory(text: str | 
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        *[("1", 1), ("1.5", 1.5), ("1e5", 1e5), ("0o7", "0o7"), ("010", 8), ("-3", -3), ("1_000", 1000)],
+        *[
+            ("1", 1),
+            ("1.5", 1.5),
+            ("1.0e+5", 1e5),
+            ("1e5", "1e5"),
+            ("0o7", "0o7"),
+            ("010", 8),
+            ("-3", -3),
+            ("1_000", 1000),
+        ],
         *[("true", True), ("off", False), ("'true'", "true"), ("null", None), ("~", None), ("", None)],
         *[("2026-01-02", "2026-01-02"), ("12:30:45", 45045), ("'1'", "1"), ("x", "x")],
     ],
@@ -120,10 +134,27 @@ def test_an_object_holds_the_bare_spec_or_both() -> None:
     assert both.platform == {"platforms": {}}
 
 
-def test_json_may_write_characters_as_pairs_of_escapes() -> None:
+def test_json_and_yaml_may_write_escapes_that_are_text() -> None:
     spec = {"root": {}, "a": "\U0001f600 \\ud83d\\ude00"}
     assert load(json.dumps(spec)).pipeline == spec
     assert load(SPEC + "a: '\\ud83d\\ude00'").pipeline["a"] == "\\ud83d\\ude00"
+
+
+def test_json_may_be_a_stream_and_hold_what_yaml_has_no_room_for() -> None:
+    spec: JsonObject = {"root": {}, "k" * 2000: ["\x7f\x80\x85\u2028\u2029\ufeff\uffff", 1e5, 1e-7]}
+    platform: JsonObject = {"platforms": {}}
+    text = f"\ufeff {json.dumps(spec, ensure_ascii=False)}\n--- \n{json.dumps(platform)}\n"
+    assert load(text) == Document(spec, platform)
+    assert load('{"root": {}, "a": 1e5}').pipeline["a"] == 1e5
+
+
+def test_marks_within_strings_of_json_are_no_values() -> None:
+    spec: JsonObject = {"root": {}, "a": "[,:{" * 200_000 + '\\"'}
+    assert load(json.dumps(spec)).pipeline == spec
+
+
+def test_flow_style_that_is_no_json_is_yaml() -> None:
+    assert load("{root: {}, a: 'x', b: yes,}").pipeline == {"root": {}, "a": "x", "b": True}
 
 
 @pytest.mark.parametrize("value", ["\0", "\ud800", float("nan"), float("inf"), {"\0": 1}])
@@ -145,6 +176,24 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=10,
 )
+
+
+def test_text_and_struct_of_one_spec_have_one_digest() -> None:
+    text = '{"root": {"dag": {}, "limits": [1.0, 2, 0.5, 1e3]}, "components": {"a": {"weight": -0.0}}}'
+    struct: JsonObject = {"root": {"dag": {}, "limits": [1, 2.0, 0.5, 1000]}, "components": {"a": {"weight": 0}}}
+    assert digest(canonical(load(text))) == digest(canonical(from_struct(struct)))
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+NUMBERLIKE = st.from_regex(r"[-+]?[0-9._eExob:]{1,8}", fullmatch=True)
+WORDS = st.sampled_from(["yes", "off", "Null", "~", "=", "<<", "2026-01-02", "0x1F", "1_0", "12e03"])
+
+
+@given(TEXT | NUMBERLIKE | WORDS, st.booleans())
+def test_text_comes_back_however_it_is_written(text: str, plain: bool) -> None:
+    spec: JsonObject = {"root": {}, "a": text, "b": {text: [text]}}
+    assert load(json.dumps(spec, ensure_ascii=not plain)).pipeline == spec
+    assert load(yaml.safe_dump(spec, allow_unicode=plain)).pipeline == spec
 
 
 @given(st.dictionaries(st.text(max_size=3), JSON, max_size=4))

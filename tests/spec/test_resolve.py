@@ -1,5 +1,6 @@
 """Inputs come from where the contract says, are selected, converted and checked, in that order."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec import resolve
 from penstock_server.spec.caching import cache_key
 from penstock_server.spec.expressions import ExpressionError, select
-from penstock_server.spec.graph import Dag, PipelineGraph
+from penstock_server.spec.graph import Container, Dag, PipelineGraph
 from penstock_server.spec.interface import check_parameters, interface
 from penstock_server.spec.resolve import ResolutionError, RunConstants
 from tests import pipelines
@@ -192,7 +193,9 @@ def test_the_cache_key_follows_what_decides_the_result() -> None:
         return cache_key(component, task, inputs, pipeline, namespace)
 
     keys = [key(), key(2), key(pipeline="q"), key(namespace="m"), key(uid="file:///b")]
-    assert len(set(keys)) == len(keys)
+    assert isinstance(component.body, Container)
+    component = replace(component, body=replace(component.body, env=(("MODE", "fast"),)))
+    assert len({*keys, key()}) == len(keys) + 1
     assert key() == key()
 
 

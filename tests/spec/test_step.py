@@ -252,10 +252,27 @@ def test_the_installation_that_components_begin_with_is_taken_off() -> None:
     assert rest == ["sh", "-ec", "run"]
 
 
+VENV = (
+    "\nexport PIP_DISABLE_PIP_VERSION_CHECK=1\ntmp=$(mktemp -d)\n"
+    'python3 -m venv "$tmp/venv" --system-site-packages\n. "$tmp/venv/bin/activate"\n'
+)
+
+
+@pytest.mark.parametrize("before", ["", f"{PIP}'pandas' && "])
+def test_an_environment_of_the_steps_own_is_what_it_gets_anyway(before: str) -> None:
+    install = PIP.partition(" ")[2]
+    start = before or f"{PIP.partition(' ')[0]} "
+    requirements, rest = split_pip_prologue(["sh", "-c", f'{ENSURE}{start}{VENV} {install}{KFP}"$0" "$@"\n', "run"])
+    assert requirements is not None
+    assert requirements.groups[-1].packages[0] == "kfp==2.9.0"
+    assert rest == ["run"]
+
+
 @pytest.mark.parametrize(
     "script",
     [
         "echo hello",
+        f'{ENSURE}{PIP}{VENV}{VENV}{PIP}{KFP}"$0" "$@"',
         f'{ENSURE}{PIP}{KFP}rm -rf x && "$0" "$@"',
         f'{ENSURE}{PIP}\'a\' || true && "$0" "$@"',
         f'{ENSURE}{PIP}\'a\' --weird && "$0" "$@"',

@@ -100,7 +100,7 @@ class Committer:
 
     async def _commit(self, batch: dict[LiveRun, _Gathered]) -> None:
         try:
-            await self._commit_together(batch)
+            refused = await self._write_together(batch)
         except Internal as error:
             await self._commit_apart(batch, error)
         except PenstockError as error:
@@ -109,6 +109,8 @@ class Committer:
             # Whatever broke, the database knows how far it came; the other runs have to go on.
             _log.exception("commit broke")
             await self._commit_apart(batch, Internal("COMMIT_BROKE", str(error)))
+        else:
+            self._tell(batch, refused)
 
     async def _commit_apart(self, batch: dict[LiveRun, _Gathered], error: Internal) -> None:
         """A batch that the store found wrong wrote nothing: let only the wrong run pay for it."""
@@ -118,16 +120,21 @@ class Committer:
         for run, gathered in batch.items():
             await self._commit({run: gathered})
 
-    async def _commit_together(self, batch: dict[LiveRun, _Gathered]) -> None:
+    async def _write_together(self, batch: dict[LiveRun, _Gathered]) -> frozenset[RunUid]:
         written = [
             RunChanges(run.uid, run.fence, run.event_sequence, tuple(gathered.changes))
             for run, gathered in batch.items()
             if gathered.changes
         ]
+        if not written:
+            return frozenset()
         start = time.perf_counter()
-        refused = await self._write(written) if written else frozenset()
+        refused = await self._write(written)
         count = sum(len(changes.changes) for changes in written)
         self._observer.committed(len(written), count, time.perf_counter() - start)
+        return refused
+
+    def _tell(self, batch: dict[LiveRun, _Gathered], refused: frozenset[RunUid]) -> None:
         for run, gathered in batch.items():
             if run.uid in refused:
                 self._gathering.pop(run, None)

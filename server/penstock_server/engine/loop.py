@@ -176,7 +176,7 @@ class Engine:
         self._claims.forget()
 
     async def _write(self, batch: Sequence[RunChanges]) -> frozenset[RunUid]:
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             result = await transitions.commit(connection, self._lease.server_id, batch)
         return result.refused
 

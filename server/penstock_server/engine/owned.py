@@ -139,9 +139,10 @@ class OwnedRuns:
             self._awake.clear()
             if self._inbox:
                 self._observer.loop_lag(time.monotonic() - self._inbox_since)
-            while self._work_through(time.monotonic() + TURN_S):
+            self._work_through()
+            while self._inbox:
                 await asyncio.sleep(0)
-            self._grant()
+                self._work_through()
             self._report()
 
     # Of the committer: how a commit went.
@@ -150,8 +151,13 @@ class OwnedRuns:
         """Let the effects happen."""
         if not self._holds(run):
             return
-        for effect in effects:
-            _PERFORM[type(effect)](self, run, effect)
+        try:
+            for effect in effects:
+                _PERFORM[type(effect)](self, run, effect)
+        except Exception:
+            # As in `_advance`: what was not done is derived anew from the database.
+            _log.exception("effects of a run broke", extra={"run": str(run.uid)})
+            self.unknown(run, fault=True)
 
     def refused(self, run: LiveRun) -> None:
         """The run is another server's, or elsewhere than thought; its attempts are left alone either way."""
@@ -174,12 +180,13 @@ class OwnedRuns:
 
     # The work itself.
 
-    def _work_through(self, until: float) -> bool:
-        """Take inputs until there are none, or until others have to have their turn: True then."""
+    def _work_through(self) -> None:
+        """Take inputs until there are none, or until others have to have their turn; then hand out free slots."""
+        until = time.monotonic() + TURN_S
         while self._inbox and time.monotonic() < until:
             run, event = self._inbox.popleft()
             self._advance(run, event)
-        return bool(self._inbox)
+        self._grant()
 
     def _enter(self, item: tuple[LiveRun | None, PlanEvent]) -> None:
         if not self._inbox:
@@ -193,13 +200,11 @@ class OwnedRuns:
         if run is None or not self._holds(run):
             return
         try:
-            decisions = advance(run, event)
+            self._carry_out(run, advance(run, event))
         except Exception:
             # A fault of ours in one run must not end the others'; the database still has its last good state.
             _log.exception("a run could not be advanced", extra={"run": str(run.uid), "event": repr(event)})
             self.unknown(run, fault=True)
-            return
-        self._carry_out(run, decisions)
 
     def _carry_out(self, run: LiveRun, decisions: Decisions) -> None:
         for ask in decisions.asks:

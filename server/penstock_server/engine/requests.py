@@ -11,7 +11,7 @@ from typing import Protocol
 
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.reasons import WAITING_FOR_ENGINE
-from penstock_server.model.errors import FailedPrecondition, NotFound
+from penstock_server.model.errors import FailedPrecondition, PenstockError
 from penstock_server.model.ids import RunUid, ServerId
 from penstock_server.model.json import Json
 from penstock_server.model.resources import CachePolicy, Run
@@ -21,7 +21,7 @@ from penstock_server.spec.document import Document
 from penstock_server.spec.graph import PipelineGraph
 from penstock_server.spec.interface import check_parameters
 from penstock_server.spec.support import check_supported
-from penstock_server.store import experiments, namespaces, pipeline_versions, requests, runs, specs
+from penstock_server.store import experiments, pipeline_versions, requests, runs, specs
 from penstock_server.store.database import Connection, Database
 from penstock_server.store.requested import RequestKey
 from penstock_server.store.revisions import changed_meanwhile
@@ -110,13 +110,11 @@ class RunRequests:
         if isinstance(request.source, Document):
             given = await self._inline_spec(request.source)
             check_parameters(given.graph, request.parameters)
-        try:
-            async with self._database.transaction(deadline_s=request.call_deadline_s) as connection:
-                made = await self._create(connection, request, given)
-                if validate_only:
-                    raise _NothingMade(made)
-        except _NothingMade as answer:
-            return answer.made.run, answer.made.is_new
+        if validate_only:
+            made = await self._tried(request, given)
+            return made.run, made.is_new
+        async with self._database.writing(deadline_s=request.call_deadline_s) as connection:
+            made = await self._create(connection, request, given)
         if self._taker is not None and made.is_new and made.owner is not None and made.graph is not None:
             self._taker.take_new(made.run, made.graph)
         return made.run, made.is_new
@@ -177,24 +175,34 @@ class RunRequests:
         check_supported(graph)
         return _Spec(version.spec_digest, graph, None, source.pipeline_id, version.number)
 
+    async def _tried(self, request: NewRunRequest, given: _Spec | None) -> _Made:
+        """What would be made."""
+        try:
+            async with self._database.transaction(deadline_s=request.call_deadline_s) as connection:
+                raise _NothingMade(await self._create(connection, request, given))
+        except _NothingMade as answer:
+            return answer.made
+
     async def _create(self, connection: Connection, request: NewRunRequest, given: _Spec | None) -> _Made:
-        if request.request is not None:
-            # Before all checks: a repeat answers as the first time, whatever has changed since.
-            made = await runs.find_repeat(connection, request.namespace, request.request)
-            if made is not None:
-                return _Made(made, is_new=False, graph=None, owner=None)
-        experiment_uid = await _experiment(connection, request)
-        spec = given
-        if spec is None:
-            assert isinstance(request.source, VersionSource)
-            spec = await self._version_spec(connection, request.namespace, request.source)
-            check_parameters(spec.graph, request.parameters)
-        elif spec.document is not None:
-            await specs.insert(connection, spec.digest, spec.document)
+        try:
+            spec = given or await self._checked_version(connection, request)
+        except PenstockError:
+            # A repeat answers as the first time, whatever has changed since; then comes what is wrong around the spec.
+            key = request.request
+            repeated = await runs.find_repeat(connection, request.namespace, key) if key is not None else None
+            if repeated is not None:
+                return _Made(repeated, is_new=False, graph=None, owner=None)
+            await experiments.get_open(connection, request.namespace, request.experiment_id)
+            raise
         owner = self._taker.offer() if self._taker is not None else None
-        new = _new_run(request, spec, experiment_uid)
-        run, is_new = await runs.insert(connection, new, request.request, owner=owner)
+        run, is_new = await runs.insert(connection, _new_run(request, spec), request.request, owner=owner)
         return _Made(run, is_new, spec.graph, owner)
+
+    async def _checked_version(self, connection: Connection, request: NewRunRequest) -> _Spec:
+        assert isinstance(request.source, VersionSource)
+        spec = await self._version_spec(connection, request.namespace, request.source)
+        check_parameters(spec.graph, request.parameters)
+        return spec
 
 
 class _NothingMade(Exception):  # an answer that rolls the transaction back
@@ -209,33 +217,16 @@ async def _compile(source: Document, size_bytes: int) -> PipelineGraph:
     return await asyncio.to_thread(compile_pipeline, source)
 
 
-async def _experiment(connection: Connection, request: NewRunRequest) -> uuid.UUID:
-    try:
-        experiment = await experiments.get(connection, request.namespace, request.experiment_id)
-    except NotFound:
-        # Of two things that are missing the greater one is named.
-        await namespaces.get(connection, request.namespace)
-        raise
-    if experiment.archive_time is not None:
-        name = experiments.resource_name(request.namespace, request.experiment_id)
-        raise FailedPrecondition(
-            "EXPERIMENT_ARCHIVED",
-            f"{name} is archived; unarchive it, or name another one",
-            metadata={"name": name},
-        )
-    return experiment.uid
-
-
-def _new_run(request: NewRunRequest, spec: _Spec, experiment_uid: uuid.UUID) -> runs.NewRun:
+def _new_run(request: NewRunRequest, spec: _Spec) -> runs.NewRun:
     return runs.NewRun(
         uid=RunUid(uuid.uuid4()),
         namespace=request.namespace,
         id=request.run_id,
-        experiment_uid=experiment_uid,
         experiment_id=request.experiment_id,
         pipeline_id=spec.pipeline_id,
         pipeline_version=spec.pipeline_version,
         spec_digest=spec.digest,
+        document=spec.document,
         display_name=request.display_name or request.run_id,
         description=request.description,
         labels=request.labels,

@@ -1,6 +1,7 @@
 """Messages as proto JSON, whole numbers written as such: `2`, where protobuf's own printer says `2.0`."""
 
 import json
+import re
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
@@ -8,6 +9,7 @@ from google.protobuf.message import Message
 
 from penstock_server.model.errors import InvalidArgument
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 WHOLE_MAX = 2**53
 """Larger numbers stay in the notation of floats, since not every whole number is one of them."""
 
@@ -19,13 +21,20 @@ def to_json(message: Message) -> bytes:
 
 
 def read_json(text: bytes) -> Any:
-    """The JSON in `text`. Raises InvalidArgument REQUEST_UNREADABLE, also for keys that occur twice."""
+    """The JSON in `text`.
+
+    Raises InvalidArgument REQUEST_UNREADABLE, also for keys that occur twice and for text that is not Unicode.
+    """
     try:
-        return json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        document = json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        if _SURROGATE.search(text):
+            # A half of a pair by itself is no text; protobuf breaks over it in ways of its own.
+            json.dumps(document, ensure_ascii=False).encode()
     except RecursionError as error:
         raise _unreadable("it nests too deeply") from error
     except ValueError as error:
         raise _unreadable(str(error)) from error
+    return document
 
 
 def fill(message: Message, document: Any, *, ignore_unknown_fields: bool = False) -> None:

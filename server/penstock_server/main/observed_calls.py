@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 from google.rpc.code_pb2 import Code
-from opentelemetry.metrics import Meter
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -30,20 +32,28 @@ class MeteredCalls:
     def __init__(self, meter: Meter) -> None:
         self._duration = meter.create_histogram("penstock.rpc.duration", "s", "of calls, by code")
         self._streams = meter.create_histogram("penstock.rpc.stream.duration", "s", "of streams, by code")
-        self._active = meter.create_up_down_counter("penstock.rpc.active", description="calls under way")
+        # Read when somebody looks: recording each begin and end would cost several times the rest.
+        self._active: Counter[tuple[str, str]] = Counter()
+        meter.create_observable_up_down_counter(
+            "penstock.rpc.active", [self._observe_active], description="calls under way"
+        )
 
     def begin(self, method: Method, call: Call) -> tuple[Call, Finish]:
         """Start the clock."""
         began = time.perf_counter()
-        labels = {"method": method.full_name, "transport": call.transport}
+        key = (method.full_name, call.transport)
         histogram = self._streams if method.streaming else self._duration
-        self._active.add(1, labels)
+        self._active[key] += 1
 
         def finish(error: BaseException | None) -> None:
-            self._active.add(-1, labels)
-            histogram.record(time.perf_counter() - began, {**labels, "code": code_of(error)})
+            self._active[key] -= 1
+            labels = {"method": key[0], "transport": key[1], "code": code_of(error)}
+            histogram.record(time.perf_counter() - began, labels)
 
         return call, finish
+
+    def _observe_active(self, _options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(count, {"method": key[0], "transport": key[1]}) for key, count in self._active.items()]
 
 
 class TracedCalls:

@@ -10,8 +10,8 @@ from penstock_server.spec.graph import Component, Container, TaskSpec
 def cache_key(component: Component, task: TaskSpec, inputs: TaskValues, pipeline: str, namespace: str) -> str:
     """`sha256:` and 64 hex digits over what decides a step's results, within the pipeline and the namespace.
 
-    That is the component - interface, image, command - and the values of its inputs. Neither the names of task and run
-    nor the environment and the resources count. A key of the user's own replaces all of that.
+    That is the component - interface, image, command, environment - and the values of its inputs. Neither the names of
+    task and run nor the resources count. A key of the user's own replaces all of that.
     """
     body = component.body
     assert isinstance(body, Container)
@@ -24,6 +24,7 @@ def cache_key(component: Component, task: TaskSpec, inputs: TaskValues, pipeline
             "component": {
                 "image": body.image,
                 "command": [*body.command, *body.args],
+                "env": body.env,
                 "input_parameters": {n: p.type for n, p in component.input_parameters.items()},
                 "defaults": {n: p.default for n, p in component.input_parameters.items() if p.has_default},
                 "output_parameters": {n: p.type for n, p in component.output_parameters.items()},

@@ -13,7 +13,7 @@ from penstock_server.spec.graph import (
     TaskOutput,
     TaskSpec,
 )
-from penstock_server.spec.values import problem
+from penstock_server.spec.values import as_text, problem
 from penstock_server.spec.violations import Violations
 
 
@@ -77,8 +77,9 @@ class _DagCheck:
                 if isinstance(component.body, Dag) and not _iterates(task, name):
                     self._unknown(where, task, "parameter", component.input_parameters)
             elif isinstance(source, Constant) and not binding.selector and not _is_open(source):
-                wrong = problem(declared, source.value)
-                if wrong and declared.type is not ParameterType.STRING:
+                # A STRING takes everything, as the text that it is written as.
+                is_text = declared.type is ParameterType.STRING
+                if wrong := problem(declared, as_text(source.value) if is_text else source.value):
                     self._add(where, wrong)
             if isinstance(source, DagInput) and source.name not in self._component.input_parameters:
                 self._add(where, f"the DAG has no input parameter {source.name!r}")

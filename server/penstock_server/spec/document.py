@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -15,9 +16,9 @@ from typing import Any, NoReturn
 import yaml
 
 from penstock_server.model.errors import FieldViolation, InvalidArgument
-from penstock_server.model.json import Json, JsonObject
+from penstock_server.model.json import Json, JsonObject, with_integers
 
-TEXT_LENGTH_MAX = 8 * 1024 * 1024
+TEXT_LENGTH_MAX = 4 * 1024 * 1024
 DEPTH_MAX = 100
 VALUES_MAX = 500_000
 DOCUMENTS_MAX = 8
@@ -25,16 +26,19 @@ DIRECTIVES_MAX = 8
 
 _LOADER = yaml.CSafeLoader
 _RESOLVER: Any = yaml.SafeLoader("")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _UNSTORABLE = re.compile("[\\x00\ud800-\udfff]")
 """NUL and lone surrogates: no database takes them, and no program as an argument."""
-_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|(?:\\\\)+")
-"""A character beyond U+FFFF as JSON may write it, and YAML may not; or backslashes that are escaped themselves."""
 _BREAKS = "\n\r\x85\u2028\u2029"
+_SPACE = re.compile(r"[ \t\r\n]*")
+_SEPARATOR = re.compile(r"[ \t\r\n]*\n---[ \t]*\r?\n")
+"""Between the documents of a stream."""
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _INT = "tag:yaml.org,2002:int"
 _FLOAT = "tag:yaml.org,2002:float"
 _BOOL = "tag:yaml.org,2002:bool"
 _NULL = "tag:yaml.org,2002:null"
+_DOUBLE_MAX = int(sys.float_info.max)
 _TRUE = frozenset({"yes", "true", "on"})
 
 
@@ -59,12 +63,72 @@ def load(text: str | bytes) -> Document:
             _refuse(f"the text is not UTF-8: {error.reason} at byte {error.start}")
     if found := _CONTROL.search(text) or _UNSTORABLE.search(text):
         _refuse(f"the text has a control character (U+{ord(found[0]):04X}) at {_place(text, found.start())}")
+    text = text.removeprefix("\ufeff")
+    documents = _json_documents(text)
+    return _chosen(_yaml_documents(text) if documents is None else documents)
+
+
+def _yaml_documents(text: str) -> list[Json]:
     # The parser compares each directive with all before it.
     if sum(text.count(f"{line_break}%") for line_break in _BREAKS) > DIRECTIVES_MAX:
         _refuse(f"there are more than {DIRECTIVES_MAX} lines that begin with %")
-    if ("\\ud" in text or "\\uD" in text) and text.lstrip().startswith("{"):
-        text = _PAIR.sub(_joined, text)
-    return _chosen(_Composer().documents(text))
+    return _Composer().documents(text)
+
+
+def _json_documents(text: str) -> list[Json] | None:
+    """The documents of a text that is JSON, or a stream of it; None for one that is not.
+
+    YAML is not quite a superset: it folds line breaks that JSON strings may hold, such as U+2028, refuses long
+    keys, and reads `1e5` as text. What is wrong is left to YAML's reader, which tells the place.
+    """
+    if not text.startswith("{", _end_of_space(text, 0)):
+        return None
+    _check_count(text)
+    decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_not_finite)
+    found: list[Json] = []
+    end = 0
+    try:
+        while len(found) < DOCUMENTS_MAX:
+            value, end = decoder.raw_decode(text, _end_of_space(text, end))
+            found.append(value)
+            separator = _SEPARATOR.match(text, end)
+            if separator is None:
+                break
+            end = separator.end()
+    except (ValueError, RecursionError):
+        return None
+    if _end_of_space(text, end) != len(text):
+        return None
+    for document in found:
+        _check_object(document)
+    return found
+
+
+def _end_of_space(text: str, start: int) -> int:
+    space = _SPACE.match(text, start)
+    return start if space is None else space.end()
+
+
+def _check_count(text: str) -> None:
+    """Refuse JSON of too many values before any of them is made. Strings are looked into only where it matters."""
+    if _marks(text) > VALUES_MAX and _marks(_STRING.sub("", text)) > VALUES_MAX:
+        _refuse(f"there are more than {VALUES_MAX} values")
+
+
+def _marks(text: str) -> int:
+    """At least as many as there are keys and values, less one."""
+    return sum(text.count(mark) for mark in ",:[{")
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> JsonObject:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _not_finite(name: str) -> NoReturn:
+    _refuse(f"{name} is no number of JSON")
 
 
 def from_struct(value: JsonObject) -> Document:
@@ -84,11 +148,11 @@ def from_struct(value: JsonObject) -> Document:
 
 
 def canonical(document: Document) -> bytes:
-    """The same bytes for the same document, whatever it was written in."""
+    """The same bytes for the same document, whatever it was written in: `1.0`, as some write it, is `1`."""
     parts: JsonObject = {"pipeline_spec": document.pipeline}
     if document.platform is not None:
         parts["platform_spec"] = document.platform
-    return json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(with_integers(parts), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def from_canonical(data: bytes) -> Document:
@@ -204,11 +268,7 @@ def _scalar(event: Any) -> Json:
         return text.lower() in _TRUE
     if tag == _INT:
         return _integer(event, text)
-    return _float(event, text) if tag == _FLOAT or _JSON_NUMBER.fullmatch(text) else text
-
-
-_JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
-"""What JSON takes for a number and YAML 1.1 does not: `1e5`."""
+    return _float(event, text) if tag == _FLOAT else text
 
 
 def _integer(event: Any, text: str) -> Json:
@@ -233,13 +293,6 @@ def _float(event: Any, text: str) -> Json:
     return number
 
 
-def _joined(match: "re.Match[str]") -> str:
-    if match[1] is None:
-        return match[0]
-    high, low = int(match[1], 16), int(match[2], 16)
-    return chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
-
-
 def _check_object(value: Json) -> None:
     """What `load` sees event by event, for values that are there already. Without recursion: they may be deep."""
     level, depth = [value], 0
@@ -257,6 +310,8 @@ def _check_object(value: Json) -> None:
                 _refuse(f"text with U+{ord(found[0]):04X} is not taken")
             elif isinstance(item, float) and not math.isfinite(item):
                 _refuse("a number is not finite")
+            elif isinstance(item, int) and abs(item) > _DOUBLE_MAX:
+                _refuse("a number is too large")
         level, depth = below, depth + 1
 
 

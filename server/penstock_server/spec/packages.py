@@ -15,6 +15,11 @@ _ENSURE_PIP = re.compile(
     r"^\s*if ! \[ -x \"\$\(command -v pip\)\" \]; then\s+"
     r"python3 -m ensurepip \|\| python3 -m ensurepip --user \|\| apt-get install python3-pip\s+fi\s+"
 )
+_VENV = re.compile(
+    r"\s*export PIP_DISABLE_PIP_VERSION_CHECK=1\s+tmp=\$\(mktemp -d\)\s+"
+    r"python3 -m venv \"\$tmp/venv\" --system-site-packages\s+\. \"\$tmp/venv/bin/activate\"\s+"
+)
+"""What `use_venv` puts before the second installation: an environment of the step's own, which is what it gets."""
 _INSTALL = ["python3", "-m", "pip", "install"]
 _QUIET = frozenset({"--quiet", "-q", "--no-warn-script-location", "--disable-pip-version-check"})
 _VALUED = {
@@ -73,7 +78,7 @@ def _groups(script: str) -> tuple[PackageGroup, ...] | None:
     ensured = _ENSURE_PIP.match(script)
     if ensured is None:
         return None
-    commands = script[ensured.end() :].strip()
+    commands = _VENV.sub(" ", script[ensured.end() :], count=1).strip()
     installs, _, run = commands.rpartition("&&")
     # What a shell would expand, take as a comment or as the end of a command is not understood here.
     if run.split() != ['"$0"', '"$@"'] or _EXPANDED.search(_QUOTED.sub(_unquoted, installs)):

@@ -20,16 +20,21 @@ PATHS_SHOWN = 3
 
 def check_supported(graph: PipelineGraph) -> None:
     """Raise Unimplemented(SPEC_UNSUPPORTED) naming the path of everything that this server does not run."""
-    found = [
-        FieldViolation(path, description, "SPEC_UNSUPPORTED")
-        for where, component in _used(graph)
-        for path, description in _unsupported(where, component)
-    ]
+    wanted = [*_unsupported_settings(graph)]
+    for where, component in _used(graph):
+        wanted += _unsupported(where, component)
+    found = [FieldViolation(path, description, "SPEC_UNSUPPORTED") for path, description in wanted]
     if found:
         told = "; ".join(f"{violation.field}: {violation.description}" for violation in found[:PATHS_SHOWN])
         more = f"; and {len(found) - PATHS_SHOWN} more" if len(found) > PATHS_SHOWN else ""
         message = f"the pipeline uses what this server does not run: {told}{more}"
         raise Unimplemented("SPEC_UNSUPPORTED", message, violations=found)
+
+
+def _unsupported_settings(graph: PipelineGraph) -> Iterator[tuple[str, str]]:
+    for platform, settings in graph.pipeline_config.items():
+        if settings.get("workspace"):
+            yield f"platforms.{platform}.pipelineConfig.workspace", "workspaces are not made"
 
 
 def _used(graph: PipelineGraph) -> Iterator[tuple[str, Component]]:

@@ -1,8 +1,8 @@
 """The pool of connections, and how a call gets one: within seconds, or not at all."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -83,22 +83,25 @@ class Database:
 
         Unavailable with the reason COMMIT_OUTCOME_UNKNOWN says that the connection was lost while committing.
         """
-        is_committing = False
-        try:
-            with translated():
-                async with self._pool.connection() as connection, connection.transaction():
-                    if deadline_s is not None:
-                        await self._limit(connection, deadline_s)
-                    yield connection
-                    is_committing = True
-        except Unavailable as error:
-            if not is_committing:
-                raise
-            raise Unavailable(
-                "COMMIT_OUTCOME_UNKNOWN",
-                "the database went away while it committed; look whether the change is there before repeating it",
-                retry_after_s=RETRY_AFTER_S,
-            ) from error
+        outcome = _Outcome()
+        with outcome.told():
+            async with self._pool.connection() as connection, connection.transaction():
+                if deadline_s is not None:
+                    await self._limit(connection, deadline_s)
+                yield connection
+                outcome.is_open = True
+
+    @asynccontextmanager
+    async def writing(self, *, deadline_s: float | None = None) -> AsyncIterator[Connection]:
+        """A connection for one statement that writes, which is a transaction of its own; others may read.
+
+        Raises as `transaction` does: when the connection is lost, the statement may have been committed.
+        """
+        outcome = _Outcome()
+        with outcome.told():
+            async with self.connection(deadline_s=deadline_s) as connection:
+                outcome.is_open = True
+                yield connection
 
     async def _configure(self, connection: Connection) -> None:
         set_json_loads(_loads, connection)
@@ -112,6 +115,27 @@ class Database:
     async def _limit(self, connection: Connection, deadline_s: float) -> None:
         limit_ms = max(1, int(min(deadline_s, self._statement_timeout_s) * 1000))
         await connection.execute("SELECT set_config('statement_timeout', %s, true)", [str(limit_ms)])
+
+
+class _Outcome:
+    """Whether a transaction may have been committed when its connection is lost."""
+
+    is_open = False
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Translates as `translated` does, and says when nobody knows."""
+        try:
+            with translated():
+                yield
+        except Unavailable as error:
+            if not self.is_open:
+                raise
+            raise Unavailable(
+                "COMMIT_OUTCOME_UNKNOWN",
+                "the database went away while it committed; look whether the change is there before repeating it",
+                retry_after_s=RETRY_AFTER_S,
+            ) from error
 
 
 def _loads(data: str | bytes) -> Any:

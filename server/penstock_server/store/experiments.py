@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from penstock_server.model.errors import AlreadyExists, FailedPrecondition, NotFound
 from penstock_server.model.query import FieldType, Order, Page, Rows
 from penstock_server.model.resources import Experiment
+from penstock_server.store import namespaces
 from penstock_server.store.database import Connection
 from penstock_server.store.query import Column, Listing, Row
 from penstock_server.store.requested import RequestKey, check_repeat, columns
@@ -90,6 +91,27 @@ async def get(connection: Connection, namespace: str, id: str) -> Experiment:
     if found is None:
         raise not_found(namespace, id)
     return found
+
+
+async def get_open(connection: Connection, namespace: str, id: str) -> Experiment:
+    """One that takes new runs.
+
+    Raises NotFound(NAMESPACE_NOT_FOUND | EXPERIMENT_NOT_FOUND), FailedPrecondition(EXPERIMENT_ARCHIVED).
+    """
+    try:
+        experiment = await get(connection, namespace, id)
+    except NotFound:
+        # Of two things that are missing the greater one is named.
+        await namespaces.get(connection, namespace)
+        raise
+    if experiment.archive_time is not None:
+        name = resource_name(namespace, id)
+        raise FailedPrecondition(
+            "EXPERIMENT_ARCHIVED",
+            f"{name} is archived; unarchive it, or name another one",
+            metadata={"name": name},
+        )
+    return experiment
 
 
 async def list_page(connection: Connection, namespace: str, page: Page) -> Rows[Experiment]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, LiteralString, cast
-from uuid import UUID
 
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
@@ -14,6 +13,7 @@ from penstock_server.model.json import Json
 from penstock_server.model.query import FieldType, Order, Page, Rows
 from penstock_server.model.resources import CachePolicy, Run
 from penstock_server.model.states import RunState, TaskState
+from penstock_server.store import experiments
 from penstock_server.store.database import Connection
 from penstock_server.store.query import NEVER, Column, Listing, Row
 from penstock_server.store.requested import RequestKey, check_repeat, columns
@@ -37,11 +37,12 @@ class NewRun:
     uid: RunUid
     namespace: str
     id: str
-    experiment_uid: UUID
     experiment_id: str
     pipeline_id: str | None
     pipeline_version: int | None
     spec_digest: str
+    document: bytes | None
+    """The canonical spec; None when it is known to be stored."""
     display_name: str
     description: str
     labels: Mapping[str, str]
@@ -137,11 +138,12 @@ LISTING = Listing(
 async def insert(
     connection: Connection, new: NewRun, request: RequestKey | None = None, *, owner: ServerId | None = None
 ) -> tuple[Run, bool]:
-    """A new run with its root task and first events, in a transaction; or the one that the same request made before.
+    """A new run with its root task and first events; or the one that the same request made before.
 
-    It belongs to `owner` from the beginning, under fence 1; without one the engines are notified. Watchers are
-    notified either way. Raises AlreadyExists(RUN_EXISTS | REQUEST_ID_REUSED). Namespace, experiment and
-    spec must exist.
+    One statement writes it, so that no transaction is needed. It belongs to `owner` from the beginning, under
+    fence 1, and is told of by its first move; without one the engines and the watchers are notified. Raises
+    AlreadyExists(RUN_EXISTS | REQUEST_ID_REUSED), NotFound(NAMESPACE_NOT_FOUND | EXPERIMENT_NOT_FOUND) and
+    FailedPrecondition(EXPERIMENT_ARCHIVED).
     """
     values = {field: getattr(new, field) for field in NewRun.__dataclass_fields__}
     values |= {"labels": Jsonb(dict(new.labels)), "parameters": Jsonb(dict(new.parameters), dumps=dumps)}
@@ -150,14 +152,12 @@ async def insert(
         await cursor.execute(_SQL["insert"], values | columns(request))
         row = await cursor.fetchone()
     if row is not None:
-        await connection.execute(_SQL["insert_beginning"], values)
+        del row["owner"], row["told"]
         return _read(row), True
-    if request is not None:
-        wanted = {"namespace": new.namespace, "request_id": request.id}
-        made = await (await connection.execute(_SQL["by_request"], wanted)).fetchone()
-        if made is not None:
-            check_repeat(request, made[1])
-            return await get(connection, new.namespace, made[0]), False
+    repeated = await find_repeat(connection, new.namespace, request) if request is not None else None
+    if repeated is not None:
+        return repeated, False
+    await experiments.get_open(connection, new.namespace, new.experiment_id)
     name = resource_name(new.namespace, new.id)
     raise AlreadyExists("RUN_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name})
 

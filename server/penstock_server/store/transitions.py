@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg.errors import InvalidTextRepresentation
+
 from penstock_server.model.changes import (
     SUBJECT_OF,
     AttemptCreate,
@@ -39,7 +41,7 @@ class CommitResult:
 
 
 async def commit(connection: Connection, server_id: ServerId, batch: Sequence[RunChanges]) -> CommitResult:
-    """Write the batch; in a transaction, which has to be rolled back when this raises.
+    """Write the batch, whole or not at all, on a connection of its own or in a transaction.
 
     Raises Internal when a change finds its subject in another state than it names: a fault of ours.
     """
@@ -47,15 +49,13 @@ async def commit(connection: Connection, server_id: ServerId, batch: Sequence[Ru
     for changes in batch:
         rows.add(changes)
     parameters = {name: dumps(value) for name, value in rows.parameters().items()}
-    cursor = await connection.execute(_SQL["commit"], {"server_id": server_id, **parameters})
+    try:
+        cursor = await connection.execute(_SQL["commit"], {"server_id": server_id, **parameters})
+    except InvalidTextRepresentation as error:
+        raise Internal("INTERNAL", f"a batch was refused: {error.diag.message_primary}") from error
     row = await cursor.fetchone()
     assert row is not None
-    held, *missed = row
-    if any(missed):
-        names = ("runs", "tasks", "attempts")
-        told = ", ".join(f"{count} {name}" for name, count in zip(names, missed, strict=True) if count)
-        raise Internal("INTERNAL", f"a batch found {told} in another state than expected")
-    return CommitResult(frozenset(changes.run_uid for changes in batch) - frozenset(held))
+    return CommitResult(frozenset(changes.run_uid for changes in batch) - frozenset(row[0]))
 
 
 class _Rows:

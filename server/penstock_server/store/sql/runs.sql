@@ -1,34 +1,43 @@
 -- name: insert
--- A new run; nothing comes back when its id or its request id is taken.
-INSERT INTO run (
-    uid, namespace, id, experiment_uid, pipeline_id, pipeline_version, spec_digest, display_name, description, labels,
-    parameters, cache_policy, deadline_s, artifact_root, reason, message, traceparent, request_id, request_digest,
-    event_sequence, owner, fence
-) VALUES (
-    %(uid)s, %(namespace)s, %(id)s, %(experiment_uid)s, %(pipeline_id)s, %(pipeline_version)s, %(spec_digest)s,
-    %(display_name)s, %(description)s, %(labels)s, %(parameters)s, %(cache_policy)s, %(deadline_s)s, %(artifact_root)s,
-    %(reason)s, %(message)s, %(traceparent)s, %(request_id)s, %(request_digest)s, 2,
-    (SELECT server_id FROM server WHERE server_id = %(owner)s), CASE WHEN %(owner)s::uuid IS NULL THEN 0 ELSE 1 END
-)
-ON CONFLICT DO NOTHING
-RETURNING uid, namespace, id, experiment_uid, %(experiment_id)s::text AS experiment_id, pipeline_id, pipeline_version,
-    spec_digest, display_name, description, labels, parameters, cache_policy, deadline_s, artifact_root, state, reason,
-    message, failed_task_id, outputs, event_sequence, revision, create_time, start_time, end_time, update_time,
-    archive_time, traceparent;
-
--- name: insert_beginning
--- Its root task, the two events of the beginning, a word to the watchers, and one to the engines if it is free.
-WITH root AS (
+-- A new run with its root task, the two events of its beginning and its spec, unless that is stored; nothing when its
+-- id or its request id is taken, or no experiment that is open has that name. A run that has an owner from the
+-- beginning is news of the owner's at once, so that only a free one is told of: a commit that notifies has to wait for
+-- all others that do.
+WITH made AS (
+    INSERT INTO run (
+        uid, namespace, id, experiment_uid, pipeline_id, pipeline_version, spec_digest, display_name, description,
+        labels, parameters, cache_policy, deadline_s, artifact_root, reason, message, traceparent, request_id,
+        request_digest, event_sequence, owner, fence
+    )
+    SELECT %(uid)s, %(namespace)s, %(id)s, experiment.uid, %(pipeline_id)s, %(pipeline_version)s, %(spec_digest)s,
+        %(display_name)s, %(description)s, %(labels)s, %(parameters)s, %(cache_policy)s, %(deadline_s)s,
+        %(artifact_root)s, %(reason)s, %(message)s, %(traceparent)s, %(request_id)s, %(request_digest)s, 2,
+        (SELECT server_id FROM server WHERE server_id = %(owner)s), CASE WHEN %(owner)s::uuid IS NULL THEN 0 ELSE 1 END
+    FROM experiment
+    WHERE experiment.namespace = %(namespace)s AND experiment.id = %(experiment_id)s
+        AND experiment.archive_time IS NULL
+    ON CONFLICT DO NOTHING
+    RETURNING uid, namespace, id, experiment_uid, %(experiment_id)s::text AS experiment_id, pipeline_id,
+        pipeline_version, spec_digest, display_name, description, labels, parameters, cache_policy, deadline_s,
+        artifact_root, state, reason, message, failed_task_id, outputs, event_sequence, revision, create_time,
+        start_time, end_time, update_time, archive_time, traceparent, owner
+), kept AS (
+    INSERT INTO spec (digest, document)
+    SELECT made.spec_digest, %(document)s FROM made WHERE %(document)s::bytea IS NOT NULL
+    ON CONFLICT (digest) DO NOTHING
+), root AS (
     INSERT INTO task (run_uid, id, position, key, display_name, kind, reason, message)
-    VALUES (%(uid)s, 'root', 2, 'root', %(root_display_name)s, 'DAG', %(reason)s, %(message)s)
+    SELECT made.uid, 'root', 2, 'root', %(root_display_name)s, 'DAG', made.reason, made.message FROM made
 ), events AS (
     INSERT INTO event (run_uid, sequence, namespace, subject, task_id, to_state, reason, message)
-    VALUES
-        (%(uid)s, 1, %(namespace)s, 'RUN', NULL, 'PENDING', %(reason)s, %(message)s),
-        (%(uid)s, 2, %(namespace)s, 'TASK', 'root', 'PENDING', %(reason)s, %(message)s)
+    SELECT made.uid, first.sequence, made.namespace, first.subject, first.task_id, made.state, made.reason, made.message
+    FROM made, (VALUES (1, 'RUN', NULL), (2, 'TASK', 'root')) AS first (sequence, subject, task_id)
 )
-SELECT pg_notify('penstock_event', %(uid)s::text),
-    CASE WHEN %(owner)s::uuid IS NULL THEN pg_notify('penstock_run', %(uid)s::text) END;
+SELECT made.*,
+    CASE WHEN made.owner IS NULL THEN ARRAY[
+        pg_notify('penstock_event', made.uid::text)::text, pg_notify('penstock_run', made.uid::text)::text
+    ] END AS told
+FROM made;
 
 -- name: by_request
 -- What a request has made before.

@@ -1,7 +1,7 @@
 -- name: commit
 -- All that one batch changes, of many runs, in one statement. Runs that are no longer this server's, or are elsewhere
--- than the batch says, are left out whole. Of each kind the numbers wanted and done come back, to be compared. The
--- owner is compared in a way that no index serves, so that a plan made early does not read all runs of the server.
+-- than the batch says, are left out whole. A row found in another state than the batch says fails the statement, by a
+-- cast that cannot succeed, so that nothing of it is written: one round trip is a transaction of its own. The owner is compared in a way that no index serves, so that a plan made early does not read all runs of the server.
 WITH batch AS (
     SELECT *
     FROM jsonb_to_recordset(%(runs)s) AS b (
@@ -147,9 +147,13 @@ WITH batch AS (
     JOIN held ON held.uid = e.run_uid
 ), told AS (
     SELECT held.uid, pg_notify('penstock_event', held.uid::text) FROM held
+), missed AS (
+    SELECT (SELECT count(*) FROM held) - (SELECT count(*) FROM moved_run) AS runs,
+        (SELECT count(*) FROM task_batch) - (SELECT count(*) FROM moved_task) AS tasks,
+        (SELECT count(*) FROM attempt_batch) - (SELECT count(*) FROM moved_attempt) AS attempts
 )
-SELECT
-    ARRAY(SELECT uid FROM told) AS held,
-    (SELECT count(*) FROM held) - (SELECT count(*) FROM moved_run) AS runs_missed,
-    (SELECT count(*) FROM task_batch) - (SELECT count(*) FROM moved_task) AS tasks_missed,
-    (SELECT count(*) FROM attempt_batch) - (SELECT count(*) FROM moved_attempt) AS attempts_missed;
+SELECT ARRAY(SELECT uid FROM told),
+    CASE WHEN runs + tasks + attempts > 0
+        THEN format('elsewhere than expected: %%s runs, %%s tasks, %%s attempts', runs, tasks, attempts)::integer
+    END
+FROM missed;
