@@ -103,8 +103,17 @@ CREATE TABLE event (
     reason text NOT NULL DEFAULT '',
     message text NOT NULL DEFAULT '',
     CONSTRAINT event_pkey PRIMARY KEY (run_uid, sequence),
-    CONSTRAINT event_run_fkey FOREIGN KEY (run_uid) REFERENCES run (uid) ON DELETE CASCADE,
     CONSTRAINT event_subject_check CHECK (subject IN ('RUN', 'TASK', 'ATTEMPT', 'NOTICE'))
 );
 -- WatchRuns: the moves of runs of a namespace in the order of transactions.
 CREATE INDEX event_transaction_idx ON event (namespace, transaction_id, run_uid, sequence) WHERE subject = 'RUN';
+
+-- Both statements that write events lock or make the run's row, so that a foreign key would look up once more, event by
+-- event, what they hold. Its other half, that events go with their run, is done here.
+CREATE FUNCTION delete_events_of_run() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM event WHERE run_uid = old.uid;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER run_delete_events AFTER DELETE ON run FOR EACH ROW EXECUTE FUNCTION delete_events_of_run();

@@ -1,6 +1,15 @@
 -- The schema that all migrations together make, as pg_dump tells it. Written by
 -- `python -m tests.store.schema_dump`; a test compares it with what the migrations do.
 
+CREATE FUNCTION public.delete_events_of_run() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM event WHERE run_uid = old.uid;
+    RETURN NULL;
+END
+$$;
+
 CREATE TABLE public.artifact (
     uid uuid NOT NULL,
     namespace text NOT NULL,
@@ -347,14 +356,13 @@ CREATE INDEX task_parent_idx ON public.task USING btree (run_uid, parent_id, "po
 
 CREATE UNIQUE INDEX task_position_idx ON public.task USING btree (run_uid, "position") WHERE ("position" > 0);
 
+CREATE TRIGGER run_delete_events AFTER DELETE ON public.run FOR EACH ROW EXECUTE FUNCTION public.delete_events_of_run();
+
 ALTER TABLE ONLY public.artifact
     ADD CONSTRAINT artifact_run_fkey FOREIGN KEY (run_uid) REFERENCES public.run(uid) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.attempt
     ADD CONSTRAINT attempt_run_fkey FOREIGN KEY (run_uid) REFERENCES public.run(uid) ON DELETE CASCADE;
-
-ALTER TABLE ONLY public.event
-    ADD CONSTRAINT event_run_fkey FOREIGN KEY (run_uid) REFERENCES public.run(uid) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.experiment
     ADD CONSTRAINT experiment_namespace_fkey FOREIGN KEY (namespace) REFERENCES public.namespace(name);

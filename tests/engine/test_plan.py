@@ -1,7 +1,17 @@
 """What follows from what: one run, driven by hand, without a database."""
 
 from penstock_server.engine import reasons
-from penstock_server.engine.effects import Adopt, Finished, Launch, Stop, WaitForDeadline, WaitForRetry
+from penstock_server.engine.effects import (
+    Adopt,
+    Finished,
+    Forget,
+    KeepSlot,
+    Launch,
+    Stop,
+    WaitForDeadline,
+    WaitForRetry,
+    WantSlot,
+)
 from penstock_server.engine.history import check
 from penstock_server.engine.inputs import (
     CacheAnswered,
@@ -9,12 +19,13 @@ from penstock_server.engine.inputs import (
     CancelRequested,
     DeadlinePassed,
     LaunchRefused,
+    Observed,
     RetryDue,
     RetryRequested,
 )
-from penstock_server.launch.base import Phase
+from penstock_server.launch.base import Observation, Phase
 from penstock_server.model.changes import Notice, TaskMove
-from penstock_server.model.ids import ROOT_TASK, RunUid, TaskId
+from penstock_server.model.ids import ROOT_TASK, AttemptId, RunUid, TaskId
 from penstock_server.model.resources import CachePolicy, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
 from penstock_server.spec.graph import Constant, DagInput, ParameterBinding, TaskOutput
@@ -231,6 +242,16 @@ def test_a_late_or_repeated_observation_changes_nothing() -> None:
     assert world.see("a", Phase.FAILED).changes == []
 
 
+def test_the_end_of_an_earlier_attempt_says_nothing_of_the_present_one() -> None:
+    world = World(flat({"a": ()}, retries=1)).begin()
+    world.fail("a")
+    world.grant("a")
+    earlier = AttemptId(world.run.uid, TaskId("a"), 1)
+    decisions = world.send(Observed(Observation(earlier, Phase.FAILED)))
+    assert (decisions.changes, decisions.effects) == ([], [Forget(TaskId("a"), 1, None)])
+    assert world.state("a") is TaskState.RUNNING
+
+
 def test_what_the_user_should_know_becomes_a_notice_once() -> None:
     world = World(flat({"a": ()})).begin()
     world.grant("a")
@@ -407,9 +428,9 @@ def test_a_new_owner_asks_for_the_same_slots_and_attempts() -> None:
     world = World(flat({"a": (), "b": (), "c": ("a",)})).begin()
     world.grant("a")
     world.see("a", Phase.STARTED)
-    world.crash()
-    assert world.effects == [Adopt(TaskId("a"), 1)]
-    assert world.waiting == ["b"]
+    decisions = world.crash()
+    assert decisions.effects == [Adopt(TaskId("a"), 1)]
+    assert decisions.asks == [KeepSlot(TaskId("a")), WantSlot(TaskId("b"))]
     world.see("a", Phase.SUCCEEDED)
     world.succeed("b", "c")
     assert world.run_state() is RunState.SUCCEEDED

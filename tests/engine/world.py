@@ -288,11 +288,11 @@ class World:
         self.send(RunTaken())
         return self
 
-    def crash(self) -> None:
+    def crash(self) -> Decisions:
         """The engine ends and another one takes the run over, with only the rows to go by."""
         self.waiting, self.lookups, self.effects = [], [], []
         self.run = self._load()
-        self.send(RunTaken())
+        return self.send(RunTaken())
 
     def send(self, event: PlanEvent) -> Decisions:
         """Something happens."""

@@ -11,7 +11,6 @@ import pytest
 
 from penstock_server.model.errors import InvalidArgument, Unimplemented
 from penstock_server.model.json import JsonObject
-from penstock_server.model.json import JsonObject
 from penstock_server.spec.compile import compile_pipeline
 from penstock_server.spec.document import Document, from_struct, load
 from penstock_server.spec.graph import Constant, Container, Dag, TaskOutput

@@ -1,6 +1,8 @@
 """Getting a connection: in time or not at all, and errors that callers can act on."""
 
 import asyncio
+import os
+import signal
 import time
 from typing import Any
 
@@ -36,6 +38,26 @@ async def test_a_call_does_not_outlive_its_deadline(database: Database) -> None:
         async with database.connection(deadline_s=0.1) as connection:
             await connection.execute("SELECT pg_sleep(10)")
     assert time.monotonic() - start < 5
+
+
+async def ask_frozen(database: Database) -> None:
+    """Ask a server process that is stopped."""
+    async with database.connection() as connection:
+        backend = connection.info.backend_pid
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            await connection.execute("SELECT 1")
+        finally:
+            os.kill(backend, signal.SIGCONT)
+
+
+async def test_a_database_that_has_frozen_counts_as_one_that_is_away(database: Database) -> None:
+    with pytest.raises(Unavailable) as raised:
+        await ask_frozen(database.with_patience(0.2))
+    assert raised.value.reason == "DATABASE_UNAVAILABLE"
+    assert raised.value.retry_after_s
+    async with database.connection() as connection:
+        await connection.execute("SELECT 1")
 
 
 async def test_a_deadline_ends_with_its_transaction(database: Database) -> None:

@@ -9,11 +9,10 @@ from penstock.v1 import run_service_pb2 as pb
 from penstock_server.api import names
 from penstock_server.api.json_values import from_value
 from penstock_server.api.specs import Specs
-from penstock_server.engine.requests import NewRunRequest, VersionSource
+from penstock_server.engine.requests import InlineSpec, NewRunRequest, VersionSource
 from penstock_server.model.errors import FieldViolation, InvalidArgument, Unimplemented
 from penstock_server.model.resources import CachePolicy
 from penstock_server.rpc.call import Call
-from penstock_server.spec.document import Document
 from penstock_server.store import experiments
 from penstock_server.store.requested import RequestKey
 
@@ -65,12 +64,12 @@ def check_artifact_root(root: str, stores: Callable[[str], bool]) -> None:
         raise _wrong("run.artifact_root", "lies outside of the server's artifact store; leave it out for the default")
 
 
-async def _source(run: run_pb2.Run, namespace: str, specs: Specs) -> tuple[VersionSource | Document, str]:
+async def _source(run: run_pb2.Run, namespace: str, specs: Specs) -> tuple[VersionSource | InlineSpec, str]:
     """What the run executes, and a word for its id."""
     match run.WhichOneof("source"):
         case "inline_spec":
             checked = await specs.check(run.inline_spec, "run.inline_spec")
-            return checked.document, checked.graph.name
+            return InlineSpec(checked.digest, checked.canonical, checked.graph), checked.graph.name
         case "pipeline_version":
             where, pipeline, version = names.PIPELINE_VERSION.parse(run.pipeline_version, "run.pipeline_version")
             _check_same(where, namespace, "run.pipeline_version")

@@ -53,15 +53,16 @@ def _begin(run: LiveRun) -> None:
 
 def _resume(run: LiveRun) -> None:
     """Derive from the states alone what has to be asked and done."""
+    if run.is_cancelling:
+        # First of all, lest an attempt that never started be started by being adopted.
+        _stop_tasks(run)
+    else:
+        _await_deadline(run, run.elapsed_s)
     for task in list(run.tasks.values()):
         if task.kind is TaskKind.STEP:
             steps.resume(run, task)
         elif task.state is TaskState.RUNNING:
             dags.resume(run, task)
-    if run.is_cancelling:
-        _stop_tasks(run)
-    else:
-        _await_deadline(run, run.elapsed_s)
     if run.root.state is TaskState.PENDING and not run.is_cancelling:
         run.ready.append(run.root)
 

@@ -40,12 +40,21 @@ class VersionSource:
 
 
 @dataclass(frozen=True, slots=True)
+class InlineSpec:
+    """A spec of the run's own that was read, compiled and found to be supported already."""
+
+    digest: str
+    canonical: bytes
+    graph: PipelineGraph
+
+
+@dataclass(frozen=True, slots=True)
 class NewRunRequest:
     """A run to be made."""
 
     namespace: str
     run_id: str
-    source: VersionSource | Document
+    source: VersionSource | InlineSpec | Document
     experiment_id: str = experiments.DEFAULT
     display_name: str = ""
     description: str = ""
@@ -106,9 +115,8 @@ class RunRequests:
         (EXPERIMENT_ARCHIVED), AlreadyExists (RUN_EXISTS, REQUEST_ID_REUSED), and what the checks of specs
         and parameters raise.
         """
-        given = None
-        if isinstance(request.source, Document):
-            given = await self._inline_spec(request.source)
+        given = await self._inline_spec(request.source)
+        if given is not None:
             check_parameters(given.graph, request.parameters)
         if validate_only:
             made = await self._tried(request, given)
@@ -155,7 +163,14 @@ class RunRequests:
                 # It ended between the two statements.
                 await requests.delete_ended(connection, namespace, run_id, revision)
 
-    async def _inline_spec(self, source: Document) -> _Spec:
+    async def _inline_spec(self, source: VersionSource | InlineSpec | Document) -> _Spec | None:
+        """What the request brings along; None when it names a version."""
+        if isinstance(source, VersionSource):
+            return None
+        if isinstance(source, InlineSpec):
+            if self._graphs.get(source.digest) is None:
+                self._graphs.put(source.digest, source.graph)
+            return _Spec(source.digest, source.graph, source.canonical)
         canonical = documents.canonical(source)
         digest = documents.digest(canonical)
         graph = self._graphs.get(digest)

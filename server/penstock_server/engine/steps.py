@@ -53,9 +53,6 @@ def resume(run: LiveRun, task: LiveTask) -> None:
     """Ask again for whatever the loaded step was waiting for."""
     if (attempt := task.live_attempt) is not None:
         run.decisions.asks.append(KeepSlot(task.id))
-        if run.is_cancelling:
-            # Before it is adopted, lest one that never started be started now.
-            stop(run, task, run.task_end_reason)
         run.decisions.effects.append(Adopt(task.id, attempt.number))
     elif task.state is TaskState.QUEUED and task.delay_s:
         run.decisions.effects.append(WaitForRetry(task.id, task.delay_s))

@@ -45,6 +45,8 @@ from penstock_server.store.migrations import migrate, pending
 from penstock_server.store.notifications import Notifications
 from penstock_server.store.objects import LocalArtifacts
 
+ANSWER_S = 4.5
+"""A call waits so long for the database; then it tells the caller to repeat it."""
 DATABASE_RETRY_S = 1.0
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -115,10 +117,11 @@ class Assembly:
         self._stack.push_async_callback(wakeups.close)
         await wakeups.start()
         load = Load(engine)
+        answering = database.with_patience(ANSWER_S)
         parts = ApiParts(
-            database=database,
+            database=answering,
             wakeups=wakeups,
-            requests=RunRequests(database, graphs, engine),
+            requests=RunRequests(answering, graphs, engine),
             logs=launcher.logs,
             token_key=await _token_key(database),
             facts=self._facts(engine),

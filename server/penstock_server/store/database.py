@@ -1,8 +1,12 @@
 """The pool of connections, and how a call gets one: within seconds, or not at all."""
 
+import asyncio
 import json
+import os
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from copy import copy
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -28,6 +32,7 @@ class Database:
 
     def __init__(self, dsn: str, *, pool_size_max: int = 16, statement_timeout_s: float = 30) -> None:
         self.dsn = dsn
+        self._patience_s: float | None = None
         self._statement_timeout_s = statement_timeout_s
         options: dict[str, Any] = {
             "autocommit": True,
@@ -49,6 +54,13 @@ class Database:
             open=False,
         )
 
+    def with_patience(self, seconds: float) -> "Database":
+        """The same pool for callers who wait so long for an answer at most: a database that has frozen with the
+        connection open then counts as one that is away, and the connection is given up."""
+        patient = copy(self)
+        patient._patience_s = seconds
+        return patient
+
     async def open(self) -> None:
         """Start connecting; returns once a first connection works. Raises Unavailable."""
         with translated():
@@ -68,7 +80,7 @@ class Database:
     async def connection(self, *, deadline_s: float | None = None) -> AsyncIterator[Connection]:
         """A connection whose statements each commit by themselves."""
         with translated():
-            async with self._pool.connection() as connection:
+            async with self._acquired() as connection:
                 if deadline_s is None:
                     yield connection
                 else:
@@ -85,7 +97,7 @@ class Database:
         """
         outcome = _Outcome()
         with outcome.told():
-            async with self._pool.connection() as connection, connection.transaction():
+            async with self._acquired() as connection, connection.transaction():
                 if deadline_s is not None:
                     await self._limit(connection, deadline_s)
                 yield connection
@@ -102,6 +114,18 @@ class Database:
             async with self.connection(deadline_s=deadline_s) as connection:
                 outcome.is_open = True
                 yield connection
+
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[Connection]:
+        async with self._pool.connection() as connection:
+            if self._patience_s is None:
+                yield connection
+                return
+            timer = asyncio.get_running_loop().call_later(self._patience_s, _cut, connection)
+            try:
+                yield connection
+            finally:
+                timer.cancel()
 
     async def _configure(self, connection: Connection) -> None:
         set_json_loads(_loads, connection)
@@ -136,6 +160,13 @@ class _Outcome:
                 "the database went away while it committed; look whether the change is there before repeating it",
                 retry_after_s=RETRY_AFTER_S,
             ) from error
+
+
+def _cut(connection: Connection) -> None:
+    """End the connection under whoever waits on it. A cancellation would wait for the database's consent."""
+    if not connection.closed:
+        with socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
+            line.shutdown(socket.SHUT_RDWR)
 
 
 def _loads(data: str | bytes) -> Any:

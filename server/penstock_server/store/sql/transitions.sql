@@ -1,7 +1,8 @@
 -- name: commit
 -- All that one batch changes, of many runs, in one statement. Runs that are no longer this server's, or are elsewhere
 -- than the batch says, are left out whole. A row found in another state than the batch says fails the statement, by a
--- cast that cannot succeed, so that nothing of it is written: one round trip is a transaction of its own. The owner is compared in a way that no index serves, so that a plan made early does not read all runs of the server.
+-- cast that cannot succeed, so that nothing of it is written: one round trip is a transaction of its own. The owner is
+-- compared in a way that no index serves, so that a plan made early does not read all runs of the server.
 WITH batch AS (
     SELECT *
     FROM jsonb_to_recordset(%(runs)s) AS b (
