@@ -149,8 +149,11 @@ async def test_a_stop_comes_after_the_launch_under_way() -> None:
 
 async def test_an_attempt_to_be_stopped_is_asked_about_only_then() -> None:
     desk = Desk()
+    desk.launcher.open.clear()
     desk.dispatcher.adopt(desk.run, Adopt(A, 1))
     desk.dispatcher.stop(desk.run, Stop(A, 1))
+    await eventually(lambda: desk.launcher.calls == ["stop 1"], "the stop")
+    desk.launcher.open.set()
     assert await desk.settled() == ["stop 1", "adopt 1"]
 
 

@@ -274,6 +274,14 @@ def test_a_cached_step_asks_before_it_queues() -> None:
     assert world.run_state() is RunState.SUCCEEDED
 
 
+def test_a_cached_step_that_was_tried_asks_no_more() -> None:
+    world = World(flat({"a": ()}, retries=1, cached=True)).begin()
+    world.answer(CacheAnswered(TaskId("a"), None))
+    world.fail("a")
+    world.crash()
+    assert (world.waiting, world.lookups) == (["a"], [])
+
+
 def test_a_hit_reuses_the_outputs_and_starts_nothing() -> None:
     world = World(flat({"a": ()}, cached=True)).begin()
     source = RunUid(world.run.uid), TaskId("other")

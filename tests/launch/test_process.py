@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from penstock_server.launch import strays
 from penstock_server.launch.base import Phase, StepRequest
 from penstock_server.launch.journal import Journal
 from penstock_server.launch.scratch import Folders
+from penstock_server.model.json import JsonObject
+from penstock_server.spec.graph import Container, Resources
 from tests.launch.world import Watched, component, running, shell, step, until
 
 SLEEP_ON_TERM = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
@@ -127,6 +130,20 @@ async def test_an_ignored_image_is_noticed_once(tmp_path: Path) -> None:
         assert (await second.start_of(request)).notices == ()
         await second.launcher.stop(request.attempt)
         await second.end_of(request)
+
+
+async def test_settings_that_a_process_cannot_honour_are_noticed(tmp_path: Path) -> None:
+    whole = component()
+    assert isinstance(whole.body, Container)
+    settings: dict[str, JsonObject] = {"kubernetes": {"secretAsEnv": [], "nodeSelector": {}}}
+    body = replace(whole.body, resources=Resources(cpu_limit="1"), platforms=settings)
+    async with running(tmp_path) as launched:
+        request = step(of=replace(whole, body=body))
+        await launched.launcher.launch(request)
+        told = dict((await launched.start_of(request)).notices)
+        await launched.end_of(request)
+    assert "RESOURCES_IGNORED" in told
+    assert "nodeSelector, secretAsEnv" in told["PLATFORM_IGNORED"]
 
 
 async def test_children_left_behind_are_killed_with_the_end(tmp_path: Path) -> None:

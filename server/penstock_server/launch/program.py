@@ -165,4 +165,10 @@ def _notices(container: Container) -> tuple[tuple[str, str], ...]:
     ):
         message = "limits of CPU, memory and accelerators are not enforced on processes of this machine"
         notices.append(("RESOURCES_IGNORED", message))
+    for platform, settings in container.platforms.items():
+        if settings:
+            message = (
+                f"settings for {platform} are not used on processes of this machine: {', '.join(sorted(settings))}"
+            )
+            notices.append(("PLATFORM_IGNORED", message))
     return tuple(notices)
