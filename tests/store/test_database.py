@@ -92,6 +92,14 @@ async def test_a_connection_lost_while_committing_leaves_the_outcome_open(databa
     assert raised.value.reason == "COMMIT_OUTCOME_UNKNOWN"
 
 
+async def test_a_connection_lost_in_a_statement_that_writes_leaves_the_outcome_open(database: Database) -> None:
+    with pytest.raises(Unavailable) as raised:
+        async with database.writing() as connection:
+            await cut(database, connection)
+            await connection.execute("INSERT INTO shared_secret VALUES ('p', 'v')")
+    assert raised.value.reason == "COMMIT_OUTCOME_UNKNOWN"
+
+
 async def test_calls_fail_within_five_seconds_without_a_database() -> None:
     database = Database("postgresql://nobody@/nothing?host=/nowhere")
     start = time.monotonic()

@@ -8,7 +8,7 @@ import pytest
 from penstock_server.model.errors import AlreadyExists, Conflict, NotFound
 from penstock_server.model.resources import EventSubject
 from penstock_server.model.states import RunState, TaskState
-from penstock_server.store import events, run_views, runs, tasks
+from penstock_server.store import events, run_views, runs, specs, tasks
 from penstock_server.store.database import Database
 from penstock_server.store.requested import RequestKey
 from tests import factories
@@ -47,6 +47,23 @@ async def test_an_id_is_given_once(database: Database) -> None:
     with pytest.raises(AlreadyExists) as raised:
         await factories.insert_run(database, id="r")
     assert raised.value.reason == "RUN_EXISTS"
+
+
+async def test_a_run_that_is_refused_leaves_no_spec_behind(database: Database) -> None:
+    with pytest.raises(NotFound) as raised:
+        await factories.insert_run(database, experiment_id="gone", spec_digest=f"sha256:{0:064}", document=b"{}")
+    async with database.connection() as connection:
+        kept = await connection.execute("SELECT 1 FROM spec WHERE document = '{}'")
+        assert await kept.fetchone() is None
+    assert raised.value.reason == "EXPERIMENT_NOT_FOUND"
+
+
+async def test_a_spec_is_kept_once_with_the_first_run_that_brings_it(database: Database) -> None:
+    digest = f"sha256:{0:064}"
+    for _ in range(2):
+        await factories.insert_run(database, spec_digest=digest, document=b"{}")
+    async with database.connection() as connection:
+        assert await specs.get(connection, digest) == b"{}"
 
 
 async def test_an_edit_names_the_revision_it_was_made_from(database: Database) -> None:
