@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 def penstock(server: Server | str, *arguments: object) -> "subprocess.CompletedProcess[str]":
     """`penstock` with these arguments, to its end."""
     target = server if isinstance(server, str) else server.grpc
-    command = [BIN / "penstock", "--target", target, *map(str, arguments)]
+    command = [str(BIN / "penstock"), "--target", target, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
 
 

@@ -130,9 +130,7 @@ class Database:
     async def _configure(self, connection: Connection) -> None:
         set_json_loads(_loads, connection)
         timeout_ms = int(self._statement_timeout_s * 1000)
-        settings = {"statement_timeout": timeout_ms, "timezone": "UTC", "jit": "off", "enable_seqscan": "off"}
-        # Every statement is answered by an index. A plan that is made and kept while tables are small must not
-        # read them whole when they have grown.
+        settings = {"statement_timeout": timeout_ms, "timezone": "UTC", "jit": "off"}
         for name, value in settings.items():
             await connection.execute("SELECT set_config(%s, %s, false)", [name, str(value)])
 
