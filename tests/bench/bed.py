@@ -100,6 +100,12 @@ class Bed:
             last = response.event
         assert last.run_transition.to_state == run_pb2.Run.STATE_SUCCEEDED, f"{last.reason}: {last.message}"
 
+    def settle(self) -> None:
+        """Wait until no run is under way, so that what is measured next has the machine to itself."""
+        request = run_service_pb2.ListRunsRequest(parent=NAMESPACE, page_size=1, filter="NOT end_time:*")
+        while open_runs := self.client.stubs.run.ListRuns(request).runs:
+            self.client.wait(open_runs[0])
+
     def run_s(self, spec: dict[str, Any]) -> float:
         """Seconds from CreateRun until the client sees the run SUCCEEDED."""
         start = time.perf_counter()
