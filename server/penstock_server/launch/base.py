@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from penstock_server.model.ids import AttemptId
+from penstock_server.model.ids import AttemptId, RunUid
 from penstock_server.model.resources import TaskValues
 from penstock_server.spec.graph import Component
 from penstock_server.spec.resolve import RunConstants
@@ -53,7 +53,8 @@ class StepRequest:
     task_key: str
     facts: RunFacts
     component: Component
-    """Its body is a Container."""
+    """Its body is a Container, or an Importer that downloads to the workspace: its `inputs` hold the artifact to
+    be brought there under the name `artifact`."""
     inputs: TaskValues
     """Resolved and checked. An optional parameter that was not given is absent."""
     output_uris: Mapping[str, str]
@@ -64,6 +65,8 @@ class StepRequest:
     """Seconds after which the attempt is stopped and fails with reason TIMED_OUT."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Of ours, such as TRACEPARENT and KFP_RETRY_INDEX; the component's own comes after it."""
+    has_workspace: bool = False
+    """The steps of the run share a folder, which `/kfp-workspace` in their commands and inputs stands for."""
 
 
 class Phase(StrEnum):
@@ -92,7 +95,7 @@ class Observation:
     attempt: AttemptId
     phase: Phase
     reason: str = ""
-    """Stable, UPPER_SNAKE: EXIT_CODE, TIMED_OUT, OUTPUT_MISSING, OUTPUT_INVALID, ENVIRONMENT_FAILED,
+    """Stable, UPPER_SNAKE: EXIT_CODE, OUT_OF_MEMORY, TIMED_OUT, OUTPUT_MISSING, OUTPUT_INVALID, ENVIRONMENT_FAILED,
     INPUT_UNAVAILABLE, START_FAILED, PUBLISH_FAILED, LAUNCHER_ERROR, PROCESS_GONE, STOPPED."""
     message: str = ""
     exit_code: int | None = None
@@ -153,6 +156,9 @@ class Launcher(Protocol):
 
     async def forget(self, attempts: list[AttemptId]) -> None:
         """Their ends are committed: whatever was kept to tell of them may go. Logs stay."""
+
+    async def discard(self, run_uid: RunUid) -> None:
+        """The run is deleted: logs, workspace and all else that is kept of it may go. Repeating it is safe."""
 
     def logs(self, attempt: AttemptId, offset: int, *, follow: bool) -> AsyncIterator[LogChunk]:
         """The log from byte `offset` on; with `follow` until the attempt has ended. Raises NotFound without a

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from penstock_server.model.ids import RunUid, TaskId
 from penstock_server.model.json import Json
 from penstock_server.model.resources import EventSubject, TaskKind, TaskValues
-from penstock_server.model.states import AttemptState, RunState, TaskState
+from penstock_server.model.states import AttemptState, FailureClass, RunState, TaskState
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class TaskMove:
     cached_from: tuple[RunUid, TaskId] | None = None
     delay_s: float | None = None
     """The next attempt starts so many seconds from now (`not_before`)."""
+    result_key: str | None = None
+    cache_note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,15 @@ class AttemptMove:
     log_tail: str = ""
     host: str = ""
     handle: str = ""
+    failure_class: FailureClass | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPause:
+    """The owner has taken up that the run is paused, or goes on; told by a notice, RUN_PAUSED or RUN_RESUMED."""
+
+    paused: bool
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,7 @@ class Notice:
     attempt: int | None = None
 
 
-Change = RunMove | TaskCreate | TaskMove | AttemptCreate | AttemptMove | Notice
+Change = RunMove | RunPause | TaskCreate | TaskMove | AttemptCreate | AttemptMove | Notice
 """In the order in which they happened; each one is one event."""
 
 
@@ -111,12 +122,17 @@ class RequestFlags:
 
     cancel: bool = False
     cancel_message: str = ""
+    cancel_exit_tasks: bool = False
+    """The cancel does not spare exit tasks either."""
+    pause: bool | None = None
+    """Whether the run is to be paused (True) or to go on (False); None: nothing was asked."""
     retry: bool = False
     delete: bool = False
 
 
 SUBJECT_OF: dict[type, EventSubject] = {
     RunMove: EventSubject.RUN,
+    RunPause: EventSubject.NOTICE,
     TaskCreate: EventSubject.TASK,
     TaskMove: EventSubject.TASK,
     AttemptCreate: EventSubject.ATTEMPT,

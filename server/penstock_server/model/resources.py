@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from penstock_server.model.ids import RunUid, TaskId
 from penstock_server.model.json import Json
-from penstock_server.model.states import AttemptState, RunState, TaskState
+from penstock_server.model.states import AttemptState, FailureClass, RunState, TaskState
 
 
 class CachePolicy(StrEnum):
@@ -106,6 +106,10 @@ class PipelineVersion:
     revision: int
     create_time: datetime
     update_time: datetime
+    cache_policy: CachePolicy = CachePolicy.DEFAULT
+    """Of runs of this version that name none of their own."""
+    cache_max_age_s: float | None = None
+    """Of runs of this version that name none of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,20 @@ class Run:
     archive_time: datetime | None
     traceparent: str | None
     """W3C trace context of the call that made the run."""
+    priority: int = 0
+    """Steps of runs with a higher one start first; -1000 to 1000."""
+    max_parallel_tasks: int | None = None
+    """At most so many of its steps run at a time; None: as many as the server lets."""
+    task_timeout_s: float | None = None
+    """Seconds that an attempt of any of its steps may take; a step's own limit counts when it is shorter."""
+    queue_timeout_s: float | None = None
+    """Seconds that a step may wait for a slot."""
+    cache_max_age_s: float | None = None
+    """Results that are older are not reused; None: of any age."""
+    pause_time: datetime | None = None
+    """Since then nothing new starts; None while the run is not paused."""
+    rerun_of: RunUid | None = None
+    """The run whose results are reused where nothing has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +220,12 @@ class Task:
     create_time: datetime
     start_time: datetime | None
     end_time: datetime | None
+    result_key: str | None = None
+    """Of a step: what decides its results, `sha256:` and 64 hex digits, whether or not it is cached."""
+    cache_note: str = ""
+    """Why no earlier result was reused: what differed; empty when none was looked for."""
+    queue_time: datetime | None = None
+    """When it last became QUEUED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +249,8 @@ class Attempt:
     create_time: datetime
     start_time: datetime | None
     end_time: datetime | None
+    failure_class: FailureClass | None = None
+    """Of one that failed or was lost."""
 
 
 class EventSubject(StrEnum):

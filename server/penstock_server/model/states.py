@@ -83,6 +83,28 @@ class AttemptState(StrEnum):
         return self in _ATTEMPT_FINAL
 
 
+class FailureClass(StrEnum):
+    """What kind of failure ended an attempt; decides whose retries it uses up."""
+
+    STEP = "STEP"
+    """The step's own: its exit code, or outputs that cannot be used."""
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    TIMEOUT = "TIMEOUT"
+    """It ran longer than it may."""
+    ENVIRONMENT = "ENVIRONMENT"
+    """The image or the environment that it asks for could not be made."""
+    INPUT = "INPUT"
+    """An input could not be brought to it."""
+    LOST = "LOST"
+    """The launcher, the machine or the store behind them failed."""
+
+    @property
+    def is_own(self) -> bool:
+        """True when it uses up the retries that the pipeline grants; others have a bound of their own."""
+        return self in _OWN_FAILURES
+
+
+_OWN_FAILURES = frozenset({FailureClass.STEP, FailureClass.OUT_OF_MEMORY, FailureClass.TIMEOUT})
 _RUN_FINAL = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
 _TASK_FINAL = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.SKIPPED, TaskState.CANCELLED})
 _ATTEMPT_FINAL = frozenset({AttemptState.SUCCEEDED, AttemptState.FAILED, AttemptState.LOST, AttemptState.CANCELLED})
