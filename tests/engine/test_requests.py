@@ -112,7 +112,7 @@ async def test_unknown_parameters_are_refused(field: Field) -> None:
 
 async def test_what_cannot_run_yet_is_refused(field: Field) -> None:
     ir = irs.chain(1, "true")
-    ir["root"]["dag"]["tasks"]["s0"]["triggerPolicy"] = {"condition": "1 == 1"}
+    ir["deploymentSpec"]["executors"]["exec-step"]["container"]["image"] = "argostub/createpvc"
     with pytest.raises(Unimplemented):
         await field.requests.create_run(request(source=from_struct(ir)))
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from penstock_server.engine.effects import Ask, Decisions, Effect, GiveSlotBack, Launch, LookUpCache, WantSlot
-from penstock_server.engine.inputs import CacheAnswered, Observed, PlanEvent, RunTaken, SlotGranted
+from penstock_server.engine.effects import Ask, Decisions, Effect, GiveSlotBack, GoOn, Launch, LookUpCache, WantSlot
+from penstock_server.engine.inputs import CacheAnswered, Continued, Observed, PlanEvent, RunTaken, SlotGranted
 from penstock_server.engine.plan import advance
 from penstock_server.engine.restore import restore
 from penstock_server.engine.state import LiveRun
@@ -18,6 +18,7 @@ from penstock_server.model.changes import (
     Change,
     Notice,
     RunMove,
+    RunPause,
     TaskCreate,
     TaskMove,
 )
@@ -134,6 +135,8 @@ class Rows:
                 case AttemptMove():
                     self._move_attempt(change)
                     self._event(change, change.task_id, change.number, change.from_state, change.to_state)
+                case RunPause():
+                    self._event(change, None, None, None, None)
                 case Notice():
                     self._event(change, change.task_id, change.attempt, None, None)
         self.run = replace(self.run, event_sequence=len(self.events))
@@ -185,6 +188,8 @@ class Rows:
             cached_run_uid=cached_run,
             cached_task_id=cached_task,
             not_before=delay or row.not_before,
+            queue_time=self.now if change.to_state is TaskState.QUEUED else row.queue_time,
+            result_key=change.result_key or row.result_key,
             end_time=self.now if change.to_state.is_final else None,
         )
 
@@ -281,6 +286,7 @@ class World:
         self.lookups: list[LookUpCache] = []
         self.effects: list[Effect] = []
         self.launches: list[AttemptId] = []
+        self.unfinished = False
         self.run = self._load()
 
     def begin(self) -> "World":
@@ -296,6 +302,16 @@ class World:
 
     def send(self, event: PlanEvent) -> Decisions:
         """Something happens."""
+        decisions = self._advance(event)
+        while self.unfinished:
+            more = self._advance(Continued())
+            decisions.changes += more.changes
+            decisions.asks += more.asks
+            decisions.effects += more.effects
+        return decisions
+
+    def _advance(self, event: PlanEvent) -> Decisions:
+        self.unfinished = False
         decisions = advance(self.run, event)
         self.rows.write(decisions.changes)
         for ask in decisions.asks:
@@ -353,6 +369,8 @@ class World:
             self.waiting.remove(ask.task_id)
         elif isinstance(ask, LookUpCache):
             self.lookups.append(ask)
+        elif isinstance(ask, GoOn):
+            self.unfinished = True
 
     def _load(self) -> LiveRun:
         rows = self.rows

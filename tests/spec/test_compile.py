@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from penstock_server.model.errors import InvalidArgument, Unimplemented
-from penstock_server.model.json import JsonObject
 from penstock_server.spec.compile import compile_pipeline
 from penstock_server.spec.document import Document, from_struct, load
 from penstock_server.spec.graph import Constant, Container, Dag, TaskOutput
@@ -250,29 +249,11 @@ def test_the_invalid_corpus_is_refused(path: Any) -> None:
         compile_pipeline(load(path.read_bytes()))
 
 
-UNSUPPORTED = {
-    "essential/pipeline_with_condition": "triggerPolicy.condition",
-    "general/pipeline_with_loops_and_conditions": "parameterIterator",
-    "failing/pipeline_with_exit_handler": "triggerPolicy.strategy",
-    "general/pipeline_with_importer": "importer",
-    "general/if_else_with_oneof_parameters": "OneOf",
-    "general/pipeline_with_task_final_status": "taskFinalStatus",
-}
-
-
-@pytest.mark.parametrize(("file", "told"), UNSUPPORTED.items(), ids=UNSUPPORTED)
-def test_what_is_not_run_is_refused_with_its_path(file: str, told: str) -> None:
+def test_volumes_are_refused_with_their_path() -> None:
     with pytest.raises(Unimplemented) as refused:
-        check_supported(of_corpus(file))
+        check_supported(of_corpus("general/pipeline_with_volume"))
     assert refused.value.reason == "SPEC_UNSUPPORTED"
-    assert any(told in f"{violation.field} {violation.description}" for violation in refused.value.violations)
-
-
-def test_a_workspace_is_refused_with_its_path() -> None:
-    config: JsonObject = {"platforms": {"kubernetes": {"pipelineConfig": {"workspace": {"size": "1Gi"}}}}}
-    graph = compile_pipeline(from_struct({"pipeline_spec": base(), "platform_spec": config}))
-    with pytest.raises(Unimplemented, match=r"platforms\.kubernetes\.pipelineConfig\.workspace"):
-        check_supported(graph)
+    assert "deploymentSpec.executors.exec-createpvc.container.image" in [v.field for v in refused.value.violations]
 
 
 def test_a_platform_spec_is_kept_with_its_executors() -> None:

@@ -7,12 +7,13 @@ import pytest
 
 from penstock_server.model.errors import InvalidArgument
 from penstock_server.model.resources import ArtifactValue, TaskValues
+from penstock_server.model.states import TaskState
 from penstock_server.spec import resolve
 from penstock_server.spec.caching import cache_key
 from penstock_server.spec.expressions import ExpressionError, select
 from penstock_server.spec.graph import Container, Dag, PipelineGraph
 from penstock_server.spec.interface import check_parameters, interface
-from penstock_server.spec.resolve import ResolutionError, RunConstants
+from penstock_server.spec.resolve import Ending, ResolutionError, RunConstants
 from tests import pipelines
 from tests.spec.graphs import compiled, of_corpus
 
@@ -40,7 +41,8 @@ def inputs_of(graph: PipelineGraph, given: object = None, made: TaskValues | Non
     task = body.tasks["b"]
     component = graph.components[task.component]
     dag_inputs = TaskValues({"given": given})  # type: ignore[dict-item]
-    return dict(resolve.task_inputs(graph, component, task, dag_inputs, lambda _: made, CONSTANTS).parameters)
+    ending = None if made is None else Ending(TaskState.SUCCEEDED, made, "")
+    return dict(resolve.task_inputs(component, task, dag_inputs, lambda _: ending, CONSTANTS).values.parameters)
 
 
 def constant(value: object) -> dict[str, Any]:
@@ -143,7 +145,7 @@ def test_outputs_of_a_dag_are_those_of_its_tasks() -> None:
     assert isinstance(body, Dag)
     dataset = ArtifactValue("d", "system.Dataset", "file:///d")
     made = TaskValues({"output_parameter_path": "hi"}, {"output_dataset_one": (dataset,)})
-    outputs = resolve.dag_outputs(body, lambda _: made)
+    outputs = resolve.dag_outputs(body, lambda _: Ending(TaskState.SUCCEEDED, made, ""))
     assert outputs.parameters == {"output_parameter_path": "hi"}
     assert outputs.artifacts == {"output_dataset_one": (dataset,)}
 

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 from penstock_server.engine import reasons
 from penstock_server.engine.graphs import Graphs
-from penstock_server.engine.inputs import CancelRequested, PlanEvent, RetryRequested, RunTaken
+from penstock_server.engine.inputs import (
+    CancelRequested,
+    PauseRequested,
+    PlanEvent,
+    ResumeRequested,
+    RetryRequested,
+    RunTaken,
+)
 from penstock_server.engine.leases import RETRY_S, Lease
 from penstock_server.engine.owned import OwnedRuns
 from penstock_server.engine.restore import restore
@@ -176,6 +183,7 @@ class Claims:
         uid = live.uid
         if requests.delete:
             self._doomed.add(uid)
+        live.cancels_exit_tasks = requests.cancel_exit_tasks
         if live.state.is_final and (requests.delete or not requests.retry):
             await self._let_go(live, delete=requests.delete)
             return
@@ -215,18 +223,21 @@ def _first_events(live: LiveRun, requests: RequestFlags) -> list[PlanEvent]:
     if live.state.is_final:
         return [RetryRequested()]
     wishes = _wishes(requests)
-    if live.state is RunState.PENDING and wishes:
+    if live.state is RunState.PENDING and (requests.cancel or requests.delete):
         return wishes
     return [RunTaken(), *wishes]
 
 
 def _wishes(requests: RequestFlags) -> list[PlanEvent]:
+    wishes: list[PlanEvent] = []
+    if requests.pause is not None:
+        wishes.append(PauseRequested() if requests.pause else ResumeRequested())
     if requests.cancel:
         message = requests.cancel_message or "cancelled on request"
-        return [CancelRequested(reasons.CANCEL_REQUESTED, message)]
-    if requests.delete:
-        return [CancelRequested(reasons.RUN_DELETED, "cancelled in order to be deleted")]
-    return []
+        wishes.append(CancelRequested(reasons.CANCEL_REQUESTED, message, requests.cancel_exit_tasks))
+    elif requests.delete:
+        wishes.append(CancelRequested(reasons.RUN_DELETED, "cancelled in order to be deleted"))
+    return wishes
 
 
 def _raise_first(results: Iterable[BaseException | None]) -> None:

@@ -1,58 +1,60 @@
-"""The way of a DAG: its tasks come to be, start as those before them succeed, and end it."""
+"""The way of a task that holds others: they come to be, start as those before them end, and end it."""
 
 from collections.abc import Collection
 
-from penstock_server.engine import reasons, steps
-from penstock_server.engine.effects import Finished
+from penstock_server.engine import importers, loops, reasons, steps
+from penstock_server.engine.effects import Finished, GoOn
 from penstock_server.engine.moves import create_task, move_run, move_task
 from penstock_server.engine.state import LiveRun, LiveTask, new_child
 from penstock_server.engine.values import dag_results, task_inputs
-from penstock_server.model.resources import TaskKind
+from penstock_server.model.resources import TaskKind, TaskValues
 from penstock_server.model.states import RunState, TaskState
-from penstock_server.spec.resolve import ResolutionError
+from penstock_server.spec import expressions
+from penstock_server.spec.resolve import ResolutionError, TaskInputs, UpstreamSkipped
 
 NAMES_MAX = 10
 """So many tasks are named in a message; the rest is counted."""
+STARTS_MAX = 500
+"""So many tasks are started at one go; then other runs have their turn."""
 
 
 def settle(run: LiveRun) -> None:
-    """Do all that follows from tasks that ended or became ready, until nothing more follows."""
+    """Do what follows from tasks that ended or became ready, until nothing more follows or it becomes much."""
+    starts = 0
     while run.ended or run.ready:
         if run.ended:
             _tell(run, run.ended.popleft())
-        else:
+        elif starts < STARTS_MAX:
+            starts += 1
             _start(run, run.ready.popleft())
+        else:
+            run.decisions.asks.append(GoOn())
+            return
 
 
 def recount(dag: LiveTask) -> None:
-    """Set the counters of a DAG's children, and its own, from their states."""
+    """Set the counters of a task's children, and its own, from their states."""
     children = dag.children or {}
     for child in children.values():
-        depends_on = child.spec.depends_on if child.spec is not None else ()
-        child.waits_for = sum(not children[key].state.is_final for key in depends_on)
+        child.waits_for = sum(not children[key].state.is_final for key in child.depends_on)
     dag.open_children = sum(not child.state.is_final for child in children.values())
 
 
 def resume(run: LiveRun, dag: LiveTask) -> None:
-    """Go on with a DAG that runs: start what is ready, skip what cannot be, end it when all has ended."""
-    children = dag.children or {}
-    for child in children.values():
-        if child.state is TaskState.PENDING and child.spec is not None:
-            before = [children[key] for key in sorted(child.spec.depends_on)]
-            blocker = next((t for t in before if t.state.is_final and t.state is not TaskState.SUCCEEDED), None)
-            if blocker is not None:
-                _skip(run, child, blocker)
-            elif child.waits_for == 0:
-                run.ready.append(child)
+    """Go on with a task that runs: start what is ready, skip what cannot be, end it when all has ended."""
+    if dag.kind is TaskKind.LOOP:
+        loops.resume(run, dag)
+    else:
+        _resume_children(run, dag.children or {})
     if dag.open_children == 0:
         _end(run, dag)
 
 
 def why_pending(task: LiveTask) -> tuple[str, str]:
     """Reason and message of a task that has not been started."""
-    if task.spec is None or not task.spec.depends_on:
+    if not task.depends_on:
         return reasons.READY, ""
-    return reasons.WAITING_FOR_UPSTREAM, "waits for " + listed(task.spec.depends_on)
+    return reasons.WAITING_FOR_UPSTREAM, "waits for " + listed(task.depends_on)
 
 
 def listed(keys: Collection[str]) -> str:
@@ -62,27 +64,72 @@ def listed(keys: Collection[str]) -> str:
     return ", ".join(names[:NAMES_MAX]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def _resume_children(run: LiveRun, children: "dict[str, LiveTask]") -> None:
+    for child in children.values():
+        if child.state is not TaskState.PENDING:
+            continue
+        before = [children[key] for key in sorted(child.depends_on)]
+        blocker = next((t for t in before if t.state.is_final and t.state is not TaskState.SUCCEEDED), None)
+        if blocker is not None and child.waits_for_success:
+            _skip(run, child, blocker)
+        elif child.waits_for == 0:
+            run.ready.append(child)
+
+
 def _start(run: LiveRun, task: LiveTask) -> None:
+    """All that the task depends on has ended as it has to: resolve its inputs, ask its condition, begin."""
     if task.state is not TaskState.PENDING:
         return
-    if task.kind is TaskKind.STEP:
-        steps.queue(run, task)
-    else:
-        _open(run, task)
-
-
-def _open(run: LiveRun, dag: LiveTask) -> None:
     try:
-        inputs = task_inputs(run, dag)
+        inputs = task_inputs(run, task)
+    except UpstreamSkipped as skipped:
+        task.cause = skipped.message
+        move_task(run, task, TaskState.SKIPPED, reasons.UPSTREAM_SKIPPED, skipped.message)
     except ResolutionError as error:
-        steps.fail(run, dag, error.reason, error.message)
-        return
+        steps.fail(run, task, error.reason, error.message)
+    else:
+        if _meets_condition(run, task, inputs):
+            _begin(run, task, inputs)
+
+
+def _meets_condition(run: LiveRun, task: LiveTask, inputs: TaskInputs) -> bool:
+    """False when the task ends here, skipped or failed."""
+    condition = "" if task.spec is None or task.index is not None else task.spec.condition
+    if not condition:
+        return True
+    try:
+        evaluated = expressions.evaluate(condition, inputs.bound)
+    except expressions.ExpressionError as error:
+        steps.fail(run, task, reasons.CONDITION_ERROR, str(error))
+        return False
+    if not evaluated.value:
+        task.cause = f"its condition is false: {evaluated.shown}"
+        message = f"the condition is false: {evaluated.shown}"
+        move_task(run, task, TaskState.SKIPPED, reasons.CONDITION_FALSE, message, inputs=inputs.values)
+    return evaluated.value
+
+
+def _begin(run: LiveRun, task: LiveTask, inputs: TaskInputs) -> None:
+    match task.kind:
+        case TaskKind.STEP:
+            steps.queue(run, task, inputs.values)
+        case TaskKind.IMPORTER:
+            importers.begin(run, task, inputs)
+        case TaskKind.LOOP:
+            loops.begin(run, task, inputs.values)
+        case TaskKind.DAG | TaskKind.ITERATION:
+            _open(run, task, inputs.values)
+    if task.state is TaskState.RUNNING and task.open_children == 0 and task.children is not None:
+        _end(run, task)
+
+
+def _open(run: LiveRun, dag: LiveTask, inputs: TaskValues) -> None:
     move_task(run, dag, TaskState.RUNNING, reasons.STARTED, inputs=inputs)
     if dag.children is None:
         _create_children(run, dag)
     else:
         recount(dag)
-        resume(run, dag)
+        _resume_children(run, dag.children)
 
 
 def _create_children(run: LiveRun, dag: LiveTask) -> None:
@@ -95,29 +142,34 @@ def _create_children(run: LiveRun, dag: LiveTask) -> None:
             run.ready.append(child)
     dag.children = children
     dag.open_children = len(children)
-    if not children:
-        _end(run, dag)
 
 
 def _tell(run: LiveRun, task: LiveTask) -> None:
-    """Tell the siblings that wait for the task, and the DAG around it, that it has ended."""
-    dag = task.parent
-    if dag is None:
+    """Tell the siblings that wait for the task, and the one around it, that it has ended."""
+    holder = task.parent
+    if holder is None:
         _finish(run)
         return
+    if holder.kind is TaskKind.LOOP:
+        loops.iteration_ended(run, holder, task)
+    else:
+        _tell_siblings(run, holder, task)
+    holder.open_children -= 1
+    if holder.open_children == 0 and holder.state is TaskState.RUNNING:
+        _end(run, holder)
+
+
+def _tell_siblings(run: LiveRun, dag: LiveTask, task: LiveTask) -> None:
     siblings = dag.children or {}
     for key in dag.dag.dependents.get(task.key, ()):
         sibling = siblings[key]
         sibling.waits_for -= 1
         if sibling.state is not TaskState.PENDING:
             continue
-        if task.state is not TaskState.SUCCEEDED:
+        if task.state is not TaskState.SUCCEEDED and sibling.waits_for_success:
             _skip(run, sibling, task)
         elif sibling.waits_for == 0:
             run.ready.append(sibling)
-    dag.open_children -= 1
-    if dag.open_children == 0 and dag.state is TaskState.RUNNING:
-        _end(run, dag)
 
 
 def _skip(run: LiveRun, task: LiveTask, blocker: LiveTask) -> None:
@@ -131,24 +183,16 @@ def _skip(run: LiveRun, task: LiveTask, blocker: LiveTask) -> None:
 
 
 def _end(run: LiveRun, dag: LiveTask) -> None:
-    """All tasks of the DAG have ended, and so it does."""
+    """All tasks within have ended, and so does the one around them."""
     children = (dag.children or {}).values()
     failed = [child.key for child in children if child.state is TaskState.FAILED]
     if failed:
-        move_task(run, dag, TaskState.FAILED, reasons.TASK_FAILED, listed(failed) + " failed")
+        of_loop = "iteration " if dag.kind is TaskKind.LOOP else ""
+        move_task(run, dag, TaskState.FAILED, reasons.TASK_FAILED, f"{of_loop}{listed(failed)} failed")
     elif any(child.state is TaskState.CANCELLED for child in children):
         move_task(run, dag, TaskState.CANCELLED, run.task_end_reason)
     else:
-        _succeed(run, dag)
-
-
-def _succeed(run: LiveRun, dag: LiveTask) -> None:
-    try:
-        outputs = dag_results(dag)
-    except ResolutionError as error:
-        steps.fail(run, dag, error.reason, error.message)
-    else:
-        move_task(run, dag, TaskState.SUCCEEDED, reasons.COMPLETED, outputs=outputs)
+        move_task(run, dag, TaskState.SUCCEEDED, reasons.COMPLETED, outputs=dag_results(run, dag))
 
 
 def _finish(run: LiveRun) -> None:

@@ -30,6 +30,11 @@ class KeepSlot:
 
 
 @dataclass(frozen=True, slots=True)
+class GoOn:
+    """There is more to be done than one turn should take; answered by `Continued`."""
+
+
+@dataclass(frozen=True, slots=True)
 class LookUpCache:
     """Look for an earlier task with that key; answered by `CacheAnswered`."""
 
@@ -37,7 +42,7 @@ class LookUpCache:
     cache_key: str
 
 
-Ask: TypeAlias = WantSlot | GiveSlotBack | KeepSlot | LookUpCache
+Ask: TypeAlias = WantSlot | GiveSlotBack | KeepSlot | LookUpCache | GoOn
 """Concerns this process alone, or only reads: need not wait for the commit."""
 
 
@@ -89,6 +94,16 @@ class WaitForRetry:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitForQueue:
+    """After so many seconds send `QueueTimedOut`."""
+
+    urgent: ClassVar[bool] = False
+    task_id: TaskId
+    attempt_count: int
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class WaitForDeadline:
     """After so many seconds send `DeadlinePassed`."""
 
@@ -103,7 +118,7 @@ class Finished:
     urgent: ClassVar[bool] = True
 
 
-Effect: TypeAlias = Launch | Adopt | Stop | Forget | WaitForRetry | WaitForDeadline | Finished
+Effect: TypeAlias = Launch | Adopt | Stop | Forget | WaitForRetry | WaitForQueue | WaitForDeadline | Finished
 """Happens only after the changes decided with it are committed; `urgent` ones do not wait for company."""
 
 

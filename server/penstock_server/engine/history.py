@@ -102,7 +102,7 @@ class _History:
         self._tasks[task] = after
 
     def _check_start(self, event: Event, task: TaskId) -> None:
-        if self._run is not RunState.RUNNING:
+        if self._run not in (RunState.RUNNING, RunState.CANCELLING):
             self.complain(event, f"{task} started while the run stood at {self._run}")
         for needed in self._dependencies_of(task) if self._dependencies_of is not None else ():
             if (state := self._tasks.get(needed)) is not TaskState.SUCCEEDED:

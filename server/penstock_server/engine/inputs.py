@@ -27,6 +27,8 @@ class CacheHit:
     run_uid: RunUid
     task_id: TaskId
     outputs: TaskValues
+    run_id: str = ""
+    """The run's name for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,32 @@ class CancelRequested:
     reason: str
     """CANCEL_REQUESTED or RUN_DELETED."""
     message: str
+    exit_tasks: bool = False
+    """Exit tasks, and what is within them, end too."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRequested:
+    """Somebody wants nothing new to start."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """Somebody wants the paused run to go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTimedOut:
+    """The task has waited for a slot for as long as it may."""
+
+    task_id: TaskId
+    attempt_count: int
+    """How many attempts it had had when it began to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """Others have had their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +117,8 @@ PlanEvent: TypeAlias = (
     | CancelRequested
     | DeadlinePassed
     | RetryRequested
+    | PauseRequested
+    | ResumeRequested
+    | QueueTimedOut
+    | Continued
 )

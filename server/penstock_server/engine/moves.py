@@ -49,12 +49,27 @@ def move_task(
     cache_key: str | None = None,
     cached_from: tuple[RunUid, TaskId] | None = None,
     delay_s: float | None = None,
+    result_key: str | None = None,
+    cache_note: str | None = None,
 ) -> None:
     """The task goes to `to`; a final state is told to those around it by `dags.settle`."""
     if to not in TASK_MOVES[task.state]:
         raise _illegal(f"task {task.id} of run {run.uid}", task.state, to)
     run.decisions.changes.append(
-        TaskMove(task.id, task.state, to, reason, message, inputs, outputs, cache_key, cached_from, delay_s)
+        TaskMove(
+            task.id,
+            task.state,
+            to,
+            reason,
+            message,
+            inputs,
+            outputs,
+            cache_key,
+            cached_from,
+            delay_s,
+            result_key,
+            cache_note,
+        )
     )
     task.state, task.reason, task.message = to, reason, message
     if inputs is not None:
@@ -63,6 +78,8 @@ def move_task(
         task.outputs = outputs
     if cache_key is not None:
         task.cache_key = cache_key
+    if result_key is not None:
+        task.result_key = result_key
     if to.is_final:
         run.ended.append(task)
 

@@ -21,15 +21,25 @@ from penstock_server.engine.effects import (
     Finished,
     Forget,
     GiveSlotBack,
+    GoOn,
     KeepSlot,
     Launch,
     LookUpCache,
     Stop,
     WaitForDeadline,
+    WaitForQueue,
     WaitForRetry,
     WantSlot,
 )
-from penstock_server.engine.inputs import DeadlinePassed, Observed, PlanEvent, RetryDue, SlotGranted
+from penstock_server.engine.inputs import (
+    Continued,
+    DeadlinePassed,
+    Observed,
+    PlanEvent,
+    QueueTimedOut,
+    RetryDue,
+    SlotGranted,
+)
 from penstock_server.engine.observer import EngineObserver
 from penstock_server.engine.plan import advance
 from penstock_server.engine.slots import Slots
@@ -217,6 +227,8 @@ class OwnedRuns:
                     self._slots.keep(run.uid, ask.task_id)
                 case LookUpCache():
                     self._owner.look_up(run, ask)
+                case GoOn():
+                    self.post(run, Continued())
         self._committer.add(run, decisions)
 
     def _grant(self) -> None:
@@ -268,6 +280,9 @@ class OwnedRuns:
     def _wait_for_retry(self, run: LiveRun, effect: WaitForRetry) -> None:
         self._after(effect.delay_s, run, RetryDue(effect.task_id))
 
+    def _wait_for_queue(self, run: LiveRun, effect: WaitForQueue) -> None:
+        self._after(effect.delay_s, run, QueueTimedOut(effect.task_id, effect.attempt_count))
+
     def _wait_for_deadline(self, run: LiveRun, effect: WaitForDeadline) -> None:
         self._after(effect.delay_s, run, DeadlinePassed())
 
@@ -288,6 +303,7 @@ _PERFORM: dict[type, Callable[[OwnedRuns, LiveRun, Any], None]] = {
     Stop: OwnedRuns._stop,
     Forget: OwnedRuns._forget,
     WaitForRetry: OwnedRuns._wait_for_retry,
+    WaitForQueue: OwnedRuns._wait_for_queue,
     WaitForDeadline: OwnedRuns._wait_for_deadline,
     Finished: OwnedRuns._finish,
 }

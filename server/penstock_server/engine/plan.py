@@ -7,22 +7,28 @@ in `steps.py`, those about DAGs in `dags.py`; here stand those about the run as 
 from collections.abc import Callable
 from typing import Any
 
-from penstock_server.engine import dags, reasons, steps
+from penstock_server.engine import dags, importers, reasons, steps
 from penstock_server.engine.effects import Decisions, WaitForDeadline
 from penstock_server.engine.inputs import (
     CacheAnswered,
     CancelRequested,
+    Continued,
     DeadlinePassed,
     LaunchRefused,
     Observed,
+    PauseRequested,
     PlanEvent,
+    QueueTimedOut,
+    ResumeRequested,
     RetryDue,
     RetryRequested,
     RunTaken,
     SlotGranted,
 )
 from penstock_server.engine.moves import move_run, move_task
+from penstock_server.engine.restarts import tasks_to_restart
 from penstock_server.engine.state import LiveRun, LiveTask
+from penstock_server.model.changes import RunPause
 from penstock_server.model.resources import TaskKind
 from penstock_server.model.states import RunState, TaskState
 
@@ -59,7 +65,7 @@ def _resume(run: LiveRun) -> None:
     else:
         _await_deadline(run, run.elapsed_s)
     for task in list(run.tasks.values()):
-        if task.kind is TaskKind.STEP:
+        if task.kind in _WITH_ATTEMPTS:
             steps.resume(run, task)
         elif task.state is TaskState.RUNNING:
             dags.resume(run, task)
@@ -68,16 +74,19 @@ def _resume(run: LiveRun) -> None:
 
 
 def _await_deadline(run: LiveRun, elapsed_s: float) -> None:
-    if run.record.deadline_s is not None:
-        run.decisions.effects.append(WaitForDeadline(max(0.0, run.record.deadline_s - elapsed_s)))
+    if run.deadline_s is not None:
+        run.decisions.effects.append(WaitForDeadline(max(0.0, run.deadline_s - elapsed_s)))
 
 
 def _cancel(run: LiveRun, request: CancelRequested) -> None:
+    run.cancels_exit_tasks |= request.exit_tasks
+    if run.is_cancelling and request.exit_tasks:
+        _stop_tasks(run)
     _end_early(run, request.reason, request.message)
 
 
 def _pass_deadline(run: LiveRun, _: DeadlinePassed) -> None:
-    limit = run.record.deadline_s or 0.0
+    limit = run.deadline_s or 0.0
     _end_early(run, reasons.DEADLINE_EXCEEDED, f"the run took longer than its deadline of {limit:g} s")
 
 
@@ -88,34 +97,70 @@ def _end_early(run: LiveRun, reason: str, message: str) -> None:
 
 
 def _stop_tasks(run: LiveRun) -> None:
+    """End all but the exit tasks; those no longer wait for a pause to end."""
     for task in run.tasks.values():
-        steps.stop(run, task, run.task_end_reason)
+        if run.stops(task):
+            steps.stop(run, task, run.task_end_reason)
+        else:
+            steps.release(run, task)
+
+
+def _pause(run: LiveRun, _: PauseRequested) -> None:
+    _set_paused(run, True)
+    for task in run.tasks.values():
+        if run.holds_back and task.kind in _WITH_ATTEMPTS:
+            steps.hold(run, task)
+
+
+def _go_on(run: LiveRun, _: ResumeRequested) -> None:
+    _set_paused(run, False)
+    for task in run.tasks.values():
+        if not run.state.is_final:
+            steps.release(run, task)
+
+
+def _set_paused(run: LiveRun, paused: bool) -> None:
+    """Take up the wish, whether or not it changes anything, so that it is not told again."""
+    run.decisions.changes.append(RunPause(paused))
+    run.is_paused = paused
 
 
 def _retry(run: LiveRun, _: RetryRequested) -> None:
-    """What failed, was cancelled or never ran waits again, with all DAGs around it; then the run begins."""
+    """What failed, was cancelled or never ran waits again, with all around it; then the run begins."""
     if run.state not in (RunState.FAILED, RunState.CANCELLED):
         return
     run.failed_task_id = None
+    run.cancels_exit_tasks = False
     move_run(run, RunState.PENDING, reasons.RETRY_REQUESTED)
-    for task in run.tasks.values():
-        if task.state in _AGAIN and (task.parent is None or task.parent.state is TaskState.PENDING):
-            _wait_again(run, task)
+    for task in tasks_to_restart(run.root):
+        _wait_again(run, task)
     _begin(run)
 
 
 def _wait_again(run: LiveRun, task: LiveTask) -> None:
     task.failures = task.losses = 0
     task.delay_s = None
+    task.is_delayed = False
     task.cause = ""
-    move_task(run, task, TaskState.PENDING, *dags.why_pending(task))
+    task.outputs = task.cache_key = task.result_key = None
+    if task.state is not TaskState.PENDING:
+        move_task(run, task, TaskState.PENDING, *dags.why_pending(task))
 
 
-_AGAIN = frozenset({TaskState.FAILED, TaskState.SKIPPED, TaskState.CANCELLED})
+def _answer_cache(run: LiveRun, answer: CacheAnswered) -> None:
+    task = run.tasks[answer.task_id]
+    if task.state is TaskState.QUEUED and task.reason == reasons.LOOKING_UP and answer.hit is None:
+        importers.take_new(run, task)
+    else:
+        steps.answer_cache(run, answer)
 
 
 def _observe(run: LiveRun, event: Observed) -> None:
     steps.observe(run, event.observation)
+
+
+def _continue(_: LiveRun, __: Continued) -> None:
+    """What is left to do is done by `dags.settle`."""
 
 
 def _grant_slot(run: LiveRun, event: SlotGranted) -> None:
@@ -129,11 +174,16 @@ def _retry_due(run: LiveRun, event: RetryDue) -> None:
 _HANDLERS: dict[type, Callable[[LiveRun, Any], None]] = {
     RunTaken: _take,
     SlotGranted: _grant_slot,
-    CacheAnswered: steps.answer_cache,
+    CacheAnswered: _answer_cache,
     Observed: _observe,
     LaunchRefused: steps.refuse_launch,
     RetryDue: _retry_due,
     CancelRequested: _cancel,
     DeadlinePassed: _pass_deadline,
     RetryRequested: _retry,
+    PauseRequested: _pause,
+    ResumeRequested: _go_on,
+    QueueTimedOut: steps.time_out_of_queue,
+    Continued: _continue,
 }
+_WITH_ATTEMPTS = frozenset({TaskKind.STEP, TaskKind.IMPORTER})

@@ -6,9 +6,10 @@ from datetime import datetime
 from penstock_server.engine.dags import recount
 from penstock_server.engine.reasons import LAUNCHER_FAULTS
 from penstock_server.engine.requested import run_constants, run_facts
-from penstock_server.engine.state import LiveAttempt, LiveRun, LiveTask, new_child, new_root
+from penstock_server.engine.state import LiveAttempt, LiveRun, LiveTask, new_child, new_iteration, new_root
+from penstock_server.engine.values import loop_items
 from penstock_server.model.ids import ROOT_TASK, TaskId, child_task_id
-from penstock_server.model.resources import Attempt, Run, Task, TaskKind
+from penstock_server.model.resources import Attempt, Run, Task, TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, TaskState
 from penstock_server.spec.graph import Dag, PipelineGraph
 
@@ -55,26 +56,37 @@ def new_live_run(run: Run, graph: PipelineGraph, *, fence: int, launcher: str) -
         reason=run.reason,
         message=run.message,
         failed_task_id=None,
+        is_paused=run.pause_time is not None,
     )
 
 
 def _grow(live: LiveRun, rows: dict[TaskId, Task], now: datetime) -> None:
-    """Make the children of each DAG that was started, parents first, in the document's order."""
+    """Make the children of each task that was opened, parents first, in the document's order."""
+    iterations: dict[TaskId, list[int]] = {}
+    for row in rows.values():
+        if row.parent_id is not None and rows[row.parent_id].kind is TaskKind.LOOP:
+            iterations.setdefault(row.parent_id, []).append(int(row.key))
     growing = [live.root]
     while growing:
-        dag = growing.pop()
-        body = dag.component.body
-        if not isinstance(body, Dag):
+        holder = growing.pop()
+        if holder.kind is TaskKind.LOOP:
+            children = [new_iteration(holder, index) for index in sorted(iterations.get(holder.id, ()))]
+        elif isinstance(holder.component.body, Dag) and holder.kind is not TaskKind.STEP:
+            specs = [s for s in holder.dag.tasks.values() if child_task_id(holder.id, s.key) in rows]
+            children = [new_child(live.graph, holder, spec) for spec in specs]
+        else:
             continue
-        specs = [spec for spec in body.tasks.values() if child_task_id(dag.id, spec.key) in rows]
-        if not specs and dag.state in (TaskState.PENDING, TaskState.SKIPPED, TaskState.CANCELLED):
+        if not children and holder.state is not TaskState.RUNNING:
+            # It was never opened; a retry has to make them.
             continue
-        dag.children = {spec.key: new_child(live.graph, dag, spec) for spec in specs}
-        for child in dag.children.values():
+        holder.children = {child.key: child for child in children}
+        for child in children:
             _fill(child, rows[child.id], now)
             live.tasks[child.id] = child
             growing.append(child)
-        recount(dag)
+        if holder.kind is TaskKind.LOOP and holder.state is TaskState.RUNNING:
+            holder.items = loop_items(live, holder, holder.inputs or TaskValues())
+        recount(holder)
 
 
 def _fill(task: LiveTask, row: Task, now: datetime) -> None:
@@ -84,6 +96,9 @@ def _fill(task: LiveTask, row: Task, now: datetime) -> None:
     task.outputs = row.outputs if row.state is TaskState.SUCCEEDED else None
     task.cache_key = row.cache_key
     task.attempt_count = row.attempt_count
+    task.result_key = row.result_key
+    if row.state is TaskState.QUEUED and row.queue_time is not None:
+        task.queued_s = (now - row.queue_time).total_seconds()
     if row.state is TaskState.QUEUED and row.not_before is not None and row.not_before > now:
         task.delay_s = (row.not_before - now).total_seconds()
 

@@ -4,16 +4,30 @@ Only `moves.py` changes a state; the counters are kept by `dags.py`.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from penstock_server.engine import reasons
 from penstock_server.engine.effects import Decisions
+from penstock_server.engine.inputs import CacheHit
 from penstock_server.launch.base import RunFacts
 from penstock_server.model.ids import ROOT_TASK, RunUid, TaskId, child_task_id
 from penstock_server.model.resources import Run, TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
-from penstock_server.spec.graph import Component, Container, Dag, PipelineGraph, RetryPolicy, TaskSpec
+from penstock_server.spec.graph import (
+    Component,
+    Container,
+    Dag,
+    Importer,
+    PipelineGraph,
+    RetryPolicy,
+    TaskSpec,
+    TriggerStrategy,
+)
+from penstock_server.spec.loops import Items
 from penstock_server.spec.resolve import RunConstants
+
+_NO_KEYS: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True, eq=False)
@@ -36,7 +50,7 @@ class LiveTask:
     kind: TaskKind
     component: Component
     spec: TaskSpec | None
-    """None for the root."""
+    """None for the root; of an iteration that of its loop."""
     retry: RetryPolicy | None
     """Its own, or that of the nearest DAG around it that has one."""
     state: TaskState = TaskState.PENDING
@@ -53,6 +67,13 @@ class LiveTask:
     attempt: LiveAttempt | None = None
     delay_s: float | None = None
     """Of a loaded task: so long its next attempt has to wait."""
+    is_delayed: bool = False
+    """Its next attempt has to wait, and a timer runs."""
+    queued_s: float = 0.0
+    """Of a loaded task: so long it had been QUEUED."""
+    result_key: str | None = None
+    index: int | None = None
+    """Of an iteration: which one."""
     cause: str = ""
     """Of a skipped task: what went wrong first."""
     waits_for: int = 0
@@ -61,13 +82,37 @@ class LiveTask:
     """Of a DAG, by key, in the document's order; None before it started."""
     open_children: int = 0
     """How many children have not ended."""
+    items: Items = ()
+    """Of a loop that was opened: what it runs over."""
+    held_back: "deque[LiveTask]" = field(default_factory=deque)
+    """Of a loop: the iterations that wait for others to end."""
 
     @property
     def dag(self) -> Dag:
-        """What is behind a task of kind DAG."""
+        """What is behind a task that holds others, unless it is a loop over a step."""
         body = self.component.body
         assert isinstance(body, Dag)
         return body
+
+    @property
+    def depends_on(self) -> frozenset[str]:
+        """Keys of the siblings that it waits for."""
+        return _NO_KEYS if self.spec is None or self.index is not None else self.spec.depends_on
+
+    @property
+    def waits_for_success(self) -> bool:
+        """False for one that starts however those it waits for have ended."""
+        return self.spec is None or self.spec.strategy is TriggerStrategy.ALL_SUCCEEDED
+
+    @property
+    def is_exit(self) -> bool:
+        """True for exit tasks and all within them: they run although the run is being cancelled."""
+        task: LiveTask | None = self
+        while task is not None:
+            if task.index is None and not task.waits_for_success:
+                return True
+            task = task.parent
+        return False
 
     @property
     def live_attempt(self) -> LiveAttempt | None:
@@ -105,6 +150,11 @@ class LiveRun:
     """Tasks that wait for nothing more and have not been started."""
     ended: deque[LiveTask] = field(default_factory=deque)
     """Tasks whose end their siblings and their parent have not heard of."""
+    is_paused: bool = False
+    cancels_exit_tasks: bool = False
+    """A cancel spares exit tasks no more."""
+    reusable: Mapping[str, CacheHit] = field(default_factory=dict)
+    """By result key: the steps of the run that this one runs again."""
 
     @property
     def uid(self) -> RunUid:
@@ -117,6 +167,20 @@ class LiveRun:
         return self.state is RunState.CANCELLING
 
     @property
+    def deadline_s(self) -> float | None:
+        """Seconds from the run's start within which it has to end."""
+        return self.record.deadline_s
+
+    def stops(self, task: LiveTask) -> bool:
+        """True when the task may not start, or go on, since the run is being cancelled."""
+        return self.is_cancelling and (self.cancels_exit_tasks or not task.is_exit)
+
+    @property
+    def holds_back(self) -> bool:
+        """True while the run is paused; one that is being cancelled does not wait for anybody."""
+        return self.is_paused and not self.is_cancelling
+
+    @property
     def task_end_reason(self) -> str:
         """Why tasks end while the run is being cancelled."""
         late = self.reason in reasons.DEADLINE_REASONS
@@ -124,8 +188,14 @@ class LiveRun:
 
 
 def kind_of(component: Component) -> TaskKind:
-    """What a task of the component is."""
-    return TaskKind.STEP if isinstance(component.body, Container) else TaskKind.DAG
+    """What a task of the component is, unless it is run over a list."""
+    match component.body:
+        case Container():
+            return TaskKind.STEP
+        case Importer():
+            return TaskKind.IMPORTER
+        case Dag():
+            return TaskKind.DAG
 
 
 def new_root(graph: PipelineGraph) -> LiveTask:
@@ -142,9 +212,26 @@ def new_child(graph: PipelineGraph, parent: LiveTask, spec: TaskSpec) -> LiveTas
         spec.key,
         spec.display_name,
         parent,
-        kind_of(component),
+        TaskKind.LOOP if spec.iterator is not None else kind_of(component),
         component,
         spec,
         spec.retry or parent.retry,
         waits_for=len(spec.depends_on),
+    )
+
+
+def new_iteration(loop: LiveTask, index: int) -> LiveTask:
+    """One pass of a loop."""
+    key = str(index)
+    kind = TaskKind.STEP if isinstance(loop.component.body, Container) else TaskKind.ITERATION
+    return LiveTask(
+        child_task_id(loop.id, key),
+        key,
+        f"{loop.display_name} {index}",
+        loop,
+        kind,
+        loop.component,
+        loop.spec,
+        loop.retry,
+        index=index,
     )

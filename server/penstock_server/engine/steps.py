@@ -9,19 +9,19 @@ from penstock_server.engine.effects import (
     Launch,
     LookUpCache,
     Stop,
+    WaitForQueue,
     WaitForRetry,
     WantSlot,
 )
-from penstock_server.engine.inputs import CacheAnswered, LaunchRefused
+from penstock_server.engine.inputs import CacheAnswered, CacheHit, LaunchRefused, QueueTimedOut
 from penstock_server.engine.moves import create_attempt, move_attempt, move_task
 from penstock_server.engine.state import LiveAttempt, LiveRun, LiveTask
-from penstock_server.engine.values import cache_key, task_inputs
+from penstock_server.engine.values import cache_key, queue_timeout_s, result_key
 from penstock_server.launch.base import Observation, Phase
 from penstock_server.model.changes import Notice
 from penstock_server.model.ids import AttemptId
-from penstock_server.model.resources import CachePolicy
+from penstock_server.model.resources import CachePolicy, TaskValues
 from penstock_server.model.states import AttemptState, TaskState
-from penstock_server.spec.resolve import ResolutionError
 from penstock_server.store.values import identified
 
 LOSSES_MAX = 3
@@ -37,16 +37,16 @@ _ENDS = {
 }
 
 
-def queue(run: LiveRun, task: LiveTask) -> None:
-    """All that the step depends on has succeeded: resolve its inputs and let it wait for its turn."""
-    try:
-        inputs = task_inputs(run, task)
-    except ResolutionError as error:
-        fail(run, task, error.reason, error.message)
+def queue(run: LiveRun, task: LiveTask, inputs: TaskValues) -> None:
+    """The step may run: take its results from the run that this one repeats, or let it wait for its turn."""
+    key, result = cache_key(run, task, inputs), result_key(task, inputs)
+    if result is not None and (hit := run.reusable.get(result)) is not None:
+        _reuse(run, task, hit, reasons.REUSED, inputs=inputs, result_key=result)
         return
-    key = cache_key(run, task, inputs)
-    move_task(run, task, TaskState.QUEUED, reasons.WAITING_FOR_SLOT, inputs=inputs, cache_key=key)
-    _ask(run, task)
+    reason = reasons.RUN_PAUSED if run.holds_back else reasons.WAITING_FOR_SLOT
+    move_task(run, task, TaskState.QUEUED, reason, inputs=inputs, cache_key=key, result_key=result)
+    if not run.holds_back:
+        ask(run, task)
 
 
 def resume(run: LiveRun, task: LiveTask) -> None:
@@ -55,9 +55,40 @@ def resume(run: LiveRun, task: LiveTask) -> None:
         run.decisions.asks.append(KeepSlot(task.id))
         run.decisions.effects.append(Adopt(task.id, attempt.number))
     elif task.state is TaskState.QUEUED and task.delay_s:
+        task.is_delayed = True
         run.decisions.effects.append(WaitForRetry(task.id, task.delay_s))
+    elif task.state is TaskState.QUEUED and run.holds_back:
+        hold(run, task)
+    elif task.state is TaskState.QUEUED and task.reason == reasons.RUN_PAUSED:
+        release(run, task)
     elif task.state is TaskState.QUEUED:
-        _ask(run, task)
+        ask(run, task)
+
+
+def hold(run: LiveRun, task: LiveTask) -> None:
+    """The run is paused: a step that waits for its turn waits for the run to go on instead."""
+    if task.state is not TaskState.QUEUED or task.is_delayed:
+        return
+    run.decisions.asks.append(GiveSlotBack(task.id))
+    if task.reason not in (reasons.RUN_PAUSED, reasons.LOOKING_UP):
+        move_task(run, task, TaskState.QUEUED, reasons.RUN_PAUSED)
+
+
+def release(run: LiveRun, task: LiveTask) -> None:
+    """The run goes on: a step that was held back waits for its turn."""
+    if task.state is TaskState.QUEUED and task.reason == reasons.RUN_PAUSED:
+        move_task(run, task, TaskState.QUEUED, reasons.WAITING_FOR_SLOT)
+        ask(run, task)
+
+
+def ask(run: LiveRun, task: LiveTask) -> None:
+    """Ask for a slot, or first, if that may spare the step its run, for results of earlier runs."""
+    policy = run.record.cache_policy
+    imports = task.reason == reasons.LOOKING_UP
+    if task.cache_key and not task.attempt_count and (imports or policy is CachePolicy.DEFAULT):
+        run.decisions.asks.append(LookUpCache(task.id, task.cache_key))
+    else:
+        _wait_for_slot(run, task)
 
 
 def answer_cache(run: LiveRun, answer: CacheAnswered) -> None:
@@ -65,17 +96,17 @@ def answer_cache(run: LiveRun, answer: CacheAnswered) -> None:
     task = run.tasks[answer.task_id]
     if task.state is not TaskState.QUEUED:
         return
-    if answer.hit is None:
-        run.decisions.asks.append(WantSlot(task.id))
-        return
-    hit = answer.hit
-    source = (hit.run_uid, hit.task_id)
-    move_task(run, task, TaskState.SUCCEEDED, reasons.CACHED, outputs=hit.outputs, cached_from=source)
+    if answer.hit is not None:
+        _reuse(run, task, answer.hit, reasons.CACHED)
+    elif run.holds_back:
+        hold(run, task)
+    else:
+        _wait_for_slot(run, task)
 
 
 def grant_slot(run: LiveRun, task: LiveTask) -> None:
     """A slot is the step's: start an attempt."""
-    if task.state is not TaskState.QUEUED or run.is_cancelling:
+    if task.state is not TaskState.QUEUED or run.stops(task) or run.holds_back:
         run.decisions.asks.append(GiveSlotBack(task.id))
         return
     move_task(run, task, TaskState.RUNNING, reasons.STARTED)
@@ -85,8 +116,22 @@ def grant_slot(run: LiveRun, task: LiveTask) -> None:
 
 def retry_due(run: LiveRun, task: LiveTask) -> None:
     """The wait before the next attempt is over."""
-    if task.state is TaskState.QUEUED and not run.is_cancelling:
-        run.decisions.asks.append(WantSlot(task.id))
+    task.is_delayed = False
+    if task.state is not TaskState.QUEUED or run.stops(task):
+        return
+    if run.holds_back:
+        hold(run, task)
+    else:
+        _wait_for_slot(run, task)
+
+
+def time_out_of_queue(run: LiveRun, event: QueueTimedOut) -> None:
+    """The step has waited for a slot for too long; what it waited for otherwise does not count."""
+    task = run.tasks[event.task_id]
+    waits = task.state is TaskState.QUEUED and task.reason != reasons.RUN_PAUSED and not task.is_delayed
+    if waits and task.attempt_count == event.attempt_count and not run.stops(task):
+        run.decisions.asks.append(GiveSlotBack(task.id))
+        fail(run, task, reasons.QUEUE_TIMEOUT, f"no slot was free within {queue_timeout_s(run, task):g} s")
 
 
 def observe(run: LiveRun, seen: Observation) -> None:
@@ -135,12 +180,36 @@ def fail(run: LiveRun, task: LiveTask, reason: str, message: str) -> None:
     move_task(run, task, TaskState.FAILED, reason, message)
 
 
-def _ask(run: LiveRun, task: LiveTask) -> None:
-    """Ask for a slot, or first, if that may spare the step its run, for results of earlier runs."""
-    if task.cache_key and not task.attempt_count and run.record.cache_policy is CachePolicy.DEFAULT:
-        run.decisions.asks.append(LookUpCache(task.id, task.cache_key))
-    else:
-        run.decisions.asks.append(WantSlot(task.id))
+def _wait_for_slot(run: LiveRun, task: LiveTask) -> None:
+    run.decisions.asks.append(WantSlot(task.id))
+    limit = queue_timeout_s(run, task)
+    if limit is not None:
+        left, task.queued_s = max(0.0, limit - task.queued_s), 0.0
+        run.decisions.effects.append(WaitForQueue(task.id, task.attempt_count, left))
+
+
+def _reuse(
+    run: LiveRun,
+    task: LiveTask,
+    hit: CacheHit,
+    reason: str,
+    *,
+    inputs: TaskValues | None = None,
+    result_key: str | None = None,
+) -> None:
+    message = f"{reason.lower()} from run {hit.run_id} task {hit.task_id}"
+    source = (hit.run_uid, hit.task_id)
+    move_task(
+        run,
+        task,
+        TaskState.SUCCEEDED,
+        reason,
+        message,
+        inputs=inputs,
+        outputs=hit.outputs,
+        cached_from=source,
+        result_key=result_key,
+    )
 
 
 def _end_attempt(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Observation) -> None:
@@ -150,7 +219,7 @@ def _end_attempt(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Obser
     if seen.phase is Phase.SUCCEEDED:
         outputs = identified(seen.outputs, run.uid, task.id)
         move_task(run, task, TaskState.SUCCEEDED, reasons.COMPLETED, outputs=outputs)
-    elif run.is_cancelling and seen.phase is not Phase.FAILED:
+    elif run.stops(task) and seen.phase is not Phase.FAILED:
         move_task(run, task, TaskState.CANCELLED, run.task_end_reason, seen.message)
     elif seen.phase is Phase.FAILED and seen.reason not in reasons.LAUNCHER_FAULTS:
         _after_failure(run, task, attempt, seen)
@@ -161,7 +230,7 @@ def _end_attempt(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Obser
 def _after_failure(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Observation) -> None:
     task.failures += 1
     policy = task.retry
-    if policy is None or task.failures > policy.max_retry_count or run.is_cancelling:
+    if policy is None or task.failures > policy.max_retry_count or run.stops(task):
         fail(run, task, seen.reason or AttemptState.FAILED, _account(seen))
     else:
         _queue_again(run, task, attempt, seen, policy.delay_s(task.failures))
@@ -169,7 +238,7 @@ def _after_failure(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Obs
 
 def _after_loss(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Observation) -> None:
     task.losses += 1
-    if task.losses > LOSSES_MAX or run.is_cancelling:
+    if task.losses > LOSSES_MAX or run.stops(task):
         account = f"{task.losses} attempts were lost, the last one: {_account(seen)}"
         fail(run, task, seen.reason or AttemptState.LOST, account)
     else:
@@ -183,9 +252,12 @@ def _queue_again(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Obser
     message = f"attempt {attempt.number} {how} ({seen.message or seen.reason}); the next one starts {when}"
     move_task(run, task, TaskState.QUEUED, reasons.WAITING_FOR_RETRY, message, delay_s=delay_s or None)
     if delay_s > 0:
+        task.is_delayed = True
         run.decisions.effects.append(WaitForRetry(task.id, delay_s))
+    elif run.holds_back:
+        hold(run, task)
     else:
-        run.decisions.asks.append(WantSlot(task.id))
+        _wait_for_slot(run, task)
 
 
 def _account(seen: Observation) -> str:

@@ -1,41 +1,75 @@
 """What `spec` says about values, asked for a task of a live run: its inputs, its outputs, its cache key."""
 
-from collections.abc import Callable
-
 from penstock_server.engine.state import LiveRun, LiveTask
-from penstock_server.model.resources import CachePolicy, TaskValues
-from penstock_server.spec import caching, resolve
+from penstock_server.model.resources import ArtifactValue, CachePolicy, TaskKind, TaskValues
+from penstock_server.spec import caching, imports, loops, resolve
+from penstock_server.spec.resolve import Ending, EndingOf, TaskInputs
 
 _NOTHING = TaskValues()
 
 
-def task_inputs(run: LiveRun, task: LiveTask) -> TaskValues:
-    """Inputs of a task whose dependencies have succeeded. Raises ResolutionError."""
+def task_inputs(run: LiveRun, task: LiveTask) -> TaskInputs:
+    """Inputs of a task whose dependencies have ended. Raises ResolutionError."""
     parent, spec = task.parent, task.spec
     if parent is None or spec is None:
-        return resolve.root_inputs(run.graph, run.record.parameters)
-    return resolve.task_inputs(
-        run.graph, task.component, spec, parent.inputs or _NOTHING, _outputs_in(parent), run.constants
-    )
+        values = resolve.root_inputs(run.graph, run.record.parameters)
+        return TaskInputs(values, values)
+    given = parent.inputs or _NOTHING
+    if task.index is not None:
+        values = loops.iteration_inputs(task.component, spec, given, parent.items[task.index])
+        return TaskInputs(values, values)
+    return resolve.task_inputs(task.component, spec, given, _endings_in(parent), run.constants)
 
 
-def dag_results(dag: LiveTask) -> TaskValues:
-    """Outputs of a DAG all of whose tasks have ended. Raises ResolutionError."""
-    return resolve.dag_outputs(dag.dag, _outputs_in(dag))
+def loop_items(run: LiveRun, loop: LiveTask, inputs: TaskValues) -> loops.Items:
+    """What a loop runs over. Raises ResolutionError."""
+    assert loop.spec is not None
+    return loops.loop_items(loop.spec, inputs, run.constants)
+
+
+def dag_results(run: LiveRun, dag: LiveTask) -> TaskValues:
+    """Outputs of a task all of whose children have ended well."""
+    if dag.kind is TaskKind.LOOP:
+        made = [child.outputs for child in (dag.children or {}).values() if child.outputs is not None]
+        return loops.collected(run.graph, dag.component, made)
+    return resolve.dag_outputs(dag.dag, _endings_in(dag))
+
+
+def imported_artifact(run: LiveRun, task: LiveTask, inputs: TaskInputs) -> ArtifactValue:
+    """What an importer brings in. Raises ResolutionError."""
+    assert task.spec is not None
+    return imports.imported_artifact(task.component, task.spec, inputs, run.constants)
 
 
 def cache_key(run: LiveRun, task: LiveTask, inputs: TaskValues) -> str | None:
     """The key under which the step's results are looked for and offered; None when it is not cached."""
     if task.spec is None or not task.spec.cache_enabled or run.record.cache_policy is CachePolicy.DISABLED:
         return None
+    if task.kind is not TaskKind.STEP:
+        return None
     return caching.cache_key(task.component, task.spec, inputs, run.graph.name, run.record.namespace)
 
 
-def _outputs_in(dag: LiveTask) -> Callable[[str], TaskValues | None]:
+def queue_timeout_s(run: LiveRun, task: LiveTask) -> float | None:
+    """Seconds that the step may wait for a slot."""
+    return run.record.queue_timeout_s
+
+
+def result_key(task: LiveTask, inputs: TaskValues) -> str | None:
+    """What decides the step's results, whether or not they are cached."""
+    return caching.result_key(task.component, inputs) if task.kind is TaskKind.STEP else None
+
+
+def importer_key(run: LiveRun, artifact: ArtifactValue) -> str:
+    """The key under which an importer looks for the same artifact, imported before."""
+    return caching.importer_key(artifact, run.graph.name, run.record.namespace)
+
+
+def _endings_in(dag: LiveTask) -> EndingOf:
     children = dag.children or {}
 
-    def outputs_of(key: str) -> TaskValues | None:
+    def ending_of(key: str) -> Ending | None:
         child = children.get(key)
-        return child.outputs if child is not None else None
+        return Ending(child.state, child.outputs, child.message) if child is not None else None
 
-    return outputs_of
+    return ending_of

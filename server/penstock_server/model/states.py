@@ -13,7 +13,9 @@
                  │  └────────┴── SKIPPED, FAILED, CANCELLED, SUCCEEDED (from the cache)
                  └► RUNNING (a DAG, a loop or an iteration starts at once)
               RUNNING ──► QUEUED: the attempt failed or was lost and another one follows
-              FAILED, SKIPPED, CANCELLED ──► PENDING: the run is retried (a DAG also from SUCCEEDED: never)
+              QUEUED ──► QUEUED: it waits for something else than before
+              FAILED, SKIPPED, CANCELLED ──► PENDING: the run is retried
+              SUCCEEDED ──► PENDING: the run is retried, and something that the task waited for runs again
 
     Attempt   LAUNCHING ──► RUNNING ──► SUCCEEDED | FAILED | LOST | CANCELLED
                     └─────────────────► SUCCEEDED | FAILED | LOST | CANCELLED
@@ -126,9 +128,11 @@ TASK_MOVES: Mapping[TaskState | None, frozenset[TaskState]] = {
         {TaskState.QUEUED, TaskState.RUNNING, TaskState.SUCCEEDED}
         | {TaskState.FAILED, TaskState.SKIPPED, TaskState.CANCELLED}
     ),
-    TaskState.QUEUED: frozenset({TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED}),
+    TaskState.QUEUED: frozenset(
+        {TaskState.QUEUED, TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED}
+    ),
     TaskState.RUNNING: frozenset({TaskState.QUEUED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED}),
-    TaskState.SUCCEEDED: frozenset(),
+    TaskState.SUCCEEDED: frozenset({TaskState.PENDING}),
     TaskState.FAILED: frozenset({TaskState.PENDING}),
     TaskState.SKIPPED: frozenset({TaskState.PENDING}),
     TaskState.CANCELLED: frozenset({TaskState.PENDING}),

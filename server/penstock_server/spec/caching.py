@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 
 from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec.graph import Component, Container, TaskSpec
@@ -13,28 +14,50 @@ def cache_key(component: Component, task: TaskSpec, inputs: TaskValues, pipeline
     That is the component - interface, image, command, environment - and the values of its inputs. Neither the names of
     task and run nor the resources count. A key of the user's own replaces all of that.
     """
+    subject: object = [component.name, task.cache_key] if task.cache_key else _subject(component, inputs, _identity)
+    return _digest([namespace, pipeline, subject])
+
+
+def result_key(component: Component, inputs: TaskValues) -> str:
+    """The same over what decides a step's results wherever it stands: for one run that repeats another."""
+    return _digest(["result", _subject(component, inputs, _content)])
+
+
+def importer_key(artifact: ArtifactValue, pipeline: str, namespace: str) -> str:
+    """The same over an artifact that is imported: its URI, type and metadata."""
+    subject = [artifact.uri, artifact.type, artifact.schema_version, dict(artifact.metadata)]
+    return _digest([namespace, pipeline, "import", subject])
+
+
+def _subject(component: Component, inputs: TaskValues, identity: Callable[[ArtifactValue], object]) -> object:
     body = component.body
     assert isinstance(body, Container)
-    if task.cache_key:
-        subject: object = [component.name, task.cache_key]
-    else:
-        subject = {
-            "parameters": dict(inputs.parameters),
-            "artifacts": {name: [_identity(a) for a in found] for name, found in inputs.artifacts.items()},
-            "component": {
-                "image": body.image,
-                "command": [*body.command, *body.args],
-                "env": body.env,
-                "input_parameters": {n: p.type for n, p in component.input_parameters.items()},
-                "defaults": {n: p.default for n, p in component.input_parameters.items() if p.has_default},
-                "output_parameters": {n: p.type for n, p in component.output_parameters.items()},
-                "output_artifacts": {n: [a.type, a.metadata] for n, a in component.output_artifacts.items()},
-            },
-        }
-    text = json.dumps([namespace, pipeline, subject], sort_keys=True, separators=(",", ":"))
+    return {
+        "parameters": dict(inputs.parameters),
+        "artifacts": {name: [identity(a) for a in found] for name, found in inputs.artifacts.items()},
+        "component": {
+            "image": body.image,
+            "command": [*body.command, *body.args],
+            "env": body.env,
+            "input_parameters": {n: p.type for n, p in component.input_parameters.items()},
+            "defaults": {n: p.default for n, p in component.input_parameters.items() if p.has_default},
+            "output_parameters": {n: p.type for n, p in component.output_parameters.items()},
+            "output_artifacts": {n: [a.type, a.metadata] for n, a in component.output_artifacts.items()},
+        },
+    }
+
+
+def _digest(subject: object) -> str:
+    text = json.dumps(subject, sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _identity(artifact: ArtifactValue) -> list[str]:
+def _identity(artifact: ArtifactValue) -> object:
     """What makes two artifacts the same: being the same one, or else the same content."""
     return [artifact.type, str(artifact.uid) if artifact.uid is not None else artifact.digest or artifact.uri]
+
+
+def _content(artifact: ArtifactValue) -> object:
+    """The same, but the content first: another run has made it again."""
+    same = artifact.digest or (str(artifact.uid) if artifact.uid is not None else artifact.uri)
+    return [artifact.type, same, dict(artifact.metadata)]

@@ -7,13 +7,15 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from cel_expr_python import cel
 
 from penstock_server.model.json import Json, with_integers
-from penstock_server.spec.values import as_text
+from penstock_server.model.resources import TaskValues
+from penstock_server.spec.values import as_text, shown
 
 SOURCE_BYTES_MAX = 4096
 MACROS_MAX = 4
@@ -47,16 +49,70 @@ def select(source: str, value: Json) -> Json:
         raise ExpressionError(f"{source[:_SHOWN_MAX]}: {str(error)[:_SHOWN_MAX]}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What a condition has come to."""
+
+    value: bool
+    shown: str
+    """The condition with the values it saw, for people."""
+
+
+def evaluate(source: str, inputs: TaskValues) -> Evaluated:
+    """Whether a condition holds. Raises ExpressionError, which tells the condition and the values it saw."""
+    seen = _seen(source, inputs)
+    try:
+        result = _compiled_condition(source).eval(data=_view(inputs))
+        if result.type() == cel.Type.ERROR:
+            raise ExpressionError(str(result.value())[:_SHOWN_MAX])
+        value = result.plain_value()
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
+        raise ExpressionError(f"{source[:_SHOWN_MAX]}{seen}: {str(error)[:_SHOWN_MAX]}") from error
+    if not isinstance(value, bool):
+        raise ExpressionError(f"{source[:_SHOWN_MAX]}{seen}: a condition has to be true or false")
+    return Evaluated(value, source[:_SHOWN_MAX] + seen)
+
+
+def _seen(source: str, inputs: TaskValues) -> str:
+    told = [f"{name} = {shown(value)}" for name, value in inputs.parameters.items() if f"'{name}'" in source]
+    return f" with {', '.join(told)}" if told else ""
+
+
+def _view(inputs: TaskValues) -> dict[str, Any]:
+    artifacts = {
+        name: {"artifacts": [{"name": a.name, "uri": a.uri, "metadata": _doubles(dict(a.metadata))} for a in found]}
+        for name, found in inputs.artifacts.items()
+    }
+    parameters = {name: _doubles(value) for name, value in inputs.parameters.items()}
+    return {"inputs": {"parameter_values": parameters, "artifacts": artifacts}, "outputs": {}}
+
+
+@lru_cache(maxsize=512)
+def _compiled_condition(source: str) -> cel.Expression:
+    _check_limits(source)
+    parse = cel.Overload("parse_json_string", cel.Type.DYN, [cel.Type.STRING], False, _parse_json)
+    functions = [cel.FunctionDecl("parseJson", [parse])]
+    environment = cel.NewEnv(variables={"inputs": cel.Type.DYN, "outputs": cel.Type.DYN}, functions=functions)
+    try:
+        return environment.compile(source)
+    except (ValueError, RuntimeError) as error:
+        raise ExpressionError(f"{source[:_SHOWN_MAX]}: {str(error).strip()[:_SHOWN_MAX]}") from error
+
+
 @lru_cache(maxsize=512)
 def _compiled(source: str) -> cel.Expression:
-    if len(source.encode(errors="surrogatepass")) > SOURCE_BYTES_MAX:
-        raise ExpressionError(f"an expression may have {SOURCE_BYTES_MAX} bytes at most")
-    if len(_MACROS.findall(_COMMENTS.sub("", source))) > MACROS_MAX:
-        raise ExpressionError(f"an expression may have {MACROS_MAX} loops at most")
+    _check_limits(source)
     try:
         return _environment().compile(source)
     except (ValueError, RuntimeError) as error:
         raise ExpressionError(f"{source[:_SHOWN_MAX]}: {str(error).strip()[:_SHOWN_MAX]}") from error
+
+
+def _check_limits(source: str) -> None:
+    if len(source.encode(errors="surrogatepass")) > SOURCE_BYTES_MAX:
+        raise ExpressionError(f"an expression may have {SOURCE_BYTES_MAX} bytes at most")
+    if len(_MACROS.findall(_COMMENTS.sub("", source))) > MACROS_MAX:
+        raise ExpressionError(f"an expression may have {MACROS_MAX} loops at most")
 
 
 @lru_cache(maxsize=1)

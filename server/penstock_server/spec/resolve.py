@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 from penstock_server.model.json import Json, with_integers
 from penstock_server.model.resources import ArtifactValue, TaskValues
+from penstock_server.model.states import TaskState
 from penstock_server.spec import expressions
 from penstock_server.spec.graph import (
+    ArtifactInput,
     Component,
     Constant,
     Dag,
     DagInput,
+    FinalStatus,
     ParameterBinding,
     ParameterInput,
     ParameterType,
@@ -24,8 +27,19 @@ from penstock_server.spec.graph import (
 )
 from penstock_server.spec.values import as_text, problem
 
-OutputsOf = Callable[[str], TaskValues | None]
-"""Outputs of a sibling by its key; None when it has none."""
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a sibling ended, and what it made."""
+
+    state: TaskState
+    outputs: TaskValues | None
+    """None unless it succeeded."""
+    message: str
+
+
+EndingOf = Callable[[str], Ending | None]
+"""How the sibling with that key ended; None when there is none."""
 
 WORKSPACE_PATH = "/kfp-workspace"
 _FILLED = re.compile(r"\{\{\$\.inputs\.parameters\[(?:'([^']*)'|\"([^\"]*)\")\]\}\}|\{\{\$\.workspace_path\}\}")
@@ -38,6 +52,10 @@ class ResolutionError(Exception):
         super().__init__(message)
         self.reason = reason
         self.message = message
+
+
+class UpstreamSkipped(ResolutionError):
+    """What the task needs was never made, since a task within its producer was skipped; the task is skipped too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,96 +95,123 @@ def root_inputs(graph: PipelineGraph, given: Mapping[str, Json]) -> TaskValues:
             raise ResolutionError(
                 "INPUT_MISSING", f"the pipeline needs the artifact {name}, which a run cannot be given"
             )
-    return TaskValues(_completed(graph.root, {name: with_integers(value) for name, value in given.items()}))
+    found = {name: with_integers(value) for name, value in given.items()}
+    return TaskValues(_all_of(graph.root.input_parameters, found))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInputs:
+    """What a task is given."""
+
+    values: TaskValues
+    """Its inputs, as the component declares them; of a loop also the list that it runs over."""
+    bound: TaskValues
+    """Those, and what the task was bound to beyond them: for its condition, and for texts to be filled in."""
 
 
 def task_inputs(
-    graph: PipelineGraph,
-    component: Component,
-    task: TaskSpec,
-    dag_inputs: TaskValues,
-    outputs_of: OutputsOf,
-    constants: RunConstants,
-) -> TaskValues:
+    component: Component, task: TaskSpec, dag_inputs: TaskValues, ending_of: EndingOf, constants: RunConstants
+) -> TaskInputs:
     """Inputs of a task whose dependencies have ended. A sub-DAG gets a value for each of its parameters, null for an
-    optional one without default; a step gets those that were given, and defaults. Raises ResolutionError."""
-    found: dict[str, Json] = {}
-    for name, binding in task.parameters.items():
-        value = _Source(task, dag_inputs, outputs_of).parameter(name, binding)
-        if value is not None:
-            found[name] = _selected(task, name, binding, value)
-    texts = constants.placeholders(task.key, f"{constants.job_uuid}.{task.key}")
-    for name, binding in task.parameters.items():
-        if isinstance(binding.source, Constant) and name in found:
-            found[name] = _filled(found[name], found, texts)
-    # What the component does not declare was only there to fill constants with.
+    optional one without default; a step gets those that were given, and defaults. The input that a loop gives to each
+    iteration is left out. Raises ResolutionError, of which UpstreamSkipped."""
+    sources = _Sources(task, dag_inputs, ending_of, constants)
+    bound = sources.parameters()
+    own = own_inputs(component, task)
     found = {
-        name: _converted(task, name, declared, found[name])
-        for name, declared in component.input_parameters.items()
-        if name in found
+        name: converted(task, name, declared, bound[name]) for name, declared in own.parameters.items() if name in bound
     }
-    _require(task, component, found)
-    parameters = _completed(component, found) if isinstance(component.body, Dag) else _with_defaults(component, found)
-    return TaskValues(parameters, _artifacts(task, component, dag_inputs, outputs_of))
+    for name, parameter in own.parameters.items():
+        if parameter.required and name not in found:
+            raise sources.missing(f"input {name}", task.parameters.get(name))
+    parameters = completed(component, own.parameters, found)
+    if (items := looped_parameter(task)) is not None and items in bound:
+        parameters.setdefault(items, bound[items])
+    artifacts = sources.artifacts()
+    for name, artifact in own.artifacts.items():
+        if not artifact.optional and name not in artifacts:
+            raise sources.missing(f"input artifact {name}", task.artifacts.get(name))
+    return TaskInputs(TaskValues(parameters, artifacts), TaskValues({**bound, **parameters}, artifacts))
 
 
-def dag_outputs(dag: Dag, outputs_of: OutputsOf) -> TaskValues:
-    """Outputs of a DAG all of whose tasks have ended; those of tasks that did not run are absent."""
+def dag_outputs(dag: Dag, ending_of: EndingOf) -> TaskValues:
+    """Outputs of a DAG all of whose tasks have ended. Of several candidates it is the first that was made; one of
+    which none was made is absent."""
     parameters: dict[str, Json] = {}
     artifacts: dict[str, tuple[ArtifactValue, ...]] = {}
     for name, candidates in dag.outputs.parameters.items():
         for candidate in candidates:
-            made = outputs_of(candidate.producer)
-            if made is not None and candidate.output in made.parameters:
+            made = _made(ending_of(candidate.producer))
+            if candidate.output in made.parameters:
                 parameters[name] = made.parameters[candidate.output]
                 break
     for name, candidates in dag.outputs.artifacts.items():
         for candidate in candidates:
-            made = outputs_of(candidate.producer)
-            if made is not None and candidate.output in made.artifacts:
+            made = _made(ending_of(candidate.producer))
+            if candidate.output in made.artifacts:
                 artifacts[name] = made.artifacts[candidate.output]
                 break
     return TaskValues(parameters, artifacts)
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
-    """Where the inputs of one task come from."""
+class OwnInputs:
+    """What a component takes from its task, rather than from a loop around it."""
 
-    task: TaskSpec
-    dag_inputs: TaskValues
-    outputs_of: OutputsOf
-
-    def parameter(self, name: str, binding: ParameterBinding) -> Json:
-        """The value; None where there is none."""
-        match binding.source:
-            case Constant(value):
-                return with_integers(value)
-            case DagInput(source):
-                return self.dag_inputs.parameters.get(source)
-            case TaskOutput(producer, output):
-                made = self.outputs_of(producer)
-                return None if made is None else made.parameters.get(output)
-        raise ResolutionError("INPUT_UNSUPPORTED", f"input {name} of {self.task.key} comes from a final status")
+    parameters: Mapping[str, ParameterInput]
+    artifacts: Mapping[str, ArtifactInput]
 
 
-def _selected(task: TaskSpec, name: str, binding: ParameterBinding, value: Json) -> Json:
-    if not binding.selector:
-        return value
-    try:
-        return expressions.select(binding.selector, value)
-    except expressions.ExpressionError as error:
-        message = f"input {name} of {task.key}: {error}; the value was {as_text(value)[:200]}"
-        raise ResolutionError("INPUT_SELECTOR", message) from error
+def own_inputs(component: Component, task: TaskSpec) -> OwnInputs:
+    """All that the component declares, but for what each iteration is given."""
+    if task.iterator is None:
+        return OwnInputs(component.input_parameters, component.input_artifacts)
+    item = task.iterator.item_input
+    return OwnInputs(
+        {name: declared for name, declared in component.input_parameters.items() if name != item},
+        {name: declared for name, declared in component.input_artifacts.items() if name != item},
+    )
 
 
-def _filled(value: Json, inputs: Mapping[str, Json], texts: Mapping[str, str]) -> Json:
+def looped_parameter(task: TaskSpec) -> str | None:
+    """The input parameter that holds the list which the task runs over, if a parameter does."""
+    loop = task.iterator
+    return (
+        loop.items.name if loop is not None and not loop.over_artifacts and isinstance(loop.items, DagInput) else None
+    )
+
+
+def converted(task: TaskSpec, name: str, declared: ParameterInput, value: Json) -> Json:
+    """The value as the component declares it: a STRING takes everything as text. Raises ResolutionError."""
+    if declared.type is ParameterType.STRING and not isinstance(value, str):
+        value = as_text(value)
+    if wrong := problem(declared, value):
+        raise ResolutionError("INPUT_TYPE", f"input {name} of {task.key} {wrong}")
+    return value
+
+
+def completed(
+    component: Component, declared: Mapping[str, ParameterInput], found: Mapping[str, Json]
+) -> dict[str, Json]:
+    """The values with defaults. Within a DAG every parameter has a value, null at the least; a step is not given an
+    optional one that nobody gave, so that it can tell."""
+    if isinstance(component.body, Dag):
+        return _all_of(declared, found)
+    defaults = {
+        name: with_integers(parameter.default)
+        for name, parameter in declared.items()
+        if parameter.has_default and not parameter.optional
+    }
+    return {**defaults, **found}
+
+
+def filled(value: Json, inputs: Mapping[str, Json], texts: Mapping[str, str]) -> Json:
     """A constant with its placeholders replaced in one pass: what is put in is not looked at again."""
     if isinstance(value, list):
-        return [_filled(item, inputs, texts) for item in value]
+        return [filled(item, inputs, texts) for item in value]
     if isinstance(value, dict):
         # The SDK formats keys as well as values.
-        return {str(_filled(key, inputs, texts)): _filled(item, inputs, texts) for key, item in value.items()}
+        return {str(filled(key, inputs, texts)): filled(item, inputs, texts) for key, item in value.items()}
     if not isinstance(value, str) or "{{$" not in value:
         return value
     if value in texts:
@@ -181,51 +226,107 @@ def _filled(value: Json, inputs: Mapping[str, Json], texts: Mapping[str, str]) -
     return _FILLED.sub(text_of, value)
 
 
-def _converted(task: TaskSpec, name: str, declared: ParameterInput, value: Json) -> Json:
-    if declared.type is ParameterType.STRING and not isinstance(value, str):
-        value = as_text(value)
-    if wrong := problem(declared, value):
-        raise ResolutionError("INPUT_TYPE", f"input {name} of {task.key} {wrong}")
-    return value
+def task_texts(task: TaskSpec, constants: RunConstants) -> dict[str, str]:
+    """What placeholders in constants of the task stand for."""
+    return constants.placeholders(task.key, f"{constants.job_uuid}.{task.key}")
 
 
-def _require(task: TaskSpec, component: Component, found: Mapping[str, Json]) -> None:
-    for name, declared in component.input_parameters.items():
-        if declared.required and name not in found:
-            raise ResolutionError("INPUT_MISSING", f"input {name} of {task.key} has no value and is required")
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Where the inputs of one task come from."""
+
+    task: TaskSpec
+    dag_inputs: TaskValues
+    ending_of: EndingOf
+    constants: RunConstants
+
+    def parameters(self) -> dict[str, Json]:
+        """All that the task is bound to and that has a value."""
+        found: dict[str, Json] = {}
+        for name, binding in self.task.parameters.items():
+            value = self._parameter(binding)
+            if value is not None:
+                found[name] = _selected(self.task, name, binding, value)
+        texts = task_texts(self.task, self.constants)
+        for name, binding in self.task.parameters.items():
+            if isinstance(binding.source, Constant) and name in found:
+                found[name] = filled(found[name], found, texts)
+        return found
+
+    def artifacts(self) -> dict[str, tuple[ArtifactValue, ...]]:
+        """All artifacts that there are."""
+        artifacts: dict[str, tuple[ArtifactValue, ...]] = {}
+        for name, source in self.task.artifacts.items():
+            if isinstance(source, DagInput):
+                found = self.dag_inputs.artifacts.get(source.name)
+            else:
+                found = _made(self.ending_of(source.producer)).artifacts.get(source.output)
+            if found is not None:
+                artifacts[name] = found
+        return artifacts
+
+    def missing(self, what: str, bound: ParameterBinding | DagInput | TaskOutput | None) -> ResolutionError:
+        """Why there is no value for what is required."""
+        source = bound.source if isinstance(bound, ParameterBinding) else bound
+        if isinstance(source, TaskOutput):
+            ending = self.ending_of(source.producer)
+            if ending is not None and ending.state in (TaskState.SUCCEEDED, TaskState.SKIPPED):
+                message = f"{what} comes from {source.producer}, in which the task that makes it was skipped"
+                return UpstreamSkipped("UPSTREAM_SKIPPED", message)
+        return ResolutionError("INPUT_MISSING", f"{what} of {self.task.key} has no value and is required")
+
+    def _parameter(self, binding: ParameterBinding) -> Json:
+        """The value; None where there is none."""
+        match binding.source:
+            case Constant(value):
+                return with_integers(value)
+            case DagInput(source):
+                return self.dag_inputs.parameters.get(source)
+            case TaskOutput(producer, output):
+                return _made(self.ending_of(producer)).parameters.get(output)
+            case FinalStatus(producer):
+                return self._final_status(producer)
+
+    def _final_status(self, producer: str) -> Json:
+        """As KFP's PipelineTaskFinalStatus reads it (contract 3.9)."""
+        ending = self.ending_of(producer)
+        if ending is None:
+            return None
+        state, code = _FINAL_STATUSES[ending.state]
+        return {
+            "state": state,
+            "pipelineJobResourceName": self.constants.job_resource_name,
+            "pipelineTaskName": producer,
+            "error": {"code": code, "message": ending.message} if code else {},
+        }
 
 
-def _with_defaults(component: Component, found: Mapping[str, Json]) -> dict[str, Json]:
-    """A step's own: an optional parameter that was not given stays away, so that the step can tell."""
-    defaults = {
-        name: with_integers(declared.default)
-        for name, declared in component.input_parameters.items()
-        if declared.has_default and not declared.optional
-    }
-    return {**defaults, **found}
+_FINAL_STATUSES = {
+    TaskState.SUCCEEDED: ("COMPLETE", 0),
+    TaskState.FAILED: ("FAILED", 2),
+    TaskState.CANCELLED: ("CANCELLED", 1),
+    TaskState.SKIPPED: ("SKIPPED", 0),
+}
+"""What a step is told of a task's end: KFP's word, and the code of google.rpc.Code."""
+_NOTHING = TaskValues()
 
 
-def _completed(component: Component, found: Mapping[str, Json]) -> dict[str, Json]:
-    """A DAG's: every parameter has a value, null at the least."""
+def _made(ending: Ending | None) -> TaskValues:
+    return _NOTHING if ending is None or ending.outputs is None else ending.outputs
+
+
+def _selected(task: TaskSpec, name: str, binding: ParameterBinding, value: Json) -> Json:
+    if not binding.selector:
+        return value
+    try:
+        return expressions.select(binding.selector, value)
+    except expressions.ExpressionError as error:
+        message = f"input {name} of {task.key}: {error}; the value was {as_text(value)[:200]}"
+        raise ResolutionError("INPUT_SELECTOR", message) from error
+
+
+def _all_of(declared: Mapping[str, ParameterInput], found: Mapping[str, Json]) -> dict[str, Json]:
     return {
-        name: found.get(name, with_integers(declared.default) if declared.has_default else None)
-        for name, declared in component.input_parameters.items()
+        name: found.get(name, with_integers(parameter.default) if parameter.has_default else None)
+        for name, parameter in declared.items()
     }
-
-
-def _artifacts(
-    task: TaskSpec, component: Component, dag_inputs: TaskValues, outputs_of: OutputsOf
-) -> dict[str, tuple[ArtifactValue, ...]]:
-    artifacts: dict[str, tuple[ArtifactValue, ...]] = {}
-    for name, source in task.artifacts.items():
-        if isinstance(source, DagInput):
-            found = dag_inputs.artifacts.get(source.name)
-        else:
-            made = outputs_of(source.producer)
-            found = None if made is None else made.artifacts.get(source.output)
-        if found is not None:
-            artifacts[name] = found
-    for name, declared in component.input_artifacts.items():
-        if name not in artifacts and not declared.optional:
-            raise ResolutionError("INPUT_MISSING", f"input artifact {name} of {task.key} is missing and is required")
-    return artifacts
