@@ -192,7 +192,7 @@ def _end(run: LiveRun, dag: LiveTask) -> None:
     elif any(child.state is TaskState.CANCELLED for child in children):
         move_task(run, dag, TaskState.CANCELLED, run.task_end_reason)
     else:
-        move_task(run, dag, TaskState.SUCCEEDED, reasons.COMPLETED, outputs=dag_results(run, dag))
+        move_task(run, dag, TaskState.SUCCEEDED, reasons.COMPLETED, outputs=dag_results(dag))
 
 
 def _finish(run: LiveRun) -> None:

@@ -27,11 +27,11 @@ def loop_items(run: LiveRun, loop: LiveTask, inputs: TaskValues) -> loops.Items:
     return loops.loop_items(loop.spec, inputs, run.constants)
 
 
-def dag_results(run: LiveRun, dag: LiveTask) -> TaskValues:
+def dag_results(dag: LiveTask) -> TaskValues:
     """Outputs of a task all of whose children have ended well."""
     if dag.kind is TaskKind.LOOP:
         made = [child.outputs for child in (dag.children or {}).values() if child.outputs is not None]
-        return loops.collected(run.graph, dag.component, made)
+        return loops.collected(dag.component, made)
     return resolve.dag_outputs(dag.dag, _endings_in(dag))
 
 

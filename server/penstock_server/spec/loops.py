@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from penstock_server.model.json import Json, with_integers
 from penstock_server.model.resources import ArtifactValue, TaskValues
-from penstock_server.spec.graph import Component, Constant, Dag, Iterator, PipelineGraph, TaskSpec
+from penstock_server.spec.graph import Component, Constant, Iterator, TaskSpec
 from penstock_server.spec.resolve import (
     ResolutionError,
     RunConstants,
@@ -60,32 +60,21 @@ def iteration_inputs(
     return TaskValues(parameters, artifacts)
 
 
-def collected(graph: PipelineGraph, component: Component, iterations: Sequence[TaskValues]) -> TaskValues:
-    """Outputs of a loop: for each output of its iterations the list of those that were made, in order. Lists that
-    inner loops have gathered become one list."""
-    parameters: dict[str, Json] = {}
-    for name in component.output_parameters:
-        values = [made.parameters[name] for made in iterations if name in made.parameters]
-        if _gathers(graph, component, name):
-            values = [item for inner in values for item in (inner if isinstance(inner, list) else [inner])]
-        parameters[name] = values
+def collected(component: Component, iterations: Sequence[TaskValues]) -> TaskValues:
+    """Outputs of a loop: for each output of its iterations the list of those that were made, in order.
+
+    So a parameter that comes out of two loops is a list of lists: components in use declare `List[List[int]]` there.
+    Artifacts are one list however many loops they come out of.
+    """
+    parameters: dict[str, Json] = {
+        name: [made.parameters[name] for made in iterations if name in made.parameters]
+        for name in component.output_parameters
+    }
     artifacts = {
         name: tuple(artifact for made in iterations for artifact in made.artifacts.get(name, ()))
         for name in component.output_artifacts
     }
     return TaskValues(parameters, artifacts)
-
-
-def _gathers(graph: PipelineGraph, component: Component, output: str) -> bool:
-    """True when the output parameter is a list that a loop within the component has gathered."""
-    body = component.body
-    if not isinstance(body, Dag):
-        return False
-    for candidate in body.outputs.parameters.get(output, ()):
-        producer = body.tasks[candidate.producer]
-        if producer.iterator is not None or _gathers(graph, graph.components[producer.component], candidate.output):
-            return True
-    return False
 
 
 def _loop(task: TaskSpec) -> Iterator:
