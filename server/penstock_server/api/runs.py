@@ -1,5 +1,6 @@
 """RunService: runs themselves. Their tasks, events and logs, and the watches, are in modules of their own."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from penstock_server.api.masks import edit_of
 from penstock_server.api.new_ids import NewIds
 from penstock_server.api.new_runs import check_artifact_root, new_run_request
 from penstock_server.api.specs import Specs, spec_message
+from penstock_server.api.wakeups import Wakeups
 from penstock_server.engine.requests import RunRequests
 from penstock_server.model.query import Page, Rows
 from penstock_server.model.resources import Run
@@ -23,6 +25,8 @@ from penstock_server.store import namespaces, run_views, runs, specs
 from penstock_server.store.database import Connection, Database
 from penstock_server.store.run_views import RunView
 
+TAKEN_UP_S = 3.0
+"""So long a retry waits at most for an engine."""
 FIELDS = ListFields(runs.LISTING.fields, enums={"state": frozenset(RunState)}, orders=runs.LISTING.orders)
 
 
@@ -35,6 +39,7 @@ class Runs:
     lists: Lists
     ids: NewIds
     specs: Specs
+    wakeups: Wakeups
     stores: Callable[[str], bool]
     """Whether the artifact store takes what lies under a URI."""
 
@@ -110,10 +115,19 @@ class Runs:
         return pb.CancelRunResponse(run=await self._message(run))
 
     async def retry_run(self, request: pb.RetryRunRequest, _call: Call) -> pb.RetryRunResponse:
-        """Asks for a failed or cancelled run to go on."""
+        """Asks for a failed or cancelled run to go on, and waits for an engine to take that up.
+
+        Until then the run looks as if it had ended, and whoever waits for its end would not wait.
+        """
         namespace, id = names.RUN.parse(request.name)
         revision = await self._revision(namespace, id, request.etag)
         run = await self.requests.retry_run(namespace, id, revision=revision)
+        with self.wakeups.of_run(run.uid) as wakeup:
+            give_up = time.monotonic() + TAKEN_UP_S
+            before = run.event_sequence
+            while run.event_sequence == before and (left := give_up - time.monotonic()) > 0:
+                await wakeup.wait(min(left, self.wakeups.poll_s))
+                run = await self._get(namespace, id)
         return pb.RetryRunResponse(run=await self._message(run))
 
     async def _get(self, namespace: str, id: str) -> Run:

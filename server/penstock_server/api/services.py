@@ -75,7 +75,7 @@ def api_services(parts: ApiParts) -> tuple[Service, ...]:
         ),
         service_of(
             run_service_pb2.DESCRIPTOR.services_by_name["RunService"],
-            Runs(database, parts.requests, lists, ids, specs, parts.stores),
+            Runs(database, parts.requests, lists, ids, specs, wakeups, parts.stores),
             RunTasks(database, lists),
             RunWatches(database, tokens, wakeups),
             RunLogs(database, wakeups, parts.logs),

@@ -75,7 +75,8 @@ class RunServiceStub:
     """
     RetryRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.RetryRunRequest, _run_service_pb2.RetryRunResponse]
     """Starts a failed or cancelled run again: what succeeded is kept; what failed, was cancelled or never ran
-    goes on. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
+    goes on. Answers once an engine has taken that up, with the run on its way; if none does within 3 s, with the
+    run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
     with RUN_NOT_RETRYABLE while the run is under way.
     """
     WatchRun: _grpc.UnaryStreamMultiCallable[_run_service_pb2.WatchRunRequest, _run_service_pb2.WatchRunResponse]
@@ -151,7 +152,8 @@ class RunServiceAsyncStub(RunServiceStub):
     """
     RetryRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.RetryRunRequest, _run_service_pb2.RetryRunResponse]  # type: ignore[assignment]
     """Starts a failed or cancelled run again: what succeeded is kept; what failed, was cancelled or never ran
-    goes on. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
+    goes on. Answers once an engine has taken that up, with the run on its way; if none does within 3 s, with the
+    run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
     with RUN_NOT_RETRYABLE while the run is under way.
     """
     WatchRun: _aio.UnaryStreamMultiCallable[_run_service_pb2.WatchRunRequest, _run_service_pb2.WatchRunResponse]  # type: ignore[assignment]
@@ -278,7 +280,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.RetryRunResponse, _abc.Awaitable[_run_service_pb2.RetryRunResponse]]:
         """Starts a failed or cancelled run again: what succeeded is kept; what failed, was cancelled or never ran
-        goes on. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
+        goes on. Answers once an engine has taken that up, with the run on its way; if none does within 3 s, with the
+        run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
         with RUN_NOT_RETRYABLE while the run is under way.
         """
 

@@ -1,0 +1,203 @@
+"""What users do to runs, and what steps are promised, through the real client, a real server and real processes."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock import Client
+from penstock.errors import NotFoundError, UnimplementedError
+from penstock.v1.run_pb2 import Run
+from penstock.v1.task_pb2 import Task
+from penstock_server.engine.history import check
+from tests import pipelines
+from tests.e2e.histories import events_of, tasks_of
+from tests.servers import Server
+
+WAIT_S = 30
+RUN_S = 60
+
+pytestmark = pytest.mark.slow
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until something is so."""
+    give_up = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < give_up, f"{what} did not happen"
+        os.sched_yield()
+
+
+def alive(pid: int) -> bool:
+    """True while the process lives; one that only waits to be collected does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def states(client: Client, run: Run) -> dict[str, str]:
+    """State of each task by its id."""
+    return {t.name.rpartition("/")[2]: Task.State.Name(t.state).removeprefix("STATE_") for t in tasks_of(client, run)}
+
+
+def test_a_cancel_ends_the_step_with_all_that_it_started(client: Client, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = f"sleep 300 & setsid sleep 300 & echo $$ $! >> {pids}; echo ready >> {pids}; wait"
+    run = client.create_run(pipelines.chain(2, "sh", "-c", script))
+    until(lambda: pids.exists() and "ready" in pids.read_text(), "the step's start")
+    client.runs.cancel(run)
+    ended = client.wait(run, RUN_S)
+    assert ended.state == Run.STATE_CANCELLED
+    for pid in pids.read_text().split()[:2]:
+        assert not alive(int(pid))
+    assert set(states(client, run).values()) == {"CANCELLED"}
+    assert check(events_of(client, run)) == []
+
+
+def test_a_retry_runs_only_what_failed(client: Client, tmp_path: Path) -> None:
+    journal, door = tmp_path / "journal", tmp_path / "door"
+    script = f"echo $0 >> {journal}; test $0 != s1 || test -e {door}"
+    spec = pipelines.chain(3, "sh", "-c", script)
+    spec["deploymentSpec"]["executors"]["exec-step"]["container"]["args"] = ["{{$.pipeline_task_name}}"]
+    run = client.wait(client.create_run(spec), RUN_S)
+    assert (run.state, run.failed_task.rpartition("/")[2]) == (Run.STATE_FAILED, "s1")
+    door.touch()
+    assert client.wait(client.runs.retry(run), RUN_S).state == Run.STATE_SUCCEEDED
+    assert journal.read_text().split() == ["s0", "s1", "s1", "s2"]
+
+
+def test_a_deadline_ends_the_run(client: Client) -> None:
+    run = client.wait(client.create_run(pipelines.chain(1, "sleep", "300"), deadline=1.0), RUN_S)
+    assert (run.state, run.reason) == (Run.STATE_FAILED, "DEADLINE_EXCEEDED")
+    assert "1 s" in run.message
+
+
+def test_a_step_is_tried_again_after_its_back_off_and_knows_how_often(client: Client, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    script = f'echo "$KFP_RETRY_INDEX $(date +%s.%N)" >> {journal}; test "$KFP_RETRY_INDEX" = 2'
+    spec = pipelines.chain(1, "sh", "-c", script)
+    policy = {"maxRetryCount": 3, "backoffDuration": "0.5s", "backoffFactor": 2.0}
+    spec["root"]["dag"]["tasks"]["s0"]["retryPolicy"] = policy
+    run = client.wait(client.create_run(spec), RUN_S)
+    assert run.state == Run.STATE_SUCCEEDED
+    lines = [line.split() for line in journal.read_text().splitlines()]
+    assert [line[0] for line in lines] == ["0", "1", "2"]
+    times = [float(line[1]) for line in lines]
+    assert times[1] - times[0] >= 0.5
+    assert times[2] - times[1] >= 1.0
+
+
+def test_a_task_that_did_the_same_before_is_not_run_again(client: Client, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    spec = pipelines.chain(1, "sh", "-c", f"echo once >> {journal}")
+    spec["root"]["dag"]["tasks"]["s0"]["cachingOptions"] = {"enableCache": True}
+    first = client.wait(client.create_run(spec), RUN_S)
+    second = client.wait(client.create_run(spec), RUN_S)
+    task = client.runs.task(second, "s0")
+    assert (task.reason, task.cached_from) == ("CACHED", f"{first.name}/tasks/s0")
+    client.wait(client.create_run(spec, cache_policy="DISABLED"), RUN_S)
+    assert journal.read_text().split() == ["once", "once"]
+
+
+def test_a_run_under_way_is_deleted_with_force_and_its_step_ends(client: Client, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    run = client.create_run(pipelines.chain(1, "sh", "-c", f"echo $$ > {pid}; exec sleep 300"))
+    until(lambda: pid.exists() and pid.read_text().strip() != "", "the step's start")
+    client.runs.delete(run, force=True)
+    until(lambda: not alive(int(pid.read_text())), "the step's end")
+
+    def gone() -> bool:
+        try:
+            client.runs.get(run)
+        except NotFoundError:
+            return True
+        return False
+
+    until(gone, "the deletion")
+
+
+def test_a_step_sees_nothing_of_the_servers_environment(client: Client, tmp_path: Path) -> None:
+    seen = tmp_path / "environment"
+    script = f"env > {seen}; ls -l /proc/self/fd >> {seen}"
+    client.wait(client.create_run(pipelines.chain(1, "sh", "-c", script)), RUN_S)
+    text = seen.read_text()
+    ours = {line.partition("=")[0] for line in text.splitlines() if line.startswith("PENSTOCK")}
+    assert ours == {"PENSTOCK_ATTEMPT"}
+    assert "postgres" not in text.lower()
+    assert "socket:" not in text
+
+
+def test_a_log_is_followed_while_it_is_written(client: Client, tmp_path: Path) -> None:
+    door = tmp_path / "door"
+    script = f"echo first; until test -e {door}; do sleep 0.05; done; echo last"
+    run = client.create_run(pipelines.chain(1, "sh", "-c", script))
+    until(lambda: states(client, run).get("s0") == "RUNNING", "the step's start")
+    seen = b""
+    for piece in client.logs(run, "s0", follow=True):
+        seen += piece.content
+        if seen == b"first\n":
+            door.touch()
+    assert seen == b"first\nlast\n"
+
+
+def test_what_is_not_run_is_refused_and_leaves_nothing(client: Client) -> None:
+    spec = pipelines.chain(1, "true")
+    spec["deploymentSpec"]["executors"]["exec-step"]["container"]["image"] = "argostub/createpvc"
+    before = len(list(client.runs.list()))
+    with pytest.raises(UnimplementedError, match=r"exec-step\.container\.image"):
+        client.create_run(spec)
+    assert len(list(client.runs.list())) == before
+
+
+def with_exit_task(body: str, cleanup: str) -> dict[str, Any]:
+    """A step in a scope of its own, and an exit task after it."""
+    spec = pipelines.pipeline(
+        {
+            "exit-handler-1": pipelines.task("comp-scope"),
+            "clean": pipelines.task("comp-clean", ["exit-handler-1"])
+            | {
+                "triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"},
+                "inputs": {"parameters": {"status": {"taskFinalStatus": {"producerTask": "exit-handler-1"}}}},
+            },
+        },
+        {
+            "comp-scope": {"dag": {"tasks": {"work": pipelines.task("comp-work")}}},
+            "comp-work": {"executorLabel": "exec-work"},
+            "comp-clean": {
+                "executorLabel": "exec-clean",
+                "inputDefinitions": {"parameters": {"status": {"parameterType": "TASK_FINAL_STATUS"}}},
+            },
+        },
+        {"exec-work": pipelines.container("sh", "-c", body), "exec-clean": pipelines.container("sh", "-c", cleanup)},
+    )
+    spec["deploymentSpec"]["executors"]["exec-clean"]["container"]["args"] = ["{{$.inputs.parameters['status']}}"]
+    return spec
+
+
+def test_an_exit_task_of_a_cancelled_run_runs_once_though_the_server_is_killed(
+    server: Server, client: Client, tmp_path: Path
+) -> None:
+    begun, told = tmp_path / "begun", tmp_path / "told"
+    run = client.create_run(with_exit_task(f"touch {begun}; exec sleep 300", f'sleep 1; echo "$0" >> {told}'))
+    until(begun.exists, "the step's start")
+    client.runs.cancel(run)
+    until(lambda: states(client, run).get("clean") == "RUNNING", "the exit task's start")
+    server.kill()
+    server.start()
+    ended = client.wait(run, RUN_S)
+    assert ended.state == Run.STATE_CANCELLED
+    assert states(client, run) | {"root": ""} == {
+        "root": "",
+        "exit-handler-1": "CANCELLED",
+        "exit-handler-1.work": "CANCELLED",
+        "clean": "SUCCEEDED",
+    }
+    (status,) = told.read_text().splitlines()
+    assert json.loads(status)["state"] == "CANCELLED"
+    assert check(events_of(client, run)) == []
