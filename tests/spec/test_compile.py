@@ -105,6 +105,7 @@ WRONG: dict[str, tuple[Change, str]] = {
         put(f"{B}/inputs/parameters/n/parameterExpressionSelector", "1 +"),
         "root.dag.tasks.b.inputs.parameters.n.parameterExpressionSelector",
     ),
+    "condition": (put(f"{B}/triggerPolicy", {"condition": "n == 1"}), "root.dag.tasks.b.triggerPolicy.condition"),
     "retries": (put(f"{B}/retryPolicy", {"maxRetryCount": 9999}), "root.dag.tasks.b.retryPolicy.maxRetryCount"),
     "type": (put("components/comp-taker/inputDefinitions/parameters/m", {}), "components.comp-taker."),
 }

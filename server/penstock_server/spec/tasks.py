@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from penstock_server.model.json import JsonObject, with_integers
@@ -63,6 +63,9 @@ class Tasks:
                 artifacts[name] = bound
         caching = task.get("cachingOptions", {})
         trigger = task.get("triggerPolicy", {})
+        condition = str(trigger.get("condition", ""))
+        if condition:
+            self._readable(f"{path}.triggerPolicy.condition", condition, expressions.check_condition)
         completed = trigger.get("strategy") in ("ALL_UPSTREAM_TASKS_COMPLETED", 2)
         return TaskSpec(
             key=key,
@@ -72,7 +75,7 @@ class Tasks:
             artifacts=artifacts,
             depends_on=frozenset(task.get("dependentTasks", [])) | _producers(parameters, artifacts),
             strategy=TriggerStrategy.ALL_COMPLETED if completed else TriggerStrategy.ALL_SUCCEEDED,
-            condition=str(trigger.get("condition", "")),
+            condition=condition,
             iterator=_iterator(task),
             retry=self._retry(path, task.get("retryPolicy")),
             cache_enabled=bool(caching.get("enableCache", False)),
@@ -82,10 +85,7 @@ class Tasks:
     def _parameter(self, path: str, source: Mapping[str, Any]) -> ParameterBinding | None:
         selector = str(source.get("parameterExpressionSelector", ""))
         if selector:
-            try:
-                expressions.check(selector)
-            except expressions.ExpressionError as error:
-                self._violations.add(f"{path}.parameterExpressionSelector", str(error))
+            self._readable(f"{path}.parameterExpressionSelector", selector, expressions.check)
         if "componentInputParameter" in source:
             return ParameterBinding(DagInput(source["componentInputParameter"]), selector)
         if "taskOutputParameter" in source:
@@ -98,6 +98,12 @@ class Tasks:
             return ParameterBinding(Constant(with_integers(source["runtimeValue"]["constant"])), selector)
         self._violations.add(path, "has no source: a constant, an input of the DAG or an output of a task")
         return None
+
+    def _readable(self, path: str, source: str, check: Callable[[str], None]) -> None:
+        try:
+            check(source)
+        except expressions.ExpressionError as error:
+            self._violations.add(path, str(error))
 
     def _artifact(self, path: str, source: Mapping[str, Any]) -> DagInput | TaskOutput | None:
         if "componentInputArtifact" in source:
