@@ -42,7 +42,9 @@ CREATE TABLE public.attempt (
     create_time timestamp with time zone DEFAULT now() NOT NULL,
     start_time timestamp with time zone,
     end_time timestamp with time zone,
+    failure_class text,
     CONSTRAINT attempt_end_time_check CHECK (((end_time IS NOT NULL) = (state = ANY (ARRAY['SUCCEEDED'::text, 'FAILED'::text, 'LOST'::text, 'CANCELLED'::text])))),
+    CONSTRAINT attempt_failure_class_check CHECK ((failure_class = ANY (ARRAY['STEP'::text, 'OUT_OF_MEMORY'::text, 'TIMEOUT'::text, 'ENVIRONMENT'::text, 'INPUT'::text, 'LOST'::text]))),
     CONSTRAINT attempt_state_check CHECK ((state = ANY (ARRAY['LAUNCHING'::text, 'RUNNING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'LOST'::text, 'CANCELLED'::text])))
 )
 WITH (fillfactor='70');
@@ -123,7 +125,10 @@ CREATE TABLE public.pipeline_version (
     request_digest text,
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT now() NOT NULL,
-    update_time timestamp with time zone DEFAULT now() NOT NULL
+    update_time timestamp with time zone DEFAULT now() NOT NULL,
+    cache_policy text DEFAULT 'DEFAULT'::text NOT NULL,
+    cache_max_age_s double precision,
+    CONSTRAINT pipeline_version_cache_policy_check CHECK ((cache_policy = ANY (ARRAY['DEFAULT'::text, 'DISABLED'::text, 'REFRESH'::text])))
 );
 
 CREATE TABLE public.run (
@@ -162,8 +167,20 @@ CREATE TABLE public.run (
     cancel_message text DEFAULT ''::text NOT NULL,
     retry_request_time timestamp with time zone,
     delete_request_time timestamp with time zone,
+    priority integer DEFAULT 0 NOT NULL,
+    max_parallel_tasks integer,
+    task_timeout_s double precision,
+    queue_timeout_s double precision,
+    cache_max_age_s double precision,
+    pause_time timestamp with time zone,
+    pause_request_time timestamp with time zone,
+    limits_request_time timestamp with time zone,
+    rerun_of uuid,
+    cancel_exit_tasks boolean DEFAULT false NOT NULL,
     CONSTRAINT run_cache_policy_check CHECK ((cache_policy = ANY (ARRAY['DEFAULT'::text, 'DISABLED'::text, 'REFRESH'::text]))),
     CONSTRAINT run_end_time_check CHECK (((end_time IS NOT NULL) = (state = ANY (ARRAY['SUCCEEDED'::text, 'FAILED'::text, 'CANCELLED'::text])))),
+    CONSTRAINT run_max_parallel_tasks_check CHECK ((max_parallel_tasks >= 1)),
+    CONSTRAINT run_priority_check CHECK (((priority >= '-1000'::integer) AND (priority <= 1000))),
     CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'RUNNING'::text, 'CANCELLING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELLED'::text])))
 )
 WITH (fillfactor='80');
@@ -173,6 +190,14 @@ COMMENT ON COLUMN public.run.update_time IS 'of the last move from state to stat
 COMMENT ON COLUMN public.run.owner IS 'the server that holds the lease; the only one that moves the run';
 
 COMMENT ON COLUMN public.run.fence IS 'goes up by one with each lease; every write of an owner names it';
+
+COMMENT ON COLUMN public.run.pause_time IS 'since then nothing new is to start; the owner takes it up by pause_request_time';
+
+COMMENT ON COLUMN public.run.limits_request_time IS 'priority or max_parallel_tasks changed, and the owner has not read them yet';
+
+COMMENT ON COLUMN public.run.rerun_of IS 'uid of a run that may be gone';
+
+COMMENT ON COLUMN public.run.cancel_exit_tasks IS 'a cancel was asked for that does not spare exit tasks either; until the run has ended';
 
 CREATE TABLE public.schema_migration (
     name text NOT NULL,
@@ -220,6 +245,9 @@ CREATE TABLE public.task (
     create_time timestamp with time zone DEFAULT now() NOT NULL,
     start_time timestamp with time zone,
     end_time timestamp with time zone,
+    result_key text,
+    cache_note text DEFAULT ''::text NOT NULL,
+    queue_time timestamp with time zone,
     CONSTRAINT task_end_time_check CHECK (((end_time IS NOT NULL) = (state = ANY (ARRAY['SUCCEEDED'::text, 'FAILED'::text, 'SKIPPED'::text, 'CANCELLED'::text])))),
     CONSTRAINT task_kind_check CHECK ((kind = ANY (ARRAY['STEP'::text, 'DAG'::text, 'LOOP'::text, 'ITERATION'::text, 'IMPORTER'::text]))),
     CONSTRAINT task_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'QUEUED'::text, 'RUNNING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'SKIPPED'::text, 'CANCELLED'::text])))
@@ -340,7 +368,7 @@ CREATE INDEX run_owner_idx ON public.run USING btree (owner) WHERE (owner IS NOT
 
 CREATE INDEX run_pipeline_idx ON public.run USING btree (namespace, pipeline_id, create_time, uid) WHERE (pipeline_id IS NOT NULL);
 
-CREATE INDEX run_request_idx ON public.run USING btree (owner) WHERE ((cancel_request_time IS NOT NULL) OR (retry_request_time IS NOT NULL) OR (delete_request_time IS NOT NULL));
+CREATE INDEX run_request_idx ON public.run USING btree (owner) WHERE ((cancel_request_time IS NOT NULL) OR (retry_request_time IS NOT NULL) OR (delete_request_time IS NOT NULL) OR (pause_request_time IS NOT NULL) OR (limits_request_time IS NOT NULL));
 
 CREATE INDEX run_spec_idx ON public.run USING btree (spec_digest);
 

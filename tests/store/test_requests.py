@@ -13,6 +13,7 @@ from tests import factories
 
 ASKS = {
     "cancel": lambda connection, run: requests.request_cancel(connection, "default", run.id, "why"),
+    "pause": lambda connection, run: requests.request_pause(connection, "default", run.id),
     "retry": lambda connection, run: requests.request_retry(connection, "default", run.id),
     "delete": lambda connection, run: requests.request_delete(connection, "default", run.id),
     "delete_ended": lambda connection, run: requests.delete_ended(connection, "default", run.id),
@@ -21,6 +22,7 @@ OPEN = {RunState.PENDING, RunState.RUNNING, RunState.CANCELLING}
 ENDED = set(RunState) - OPEN
 ALLOWED = {
     "cancel": OPEN,
+    "pause": {RunState.PENDING, RunState.RUNNING},
     "retry": {RunState.FAILED, RunState.CANCELLED},
     "delete": OPEN,
     "delete_ended": ENDED,
@@ -57,6 +59,32 @@ async def test_the_first_message_of_a_cancel_stays(database: Database) -> None:
         await requests.request_cancel(connection, "default", run.id, "first")
         await requests.request_cancel(connection, "default", run.id, "second")
     assert await asked_of(database, run) == RequestFlags(cancel=True, cancel_message="first")
+
+
+async def test_a_cancel_that_gave_exit_tasks_up_does_not_spare_them_again(database: Database) -> None:
+    run = await run_in(database, RunState.CANCELLING)
+    async with database.connection() as connection:
+        await requests.request_cancel(connection, "default", run.id, "", exit_tasks=True)
+        await requests.request_cancel(connection, "default", run.id, "")
+    assert await asked_of(database, run) == RequestFlags(cancel=True, cancel_exit_tasks=True)
+
+
+async def test_a_pause_and_its_end_are_each_asked_once(database: Database) -> None:
+    run = await run_in(database, RunState.RUNNING)
+    async with database.connection() as connection:
+        assert not await requests.request_resume(connection, "default", run.id)
+        assert await requests.request_pause(connection, "default", run.id)
+        assert not await requests.request_pause(connection, "default", run.id)
+        assert await asked_of(database, run) == RequestFlags(pause=True)
+        assert await requests.request_resume(connection, "default", run.id)
+    assert await asked_of(database, run) == RequestFlags(pause=False)
+
+
+async def test_a_run_that_is_to_be_cancelled_is_not_paused(database: Database) -> None:
+    run = await run_in(database, RunState.RUNNING)
+    async with database.connection() as connection:
+        await requests.request_cancel(connection, "default", run.id, "")
+        assert not await requests.request_pause(connection, "default", run.id)
 
 
 async def test_a_run_about_to_be_retried_is_deleted_by_its_owner(database: Database) -> None:

@@ -9,14 +9,15 @@ from penstock_server.model.changes import (
     Notice,
     RunChanges,
     RunMove,
+    RunPause,
     TaskCreate,
     TaskMove,
 )
 from penstock_server.model.errors import Internal
 from penstock_server.model.ids import ROOT_TASK, ServerId, TaskId
 from penstock_server.model.resources import ArtifactValue, Run, TaskKind, TaskValues
-from penstock_server.model.states import AttemptState, RunState, TaskState
-from penstock_server.store import events, leases, runs, tasks, transitions
+from penstock_server.model.states import AttemptState, FailureClass, RunState, TaskState
+from penstock_server.store import events, leases, requests, runs, tasks, transitions
 from penstock_server.store.database import Database
 from tests import factories
 
@@ -131,3 +132,119 @@ async def test_a_retried_run_begins_with_a_clean_slate(database: Database) -> No
         assert await leases.read_requests(connection, server) == {}
     assert (waiting.state, waiting.end_time, waiting.failed_task_id) == (RunState.PENDING, None, None)
     assert (step.state, step.end_time, step.inputs.parameters) == (TaskState.PENDING, None, {})
+
+
+async def test_what_decides_a_result_and_why_none_was_reused_stay_with_the_task(database: Database) -> None:
+    run, server, fence = await owned(database)
+    noted = (
+        *BEGIN[:3],
+        TaskMove(STEP, TaskState.PENDING, TaskState.QUEUED, result_key="sha256:1", cache_note="x differs"),
+        TaskMove(STEP, TaskState.QUEUED, TaskState.RUNNING),
+        AttemptCreate(STEP, 1, "fake"),
+        AttemptMove(
+            STEP, 1, AttemptState.LAUNCHING, AttemptState.LOST, "PROCESS_GONE", failure_class=FailureClass.LOST
+        ),
+    )
+    await commit(database, server, RunChanges(run.uid, fence, 2, noted))
+    async with database.connection() as connection:
+        step = await tasks.get(connection, run.uid, STEP)
+        (attempt,) = await tasks.attempts(connection, run.uid, STEP)
+    assert (step.result_key, step.cache_note) == ("sha256:1", "x differs")
+    assert attempt.failure_class is FailureClass.LOST
+
+
+async def test_a_step_is_queued_since_it_became_so_whatever_it_waits_for(database: Database) -> None:
+    run, server, fence = await owned(database)
+    await commit(database, server, RunChanges(run.uid, fence, 2, BEGIN[:4]))
+    async with database.connection() as connection:
+        first = (await tasks.get(connection, run.uid, STEP)).queue_time
+    again = TaskMove(STEP, TaskState.QUEUED, TaskState.QUEUED, "RUN_PAUSED")
+    await commit(database, server, RunChanges(run.uid, fence, 6, (again,)))
+    async with database.connection() as connection:
+        paused = await tasks.get(connection, run.uid, STEP)
+    assert first is not None
+    assert (paused.queue_time, paused.reason) == (first, "RUN_PAUSED")
+    retried = (
+        TaskMove(STEP, TaskState.QUEUED, TaskState.RUNNING),
+        AttemptCreate(STEP, 1, "fake"),
+        AttemptMove(STEP, 1, AttemptState.LAUNCHING, AttemptState.FAILED, "EXIT_CODE"),
+        TaskMove(STEP, TaskState.RUNNING, TaskState.QUEUED, "WAITING_FOR_RETRY"),
+    )
+    await commit(database, server, RunChanges(run.uid, fence, 7, retried))
+    async with database.connection() as connection:
+        queued_again = (await tasks.get(connection, run.uid, STEP)).queue_time
+    assert queued_again is not None
+    assert queued_again > first
+
+
+async def artifact_rows(database: Database) -> list[tuple[str, str]]:
+    async with database.connection() as connection:
+        cursor = await connection.execute("SELECT task_id, uri FROM artifact ORDER BY task_id")
+        return [(str(task_id), str(uri)) for task_id, uri in await cursor.fetchall()]
+
+
+async def test_a_step_that_had_succeeded_and_runs_again_records_its_artifacts_anew(database: Database) -> None:
+    run, server, fence = await owned(database)
+    changes = BEGIN + END[:4]
+    await commit(database, server, RunChanges(run.uid, fence, 2, changes))
+    assert await artifact_rows(database) == [(STEP, "file:///a")]
+    reset = (TaskMove(STEP, TaskState.SUCCEEDED, TaskState.PENDING),)
+    assert await commit(database, server, RunChanges(run.uid, fence - 1, 12, reset)) == {run.uid}
+    assert await artifact_rows(database) == [(STEP, "file:///a")]
+    await commit(database, server, RunChanges(run.uid, fence, 12, reset))
+    assert await artifact_rows(database) == []
+    other = ArtifactValue("model", "system.Model", "file:///b")
+    again = (
+        TaskMove(STEP, TaskState.PENDING, TaskState.RUNNING),
+        AttemptCreate(STEP, 2, "fake"),
+        AttemptMove(STEP, 2, AttemptState.LAUNCHING, AttemptState.SUCCEEDED),
+        TaskMove(STEP, TaskState.RUNNING, TaskState.SUCCEEDED, outputs=TaskValues({}, {"model": (other,)})),
+    )
+    await commit(database, server, RunChanges(run.uid, fence, 13, again))
+    assert await artifact_rows(database) == [(STEP, "file:///b")]
+
+
+async def test_a_task_reset_and_done_again_in_one_batch_keeps_its_new_artifacts(database: Database) -> None:
+    run, server, fence = await owned(database)
+    await commit(database, server, RunChanges(run.uid, fence, 2, BEGIN + END[:4]))
+    again = (
+        TaskMove(STEP, TaskState.SUCCEEDED, TaskState.PENDING),
+        TaskMove(STEP, TaskState.PENDING, TaskState.SUCCEEDED, outputs=TaskValues({}, {"model": (MODEL,)})),
+    )
+    await commit(database, server, RunChanges(run.uid, fence, 12, again))
+    assert await artifact_rows(database) == [(STEP, "file:///a")]
+
+
+async def pause_of(database: Database, run: Run) -> tuple[bool, bool]:
+    """Whether the run is paused, and whether its owner has yet to take the wish up."""
+    async with database.connection() as connection:
+        cursor = await connection.execute(
+            "SELECT pause_time IS NOT NULL, pause_request_time IS NOT NULL FROM run WHERE uid = %s", [run.uid]
+        )
+        row = await cursor.fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+async def test_a_pause_that_is_taken_up_is_a_notice_and_asked_for_no_more(database: Database) -> None:
+    run, server, fence = await owned(database)
+    async with database.connection() as connection:
+        assert await requests.request_pause(connection, "default", run.id)
+    assert await pause_of(database, run) == (True, True)
+    await commit(database, server, RunChanges(run.uid, fence, 2, (RunPause(False),)))
+    assert await pause_of(database, run) == (True, True), "another wish was taken up"
+    await commit(database, server, RunChanges(run.uid, fence, 3, (RunPause(True, "by hand"),)))
+    assert await pause_of(database, run) == (True, False)
+    async with database.connection() as connection:
+        *_, told = await events.list_run(connection, run.uid, 0, 100)
+    assert (told.subject, told.reason, told.message) == ("NOTICE", "RUN_PAUSED", "by hand")
+
+
+@pytest.mark.parametrize("end", [RunState.CANCELLING, RunState.SUCCEEDED])
+async def test_a_run_that_ends_is_paused_no_more(database: Database, end: RunState) -> None:
+    run, server, fence = await owned(database)
+    await commit(database, server, RunChanges(run.uid, fence, 2, BEGIN))
+    async with database.connection() as connection:
+        assert await requests.request_pause(connection, "default", run.id)
+    await commit(database, server, RunChanges(run.uid, fence, 8, (RunMove(RunState.RUNNING, end),)))
+    assert await pause_of(database, run) == (False, False)

@@ -55,7 +55,4 @@ async def release_run(connection: Connection, uid: RunUid, fence: int) -> None:
 async def read_requests(connection: Connection, server_id: ServerId) -> dict[RunUid, RequestFlags]:
     """What was asked of the server's runs and has not been taken up."""
     cursor = await connection.execute(_SQL["read_requests"], {"server_id": server_id})
-    return {
-        uid: RequestFlags(cancel=cancel, cancel_message=message, retry=retry, delete=delete)
-        for uid, cancel, message, retry, delete in await cursor.fetchall()
-    }
+    return {uid: RequestFlags(*flags) for uid, *flags in await cursor.fetchall()}

@@ -39,13 +39,13 @@ async def load_run(connection: Connection, uid: RunUid) -> RunRecord | None:
     run = await runs.find_by_uid(connection, uid)
     if header is None or run is None:
         return None
-    owner, fence, now, document, cancel, cancel_message, retry, delete = header
+    owner, fence, now, document, *flags = header
     return RunRecord(
         run=run,
         spec=bytes(document),
         tasks=await tasks.all_of_run(connection, uid),
         attempts=await tasks.attempts_of_run(connection, uid),
-        requests=RequestFlags(cancel=cancel, cancel_message=cancel_message, retry=retry, delete=delete),
+        requests=RequestFlags(*flags),
         owner=owner,
         fence=fence,
         now=now,

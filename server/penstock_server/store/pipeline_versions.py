@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from penstock_server.model.errors import AlreadyExists, FailedPrecondition, NotFound
 from penstock_server.model.query import FieldType, Order, Page, Rows
-from penstock_server.model.resources import PipelineVersion
+from penstock_server.model.resources import CachePolicy, PipelineVersion
 from penstock_server.store import pipelines, specs
 from penstock_server.store.database import Connection
 from penstock_server.store.query import Column, Listing, Row
@@ -34,11 +34,14 @@ class NewPipelineVersion:
     """The canonical spec."""
     sdk_version: str
     interface: Sequence[Mapping[str, Any]]
+    cache_policy: CachePolicy = CachePolicy.DEFAULT
+    cache_max_age_s: float | None = None
 
 
 def _read(row: Row) -> PipelineVersion:
     values = cast(dict[str, Any], row)
-    return PipelineVersion(**{**values, "interface": tuple(values["interface"])})
+    policy = CachePolicy(values["cache_policy"])
+    return PipelineVersion(**{**values, "interface": tuple(values["interface"]), "cache_policy": policy})
 
 
 def resource_name(version: PipelineVersion) -> str:
@@ -100,6 +103,8 @@ async def insert(
         "spec_digest": new.spec_digest,
         "sdk_version": new.sdk_version,
         "interface": Jsonb(list(new.interface), dumps=dumps),
+        "cache_policy": new.cache_policy,
+        "cache_max_age_s": new.cache_max_age_s,
     }
     if await (await connection.execute(_SQL["insert"], values | columns(request))).fetchone() is None:
         message = f"pipeline {pipeline_id} has a version with the alias {new.alias}; choose another one"

@@ -7,10 +7,26 @@ _SQL = statements("requests")
 
 
 async def request_cancel(
-    connection: Connection, namespace: str, id: str, message: str, revision: int | None = None
+    connection: Connection,
+    namespace: str,
+    id: str,
+    message: str,
+    revision: int | None = None,
+    *,
+    exit_tasks: bool = False,
 ) -> bool:
-    """Ask for a run that has not ended to be cancelled; False when there is no such run."""
-    return await _asked(connection, "cancel", namespace, id, revision, message=message)
+    """Ask for a run that has not ended to be cancelled, with `exit_tasks` sparing none; False without such a run."""
+    return await _asked(connection, "cancel", namespace, id, revision, message=message, exit_tasks=exit_tasks)
+
+
+async def request_pause(connection: Connection, namespace: str, id: str, revision: int | None = None) -> bool:
+    """Ask for a run to start nothing new; False when there is none that could, or when that was asked already."""
+    return await _asked(connection, "pause", namespace, id, revision, paused=True)
+
+
+async def request_resume(connection: Connection, namespace: str, id: str, revision: int | None = None) -> bool:
+    """Ask for a paused run to go on; False when there is none that waits."""
+    return await _asked(connection, "pause", namespace, id, revision, paused=False)
 
 
 async def request_retry(connection: Connection, namespace: str, id: str, revision: int | None = None) -> bool:

@@ -55,6 +55,12 @@ class NewRun:
     message: str
     traceparent: str | None
     root_display_name: str
+    priority: int = 0
+    max_parallel_tasks: int | None = None
+    task_timeout_s: float | None = None
+    queue_timeout_s: float | None = None
+    cache_max_age_s: float | None = None
+    rerun_of: RunUid | None = None
 
 
 def resource_name(namespace: str, id: str) -> str:

@@ -10,7 +10,7 @@ from penstock_server.model.errors import NotFound
 from penstock_server.model.ids import RunUid, TaskId
 from penstock_server.model.query import FieldType, Order, Page, Rows
 from penstock_server.model.resources import Attempt, Task, TaskKind, TaskValues
-from penstock_server.model.states import AttemptState, TaskState
+from penstock_server.model.states import AttemptState, FailureClass, TaskState
 from penstock_server.store.database import Connection
 from penstock_server.store.query import Column, Listing, Row
 from penstock_server.store.statements import statements
@@ -52,7 +52,9 @@ def _read_placed(row: Row) -> _PlacedTask:
 
 def _read_attempt(row: Row) -> Attempt:
     values = cast(dict[str, Any], row)
-    return Attempt(**{**values, "state": AttemptState(values["state"])})
+    failure = values["failure_class"]
+    failure_class = None if failure is None else FailureClass(failure)
+    return Attempt(**{**values, "state": AttemptState(values["state"]), "failure_class": failure_class})
 
 
 LISTING = Listing(

@@ -3,7 +3,7 @@
 Several changes of one row in a batch become one write of where they lead; every one of them is an event.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from penstock_server.model.changes import (
     Notice,
     RunChanges,
     RunMove,
+    RunPause,
     TaskCreate,
     TaskMove,
 )
@@ -29,6 +30,19 @@ from penstock_server.store.statements import statements
 from penstock_server.store.values import artifact_uid, dumps, identified, to_json
 
 _SQL = statements("transitions")
+RUN_PAUSED = "RUN_PAUSED"
+RUN_RESUMED = "RUN_RESUMED"
+_CLEAN: Mapping[str, Any] = {
+    "reset": True,
+    "started": False,
+    "queued": False,
+    "inputs": None,
+    "outputs": None,
+    "cache_key": None,
+    "result_key": None,
+    "cache_note": None,
+}
+"""Of a task that begins again."""
 _STEP_STATES = frozenset({AttemptState.RUNNING, AttemptState.SUCCEEDED, AttemptState.FAILED})
 
 
@@ -48,9 +62,15 @@ async def commit(connection: Connection, server_id: ServerId, batch: Sequence[Ru
     rows = _Rows()
     for changes in batch:
         rows.add(changes)
-    parameters = {name: dumps(value) for name, value in rows.parameters().items()}
+    parameters: dict[str, object] = {name: dumps(value) for name, value in rows.parameters().items()}
+    parameters["server_id"] = server_id
     try:
-        cursor = await connection.execute(_SQL["commit"], {"server_id": server_id, **parameters})
+        if rows.has_cleared:
+            async with connection.transaction():
+                await connection.execute(_SQL["clear_artifacts"], parameters)
+                cursor = await connection.execute(_SQL["commit"], parameters)
+        else:
+            cursor = await connection.execute(_SQL["commit"], parameters)
     except InvalidTextRepresentation as error:
         raise Internal("INTERNAL", f"a batch was refused: {error.diag.message_primary}") from error
     row = await cursor.fetchone()
@@ -69,6 +89,8 @@ class _Rows:
         self.attempts: dict[tuple[str, str, int], dict[str, Any]] = {}
         self.artifacts: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
+        self.has_cleared = False
+        """A task that had succeeded begins again."""
 
     def parameters(self) -> dict[str, list[dict[str, Any]]]:
         """What the statement takes."""
@@ -98,6 +120,8 @@ class _Rows:
             match change:
                 case RunMove():
                     _move_run(run, change)
+                case RunPause():
+                    run["paused"] = change.paused
                 case TaskCreate():
                     self.new_tasks[uid, change.id] = _new_task(uid, sequence, change)
                 case TaskMove():
@@ -126,7 +150,9 @@ class _Rows:
                 event |= {"from_state": change.from_state, "to_state": change.to_state}
             case Notice():
                 event |= {"task_id": change.task_id, "attempt": change.attempt}
-        event["reason"] = getattr(change, "reason", "")
+            case RunPause():
+                event["reason"] = RUN_PAUSED if change.paused else RUN_RESUMED
+        event.setdefault("reason", getattr(change, "reason", ""))
         event["message"] = getattr(change, "message", "")
         self.events.append(event)
 
@@ -143,10 +169,13 @@ class _Rows:
                 "reset": False,
             }
         if move.to_state is TaskState.PENDING:
-            row |= {"reset": True, "started": False, "inputs": None, "outputs": None, "cache_key": None}
+            row |= _CLEAN
+            self.has_cleared |= move.from_state is TaskState.SUCCEEDED
         row |= {"state": move.to_state, "reason": move.reason, "message": move.message}
         row["started"] = row["started"] or move.to_state is TaskState.RUNNING
         row["ended"] = move.to_state.is_final
+        if move.to_state is TaskState.QUEUED and move.from_state is not TaskState.QUEUED:
+            row["queued"] = True
         row["delay_s"] = move.delay_s
         if move.inputs is not None:
             row["inputs"] = to_json(move.inputs)
@@ -154,6 +183,10 @@ class _Rows:
             row["outputs"] = self._outputs(run_uid, move.id, move.outputs)
         if move.cache_key is not None:
             row["cache_key"] = move.cache_key
+        if move.result_key is not None:
+            row["result_key"] = move.result_key
+        if move.cache_note is not None:
+            row["cache_note"] = move.cache_note
         if move.cached_from is not None:
             row |= {"cached_run_uid": str(move.cached_from[0]), "cached_task_id": move.cached_from[1]}
 
@@ -203,6 +236,7 @@ class _Rows:
             }
         row |= {"state": move.to_state, "reason": move.reason, "message": move.message}
         row |= {"exit_code": move.exit_code, "log_tail": move.log_tail, "ended": move.to_state.is_final}
+        row["failure_class"] = move.failure_class
         row["host"] = move.host or row["host"]
         row["handle"] = move.handle or row["handle"]
         row["started"] = row["started"] or move.to_state in _STEP_STATES

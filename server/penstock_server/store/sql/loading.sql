@@ -1,6 +1,7 @@
 -- name: header
 -- What an engine has to know of a run beside its rows.
 SELECT run.owner, run.fence, now(), spec.document, run.cancel_request_time IS NOT NULL, run.cancel_message,
+    run.cancel_exit_tasks, CASE WHEN run.pause_request_time IS NOT NULL THEN run.pause_time IS NOT NULL END,
     run.retry_request_time IS NOT NULL, run.delete_request_time IS NOT NULL
 FROM run
 JOIN spec ON spec.digest = run.spec_digest

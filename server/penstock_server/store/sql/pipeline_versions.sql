@@ -9,10 +9,11 @@ RETURNING last_number;
 -- A new version; nothing comes back when its alias is taken.
 INSERT INTO pipeline_version (
     namespace, pipeline_uid, number, alias, display_name, description, labels, spec_digest, sdk_version, interface,
-    request_id, request_digest
+    request_id, request_digest, cache_policy, cache_max_age_s
 ) VALUES (
     %(namespace)s, %(pipeline_uid)s, %(number)s, %(alias)s, %(display_name)s, %(description)s, %(labels)s,
-    %(spec_digest)s, %(sdk_version)s, %(interface)s, %(request_id)s, %(request_digest)s
+    %(spec_digest)s, %(sdk_version)s, %(interface)s, %(request_id)s, %(request_digest)s,
+    %(cache_policy)s, %(cache_max_age_s)s
 )
 ON CONFLICT DO NOTHING
 RETURNING uid;
@@ -27,7 +28,8 @@ WHERE v.namespace = %(namespace)s AND v.request_id = %(request_id)s;
 -- name: get
 -- One version: by number, by alias, or the newest when neither is given.
 SELECT v.uid, v.namespace, v.pipeline_uid, p.id AS pipeline_id, v.number, v.alias, v.display_name, v.description,
-    v.labels, v.spec_digest, v.sdk_version, v.interface, v.revision, v.create_time, v.update_time
+    v.labels, v.spec_digest, v.sdk_version, v.interface, v.revision, v.create_time, v.update_time,
+    v.cache_policy, v.cache_max_age_s
 FROM pipeline_version AS v
 JOIN pipeline AS p ON p.uid = v.pipeline_uid
 WHERE p.namespace = %(namespace)s AND p.id = %(pipeline_id)s
@@ -39,7 +41,8 @@ LIMIT 1;
 -- name: list
 -- The versions of a pipeline; conditions, order and limit are added.
 SELECT v.uid, v.namespace, v.pipeline_uid, p.id AS pipeline_id, v.number, v.alias, v.display_name, v.description,
-    v.labels, v.spec_digest, v.sdk_version, v.interface, v.revision, v.create_time, v.update_time
+    v.labels, v.spec_digest, v.sdk_version, v.interface, v.revision, v.create_time, v.update_time,
+    v.cache_policy, v.cache_max_age_s
 FROM pipeline_version AS v
 JOIN pipeline AS p ON p.uid = v.pipeline_uid
 WHERE p.namespace = %(namespace)s AND p.id = %(pipeline_id)s

@@ -4,7 +4,8 @@ SELECT run.uid, run.namespace, run.id, run.experiment_uid, experiment.id AS expe
     run.pipeline_version, run.spec_digest, run.display_name, run.description, run.labels, run.parameters,
     run.cache_policy, run.deadline_s, run.artifact_root, run.state, run.reason, run.message, run.failed_task_id,
     run.outputs, run.event_sequence, run.revision, run.create_time, run.start_time, run.end_time, run.update_time,
-    run.archive_time, run.traceparent,
+    run.archive_time, run.traceparent, run.priority, run.max_parallel_tasks, run.task_timeout_s, run.queue_timeout_s,
+    run.cache_max_age_s, run.pause_time, run.rerun_of,
     (
         SELECT jsonb_object_agg(counted.state, counted.tasks)
         FROM (SELECT state, count(*) AS tasks FROM task WHERE task.run_uid = run.uid GROUP BY state) AS counted
@@ -20,7 +21,8 @@ SELECT run.uid, run.namespace, run.id, run.experiment_uid, experiment.id AS expe
     run.pipeline_version, run.spec_digest, run.display_name, run.description, run.labels, run.parameters,
     run.cache_policy, run.deadline_s, run.artifact_root, run.state, run.reason, run.message, run.failed_task_id,
     run.outputs, run.event_sequence, run.revision, run.create_time, run.start_time, run.end_time, run.update_time,
-    run.archive_time, run.traceparent
+    run.archive_time, run.traceparent, run.priority, run.max_parallel_tasks, run.task_timeout_s, run.queue_timeout_s,
+    run.cache_max_age_s, run.pause_time, run.rerun_of
 FROM run
 JOIN experiment ON experiment.uid = run.experiment_uid
 WHERE run.namespace = %(namespace)s AND run.uid = ANY(%(uids)s)
@@ -44,7 +46,8 @@ WHERE uid = %(uid)s;
 -- name: tasks_of_ids
 -- Some tasks of a run.
 SELECT run_uid, id, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,
-    cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, position
+    cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, result_key, cache_note,
+    queue_time, position
 FROM task
 WHERE run_uid = %(run_uid)s AND id = ANY(%(ids)s);
 

@@ -1,21 +1,23 @@
 -- name: list
 -- The tasks of a run, or of one parent; conditions, order and limit are added.
 SELECT run_uid, id, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,
-    cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, position
+    cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, result_key, cache_note,
+    queue_time, position
 FROM task
 WHERE run_uid = %(run_uid)s AND position > 0 AND (%(parent_id)s::text IS NULL OR parent_id = %(parent_id)s)
 
 -- name: get
 -- One task.
 SELECT run_uid, id, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,
-    cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, position
+    cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, result_key, cache_note,
+    queue_time, position
 FROM task
 WHERE run_uid = %(run_uid)s AND id = %(task_id)s;
 
 -- name: attempts
 -- The attempts at one task, in order.
 SELECT run_uid, task_id, number, state, reason, message, exit_code, log_tail, launcher, host, handle, create_time,
-    start_time, end_time
+    start_time, end_time, failure_class
 FROM attempt
 WHERE run_uid = %(run_uid)s AND task_id = %(task_id)s
 ORDER BY number;
@@ -23,7 +25,8 @@ ORDER BY number;
 -- name: all_of_run
 -- Every task of a run, parents first, for the engine that takes it over.
 SELECT run_uid, id, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,
-    cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, position
+    cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, result_key, cache_note,
+    queue_time, position
 FROM task
 WHERE run_uid = %(run_uid)s AND position > 0
 ORDER BY position;
@@ -31,7 +34,7 @@ ORDER BY position;
 -- name: attempts_of_run
 -- The attempts at tasks that have not ended.
 SELECT a.run_uid, a.task_id, a.number, a.state, a.reason, a.message, a.exit_code, a.log_tail, a.launcher, a.host,
-    a.handle, a.create_time, a.start_time, a.end_time
+    a.handle, a.create_time, a.start_time, a.end_time, a.failure_class
 FROM attempt AS a
 JOIN task AS t ON t.run_uid = a.run_uid AND t.id = a.task_id
 WHERE a.run_uid = %(run_uid)s AND t.end_time IS NULL

@@ -7,7 +7,7 @@ WITH batch AS (
     SELECT *
     FROM jsonb_to_recordset(%(runs)s) AS b (
         uid uuid, fence bigint, sequence bigint, changes bigint, from_state text, to_state text, reason text,
-        message text, failed_task_id text, outputs jsonb, started boolean, reset boolean
+        message text, failed_task_id text, outputs jsonb, started boolean, reset boolean, paused boolean
     )
 ), held AS MATERIALIZED (
     SELECT run.uid, run.namespace, run.event_sequence, run.state
@@ -40,6 +40,17 @@ WITH batch AS (
             WHEN batch.to_state IN ('CANCELLING', 'SUCCEEDED', 'FAILED', 'CANCELLED') THEN NULL
             ELSE run.cancel_request_time
         END,
+        cancel_exit_tasks = run.cancel_exit_tasks
+            AND coalesce(batch.to_state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELLED'), true),
+        pause_time = CASE
+            WHEN batch.to_state IN ('CANCELLING', 'SUCCEEDED', 'FAILED', 'CANCELLED') THEN NULL
+            ELSE run.pause_time
+        END,
+        pause_request_time = CASE
+            WHEN batch.to_state IN ('CANCELLING', 'SUCCEEDED', 'FAILED', 'CANCELLED') THEN NULL
+            WHEN batch.paused = (run.pause_time IS NOT NULL) THEN NULL
+            ELSE run.pause_request_time
+        END,
         retry_request_time = CASE WHEN batch.reset THEN NULL ELSE run.retry_request_time END
     FROM batch
     JOIN held ON held.uid = batch.uid
@@ -48,16 +59,18 @@ WITH batch AS (
 ), new_task AS (
     INSERT INTO task (
         run_uid, id, position, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,
-        cached_run_uid, cached_task_id, attempt_count, not_before, start_time, end_time
+        cached_run_uid, cached_task_id, attempt_count, not_before, result_key, cache_note, queue_time, start_time,
+        end_time
     )
     SELECT t.run_uid, t.id, t.position, t.parent_id, t.key, t.display_name, t.kind, t.state, t.reason, t.message,
         coalesce(t.inputs, '{}'), coalesce(t.outputs, '{}'), t.cache_key, t.cached_run_uid, t.cached_task_id,
-        t.attempts, now() + make_interval(secs => t.delay_s), CASE WHEN t.started THEN now() END,
-        CASE WHEN t.ended THEN now() END
+        t.attempts, now() + make_interval(secs => t.delay_s), t.result_key, coalesce(t.cache_note, ''),
+        CASE WHEN t.queued THEN now() END, CASE WHEN t.started THEN now() END, CASE WHEN t.ended THEN now() END
     FROM jsonb_to_recordset(%(new_tasks)s) AS t (
         run_uid uuid, id text, position bigint, parent_id text, key text, display_name text, kind text, state text,
         reason text, message text, inputs jsonb, outputs jsonb, cache_key text, cached_run_uid uuid,
-        cached_task_id text, attempts integer, delay_s double precision, started boolean, ended boolean
+        cached_task_id text, attempts integer, delay_s double precision, result_key text, cache_note text,
+        queued boolean, started boolean, ended boolean
     )
     JOIN held ON held.uid = t.run_uid
 ), task_batch AS (
@@ -65,7 +78,7 @@ WITH batch AS (
     FROM jsonb_to_recordset(%(tasks)s) AS t (
         run_uid uuid, id text, expected text, state text, reason text, message text, inputs jsonb, outputs jsonb,
         cache_key text, cached_run_uid uuid, cached_task_id text, attempts integer, delay_s double precision,
-        started boolean, ended boolean, reset boolean
+        result_key text, cache_note text, queued boolean, started boolean, ended boolean, reset boolean
     )
     JOIN held ON held.uid = t.run_uid
 ), moved_task AS (
@@ -80,6 +93,9 @@ WITH batch AS (
         cached_task_id = t.cached_task_id,
         attempt_count = task.attempt_count + t.attempts,
         not_before = now() + make_interval(secs => t.delay_s),
+        result_key = coalesce(t.result_key, CASE WHEN t.reset THEN NULL ELSE task.result_key END),
+        cache_note = coalesce(t.cache_note, CASE WHEN t.reset THEN '' ELSE task.cache_note END),
+        queue_time = CASE WHEN t.queued THEN now() WHEN t.reset THEN NULL ELSE task.queue_time END,
         start_time = CASE
             WHEN t.reset AND t.started THEN now()
             WHEN t.reset THEN NULL
@@ -92,21 +108,21 @@ WITH batch AS (
     RETURNING task.id
 ), new_attempt AS (
     INSERT INTO attempt (
-        run_uid, task_id, number, launcher, state, reason, message, exit_code, log_tail, host, handle, start_time,
-        end_time
+        run_uid, task_id, number, launcher, state, reason, message, exit_code, log_tail, host, handle,
+        failure_class, start_time, end_time
     )
     SELECT a.run_uid, a.task_id, a.number, a.launcher, a.state, a.reason, a.message, a.exit_code, a.log_tail, a.host,
-        a.handle, CASE WHEN a.started THEN now() END, CASE WHEN a.ended THEN now() END
+        a.handle, a.failure_class, CASE WHEN a.started THEN now() END, CASE WHEN a.ended THEN now() END
     FROM jsonb_to_recordset(%(new_attempts)s) AS a (
         run_uid uuid, task_id text, number integer, launcher text, state text, reason text, message text,
-        exit_code integer, log_tail text, host text, handle text, started boolean, ended boolean
+        exit_code integer, log_tail text, host text, handle text, failure_class text, started boolean, ended boolean
     )
     JOIN held ON held.uid = a.run_uid
 ), attempt_batch AS (
     SELECT a.*
     FROM jsonb_to_recordset(%(attempts)s) AS a (
         run_uid uuid, task_id text, number integer, expected text, state text, reason text, message text,
-        exit_code integer, log_tail text, host text, handle text, started boolean, ended boolean
+        exit_code integer, log_tail text, host text, handle text, failure_class text, started boolean, ended boolean
     )
     JOIN held ON held.uid = a.run_uid
 ), moved_attempt AS (
@@ -118,6 +134,7 @@ WITH batch AS (
         log_tail = a.log_tail,
         host = CASE WHEN a.host = '' THEN attempt.host ELSE a.host END,
         handle = CASE WHEN a.handle = '' THEN attempt.handle ELSE a.handle END,
+        failure_class = a.failure_class,
         start_time = CASE WHEN a.started THEN coalesce(attempt.start_time, now()) ELSE attempt.start_time END,
         end_time = CASE WHEN a.ended THEN now() END
     FROM attempt_batch AS a
@@ -158,3 +175,25 @@ SELECT ARRAY(SELECT uid FROM told),
         THEN format('elsewhere than expected: %%s runs, %%s tasks, %%s attempts', runs, tasks, attempts)::integer
     END
 FROM missed;
+
+-- name: clear_artifacts
+-- What tasks that begin again have recorded, so that they can record anew; their runs are held until the batch is
+-- written. Only for batches that reset tasks which had succeeded: few, so that all others are one statement.
+WITH batch AS (
+    SELECT * FROM jsonb_to_recordset(%(runs)s) AS b (uid uuid, fence bigint, sequence bigint)
+), held AS MATERIALIZED (
+    SELECT run.uid
+    FROM run
+    JOIN batch ON batch.uid = run.uid
+    WHERE run.owner IS NOT DISTINCT FROM %(server_id)s AND run.fence = batch.fence AND run.event_sequence = batch.sequence
+    ORDER BY run.uid
+    FOR NO KEY UPDATE OF run
+), begun AS (
+    SELECT t.run_uid, t.id
+    FROM jsonb_to_recordset(%(tasks)s) AS t (run_uid uuid, id text, reset boolean)
+    JOIN held ON held.uid = t.run_uid
+    WHERE t.reset
+)
+DELETE FROM artifact
+USING begun
+WHERE artifact.run_uid = begun.run_uid AND artifact.task_id = begun.id;
