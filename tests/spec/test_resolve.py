@@ -10,13 +10,16 @@ from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.model.states import TaskState
 from penstock_server.spec import resolve
 from penstock_server.spec.caching import cache_key
+from penstock_server.spec.compile import compile_pipeline
+from penstock_server.spec.document import Document
 from penstock_server.spec.expressions import ExpressionError, select
 from penstock_server.spec.graph import Container, Dag, PipelineGraph
 from penstock_server.spec.interface import check_parameters, interface
 from penstock_server.spec.resolve import Ending, ResolutionError, RunConstants
 from tests import pipelines
-from tests.spec.graphs import compiled, of_corpus
+from tests.spec.graphs import of_corpus
 
+WORKSPACE: Any = {"platforms": {"kubernetes": {"pipelineConfig": {"workspace": {"size": "1Gi"}}}}}
 CONSTANTS = RunConstants("My run", "p-my-run", "uuid-1", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z")
 ANY = {"runtimeValue": {"constant": None}}
 
@@ -32,7 +35,7 @@ def taking(declared: dict[str, Any], source: dict[str, Any], **more: dict[str, A
     task = spec["root"]["dag"]["tasks"]["b"]
     task["componentRef"]["name"] = "comp-b"
     task["inputs"] = {"parameters": {"x": source, **more}}
-    return compiled(spec)
+    return compile_pipeline(Document(spec, WORKSPACE))
 
 
 def inputs_of(graph: PipelineGraph, given: object = None, made: TaskValues | None = None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from penstock_server.spec.graph import (
 )
 from penstock_server.spec.interfaces import Interfaces
 from penstock_server.spec.messages import Messages
+from penstock_server.spec.settings import check_settings
 from penstock_server.spec.tasks import Tasks
 from penstock_server.spec.violations import Violations
 
@@ -40,6 +41,7 @@ def compile_pipeline(document: Document) -> PipelineGraph:
     graph = _Compiler(document, violations).graph()
     violations.raise_if_any()
     check_graph(graph, violations)
+    check_settings(document, graph, violations)
     violations.raise_if_any()
     return graph
 

@@ -15,6 +15,7 @@ from penstock_server.spec.graph import (
     ArtifactInput,
     Component,
     Constant,
+    Container,
     Dag,
     DagInput,
     FinalStatus,
@@ -25,6 +26,7 @@ from penstock_server.spec.graph import (
     TaskOutput,
     TaskSpec,
 )
+from penstock_server.spec.task_config import task_config
 from penstock_server.spec.values import as_text, problem
 
 
@@ -121,6 +123,9 @@ def task_inputs(
     found = {
         name: converted(task, name, declared, bound[name]) for name, declared in own.parameters.items() if name in bound
     }
+    for name in config_inputs(component, own.parameters):
+        if name not in found:
+            found[name] = sources.config(component, {**bound, **completed(component, own.parameters, found)})
     for name, parameter in own.parameters.items():
         if parameter.required and name not in found:
             raise sources.missing(f"input {name}", task.parameters.get(name))
@@ -171,6 +176,13 @@ def own_inputs(component: Component, task: TaskSpec) -> OwnInputs:
         {name: declared for name, declared in component.input_parameters.items() if name != item},
         {name: declared for name, declared in component.input_artifacts.items() if name != item},
     )
+
+
+def config_inputs(component: Component, declared: Mapping[str, ParameterInput]) -> list[str]:
+    """The parameters of a step that take its own settings."""
+    if not isinstance(component.body, Container):
+        return []
+    return [name for name, parameter in declared.items() if parameter.type is ParameterType.TASK_CONFIG]
 
 
 def looped_parameter(task: TaskSpec) -> str | None:
@@ -274,6 +286,11 @@ class _Sources:
                 message = f"{what} comes from {source.producer}, in which the task that makes it was skipped"
                 return UpstreamSkipped("UPSTREAM_SKIPPED", message)
         return ResolutionError("INPUT_MISSING", f"{what} of {self.task.key} has no value and is required")
+
+    def config(self, component: Component, inputs: Mapping[str, Json]) -> Json:
+        """What a step is told of its own settings."""
+        assert isinstance(component.body, Container)
+        return task_config(component, component.body, inputs, self._parameter)
 
     def _parameter(self, binding: ParameterBinding) -> Json:
         """The value; None where there is none."""

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from penstock_server.model.errors import FieldViolation, Unimplemented
-from penstock_server.spec.graph import Component, Container, Dag, ParameterType, PipelineGraph
+from penstock_server.spec.graph import Component, Container, Dag, PipelineGraph
 
 PATHS_SHOWN = 3
 
 
 def check_supported(graph: PipelineGraph) -> None:
     """Raise Unimplemented(SPEC_UNSUPPORTED) naming the path of everything that this server does not run."""
-    wanted = [violation for where, component in _used(graph) for violation in _unsupported(where, component)]
+    wanted = [violation for component in _used(graph) for violation in _unsupported(component)]
     found = [FieldViolation(path, description, "SPEC_UNSUPPORTED") for path, description in wanted]
     if found:
         told = "; ".join(f"{violation.field}: {violation.description}" for violation in found[:PATHS_SHOWN])
@@ -19,9 +19,9 @@ def check_supported(graph: PipelineGraph) -> None:
         raise Unimplemented("SPEC_UNSUPPORTED", message, violations=found)
 
 
-def _used(graph: PipelineGraph) -> Iterator[tuple[str, Component]]:
+def _used(graph: PipelineGraph) -> Iterator[Component]:
     """The components that a run would reach, each once; one that nothing uses does no harm."""
-    yield "root", graph.root
+    yield graph.root
     seen: set[str] = set()
     pending = [graph.root]
     while pending:
@@ -32,13 +32,10 @@ def _used(graph: PipelineGraph) -> Iterator[tuple[str, Component]]:
             if task.component not in seen:
                 seen.add(task.component)
                 pending.append(graph.components[task.component])
-                yield f"components.{task.component}", graph.components[task.component]
+                yield graph.components[task.component]
 
 
-def _unsupported(path: str, component: Component) -> Iterator[tuple[str, str]]:
-    for name, parameter in component.input_parameters.items():
-        if parameter.type is ParameterType.TASK_CONFIG:
-            yield f"{path}.inputDefinitions.parameters.{name}", "task configurations are not passed on"
+def _unsupported(component: Component) -> Iterator[tuple[str, str]]:
     body = component.body
     if isinstance(body, Container) and body.image.startswith("argostub/"):
         yield f"deploymentSpec.executors.{body.label}.container.image", "volumes are not made or deleted"
