@@ -127,7 +127,7 @@ async def test_a_reused_result_names_where_it_is_from_even_when_that_is_gone(api
 
 async def test_events_tell_every_move_in_order(api: Api) -> None:
     owner = await begun(api)
-    await owner.move(Notice("IMAGE_IGNORED", "no image here", STEP, 1))
+    await owner.move(Notice("SETTINGS_IGNORED", "no image here", STEP, 1))
     await owner.end_step()
     await owner.end()
     told = await events(api)

@@ -31,7 +31,7 @@ class Story:
         self._run(Run.STATE_RUNNING)
         self._task("root", Task.STATE_RUNNING)
         self._task("make", Task.STATE_RUNNING)
-        self._notice("IMAGE_IGNORED", "the process launcher ignores images")
+        self._notice("SETTINGS_IGNORED", "the process launcher ignores images")
         self._task("make", Task.STATE_SUCCEEDED)
         self._task("fit", Task.STATE_PENDING, "WAITING_FOR_UPSTREAM", "waits for make")
         self._task("fit", Task.STATE_RUNNING)

@@ -224,7 +224,7 @@ def test_tasks_and_events_are_listed(command: Command, server: ScriptedServer, s
     story.script(server, at=10)
     server.on("ListEvents", ListEventsResponse(events=[response.event for response in story.responses]))
     assert command("runs", "tasks", "line-fit-1").stdout.count("SUCCEEDED") == 2
-    assert "IMAGE_IGNORED" in command("runs", "events", "line-fit-1").stdout
+    assert "SETTINGS_IGNORED" in command("runs", "events", "line-fit-1").stdout
     events = json.loads(command("runs", "events", "line-fit-1", "-o", "json").stdout)["events"]
     assert len(events) == 10
 

@@ -1,12 +1,14 @@
 """What every launcher has to do, whatever it executes attempts with."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from penstock_server.launch.base import Phase
 from penstock_server.model.errors import NotFound
+from penstock_server.model.states import FailureClass
 from tests.conformance.scenes import FakeScene, ProcessScene, Scene, on
 from tests.launch.world import attempt_id
 
@@ -233,3 +235,23 @@ async def test_closing_twice_is_harmless_and_ends_observing(scene: Scene) -> Non
     async with on(scene.launcher()) as launched:
         await launched.launcher.close()
         assert [observation async for observation in launched.launcher.observe()] == []
+
+
+async def test_what_was_seen_running_and_left_no_trace_is_lost(scene: Scene) -> None:
+    request = replace(scene.succeeding(), has_started=True)
+    async with on(scene.launcher()) as launched:
+        await launched.launcher.adopt([request])
+        end = await launched.end_of(request)
+    assert end.phase is Phase.LOST
+    assert end.failure_class is FailureClass.LOST
+
+
+async def test_nothing_is_left_of_a_discarded_run(scene: Scene) -> None:
+    async with on(scene.launcher()) as launched:
+        request = scene.succeeding()
+        await launched.run(request)
+        await launched.launcher.forget([request.attempt])
+        await launched.launcher.discard(request.attempt.run_uid)
+        await launched.launcher.discard(request.attempt.run_uid)
+        with pytest.raises(NotFound):
+            await launched.log_of(request)

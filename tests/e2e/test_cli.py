@@ -57,7 +57,7 @@ WRONG = {
     "missing parameter": (["run", CORPUS / "essential" / "concat_message.yaml", "-p", "message1=x"], "message2"),
     "unknown parameter": (["run", EXAMPLE, "-p", "zz=1"], "zz"),
     "value of the wrong type": (["run", EXAMPLE, "-p", "count=many"], "count"),
-    "not run here": (["run", CORPUS / "essential" / "pipeline_with_condition.yaml"], "triggerPolicy.condition"),
+    "not run here": (["run", CORPUS / "general" / "pipeline_with_volume.yaml"], "container.image"),
     "no such run": (["runs", "get", "nothing"], "nothing"),
     "wrong filter": (["runs", "list", "--filter", "state ="], "filter"),
 }

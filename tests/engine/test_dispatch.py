@@ -14,7 +14,7 @@ from penstock_server.engine.requested import RequestedSteps
 from penstock_server.engine.state import LiveRun
 from penstock_server.launch.base import LogChunk, Observation, StepRequest
 from penstock_server.model.errors import Unavailable
-from penstock_server.model.ids import AttemptId, TaskId
+from penstock_server.model.ids import AttemptId, RunUid, TaskId
 from tests.engine.conftest import eventually
 from tests.engine.world import World, flat
 
@@ -56,6 +56,9 @@ class Stubborn:
 
     async def forget(self, attempts: list[AttemptId]) -> None:
         await self._call("forget", len(attempts))
+
+    async def discard(self, run_uid: RunUid) -> None:
+        await self._call("discard", 1)
 
     async def observe(self) -> AsyncIterator[Observation]:
         return

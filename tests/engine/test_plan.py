@@ -255,9 +255,9 @@ def test_the_end_of_an_earlier_attempt_says_nothing_of_the_present_one() -> None
 def test_what_the_user_should_know_becomes_a_notice_once() -> None:
     world = World(flat({"a": ()})).begin()
     world.grant("a")
-    notices = (("IMAGE_IGNORED", "there are no images here"),)
+    notices = (("SETTINGS_IGNORED", "there are no images here"),)
     decisions = world.see("a", Phase.STARTED, notices=notices)
-    assert decisions.changes[0] == Notice("IMAGE_IGNORED", "there are no images here", TaskId("a"), 1)
+    assert decisions.changes[0] == Notice("SETTINGS_IGNORED", "there are no images here", TaskId("a"), 1)
     assert world.see("a", Phase.STARTED, notices=notices).changes == []
 
 

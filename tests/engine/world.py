@@ -205,7 +205,9 @@ class Rows:
     def _move_attempt(self, change: AttemptMove) -> None:
         row = self.attempts[change.task_id, change.number]
         assert row.state is change.from_state
-        self.attempts[change.task_id, change.number] = replace(row, state=change.to_state, reason=change.reason)
+        self.attempts[change.task_id, change.number] = replace(
+            row, state=change.to_state, reason=change.reason, failure_class=change.failure_class
+        )
 
 
 def task_row(uid: RunUid, change: TaskCreate, now: datetime) -> Task:

@@ -13,7 +13,8 @@ from penstock_server.launch import strays
 from penstock_server.launch.base import Phase, StepRequest
 from penstock_server.launch.journal import Journal
 from penstock_server.launch.scratch import Folders
-from penstock_server.model.json import JsonObject
+from penstock_server.model.json import Json, JsonObject
+from penstock_server.model.states import FailureClass
 from penstock_server.spec.graph import Container, Resources
 from tests.launch.world import Watched, component, running, shell, step, until
 
@@ -123,7 +124,7 @@ async def test_an_ignored_image_is_noticed_once(tmp_path: Path) -> None:
     async with running(tmp_path) as first:
         await first.launcher.launch(request)
         (notice,) = (await first.start_of(request)).notices
-        assert notice[0] == "IMAGE_IGNORED"
+        assert notice[0] == "SETTINGS_IGNORED"
         assert "python:3.11" in notice[1]
     async with running(tmp_path) as second:
         await second.launcher.adopt([request])
@@ -132,7 +133,7 @@ async def test_an_ignored_image_is_noticed_once(tmp_path: Path) -> None:
         await second.end_of(request)
 
 
-async def test_settings_that_a_process_cannot_honour_are_noticed(tmp_path: Path) -> None:
+async def test_settings_that_a_process_cannot_honour_are_named_in_one_notice(tmp_path: Path) -> None:
     whole = component()
     assert isinstance(whole.body, Container)
     settings: dict[str, JsonObject] = {"kubernetes": {"secretAsEnv": [], "nodeSelector": {}}}
@@ -140,10 +141,11 @@ async def test_settings_that_a_process_cannot_honour_are_noticed(tmp_path: Path)
     async with running(tmp_path) as launched:
         request = step(of=replace(whole, body=body))
         await launched.launcher.launch(request)
-        told = dict((await launched.start_of(request)).notices)
+        ((reason, message),) = (await launched.start_of(request)).notices
         await launched.end_of(request)
-    assert "RESOURCES_IGNORED" in told
-    assert "nodeSelector, secretAsEnv" in told["PLATFORM_IGNORED"]
+    assert reason == "SETTINGS_IGNORED"
+    assert "limits of CPU" in message
+    assert "kubernetes (nodeSelector, secretAsEnv)" in message
 
 
 async def test_children_left_behind_are_killed_with_the_end(tmp_path: Path) -> None:
@@ -279,3 +281,34 @@ async def test_a_system_without_process_descriptors_is_served_by_looking(
         await second.launcher.adopt([request])
         await second.launcher.stop(request.attempt)
         assert (await second.end_of(request)).phase is Phase.STOPPED
+
+
+async def test_a_step_killed_for_want_of_memory_says_so(tmp_path: Path) -> None:
+    vmstat = tmp_path / "vmstat"
+    vmstat.write_text("nr_free_pages 1\noom_kill 4\n")
+    async with running(tmp_path, vmstat=vmstat) as launched:
+        end = await launched.run(shell(f"echo oom_kill 5 > {vmstat}; kill -9 $$"))
+    assert (end.reason, end.exit_code, end.failure_class) == ("OUT_OF_MEMORY", 137, FailureClass.OUT_OF_MEMORY)
+
+
+async def test_a_step_killed_by_anybody_else_fails_by_itself(tmp_path: Path) -> None:
+    async with running(tmp_path) as launched:
+        end = await launched.run(shell("kill -9 $$"))
+    assert (end.reason, end.failure_class) == ("EXIT_CODE", FailureClass.STEP)
+
+
+async def test_fields_of_the_pod_are_told_as_far_as_there_is_something_like_them(tmp_path: Path) -> None:
+    whole = component(["sh", "-c", "echo $RUN/$WHERE/$OWN/${NOTHING-unset}"])
+    assert isinstance(whole.body, Container)
+    fields: list[Json] = [
+        {"name": "RUN", "fieldPath": "metadata.annotations['pipelines.kubeflow.org/run_name']"},
+        {"name": "WHERE", "fieldPath": "metadata.namespace"},
+        {"name": "OWN", "fieldPath": "metadata.labels['tier']"},
+        {"name": "NOTHING", "fieldPath": "status.unheardOf"},
+    ]
+    settings: JsonObject = {"fieldPathAsEnv": fields, "podMetadata": {"labels": {"tier": "gold"}}}
+    body = replace(whole.body, platforms={"kubernetes": settings})
+    async with running(tmp_path) as launched:
+        request = step(of=replace(whole, body=body))
+        await launched.run(request)
+        assert await launched.log_of(request) == b"a run/default/gold/unset\n"

@@ -86,6 +86,8 @@ def step(
     store: Path | None = None,
     timeout_s: float | None = None,
     env: Mapping[str, str] | None = None,
+    has_workspace: bool = False,
+    has_started: bool = False,
 ) -> StepRequest:
     """A request to run `command`, or the component `of`."""
     attempt = attempt or attempt_id()
@@ -102,6 +104,8 @@ def step(
         output_root=root,
         timeout_s=timeout_s,
         env=env or {},
+        has_workspace=has_workspace,
+        has_started=has_started,
     )
 
 
@@ -134,8 +138,7 @@ class FolderStore:
         source = self._path(uri)
         if source is None or not source.exists():
             raise NotFound("ARTIFACT_NOT_FOUND", f"there is nothing at {uri}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)
+        _copy(source, target)
 
     def _path(self, uri: str) -> Path | None:
         return Path(uri.removeprefix("file://")) if uri.startswith(f"file://{self.root}") else None
@@ -156,6 +159,7 @@ def make_launcher(
     store: FolderStore | None = None,
     grace_s: float = 5,
     uv: Path | None = None,
+    vmstat: Path | None = None,
     **variables: str,
 ) -> ProcessLauncher:
     """A process launcher on the folder `root`, not started; `variables` are added to its environment."""
@@ -163,7 +167,8 @@ def make_launcher(
     settings = EnvironmentSettings(uv=uv or Path(find_uv_bin()), environ=uv_environment(environ))
     environments = StepEnvironments(root / "environments", settings)
     artifacts = store or FolderStore(root / "store")
-    return ProcessLauncher(root / "steps", artifacts, environments, ProcessSettings(environ, grace_s=grace_s))
+    process = ProcessSettings(environ, grace_s=grace_s, vmstat=vmstat or Path("/proc/vmstat"))
+    return ProcessLauncher(root / "steps", artifacts, environments, process)
 
 
 @asynccontextmanager

@@ -48,6 +48,6 @@ def test_an_ended_run_moves_only_when_it_is_retried(state: RunState) -> None:
     assert RUN_MOVES[state] <= {RunState.PENDING}
 
 
-def test_what_succeeded_is_kept() -> None:
-    assert not TASK_MOVES[TaskState.SUCCEEDED]
+def test_what_succeeded_is_kept_but_for_tasks_whose_run_is_retried() -> None:
+    assert TASK_MOVES[TaskState.SUCCEEDED] == {TaskState.PENDING}
     assert not RUN_MOVES[RunState.SUCCEEDED]

@@ -35,7 +35,7 @@ END: tuple[Change, ...] = (
     AttemptMove(STEP, 1, AttemptState.LAUNCHING, AttemptState.RUNNING, host="here", handle="7"),
     AttemptMove(STEP, 1, AttemptState.RUNNING, AttemptState.SUCCEEDED, exit_code=0),
     TaskMove(STEP, TaskState.RUNNING, TaskState.SUCCEEDED, outputs=TaskValues({"Output": 3}, {"model": (MODEL,)})),
-    Notice("IMAGE_IGNORED", "the image is not used", STEP, 1),
+    Notice("SETTINGS_IGNORED", "the image is not used", STEP, 1),
     TaskMove(ROOT_TASK, TaskState.RUNNING, TaskState.SUCCEEDED),
     RunMove(RunState.RUNNING, RunState.SUCCEEDED, "DONE", outputs={"Output": 3}),
 )

@@ -21,6 +21,7 @@ from penstock_server.engine.inputs import (
 )
 from penstock_server.engine.leases import RETRY_S, Lease
 from penstock_server.engine.owned import OwnedRuns
+from penstock_server.engine.rerun import reusable
 from penstock_server.engine.restore import restore
 from penstock_server.engine.state import LiveRun
 from penstock_server.model.changes import RequestFlags
@@ -156,6 +157,8 @@ class Claims:
     async def _load(self, uid: RunUid, fence: int) -> None:
         async with self._loads, self._database.connection() as connection:
             record = await loading.load_run(connection, uid)
+            repeated = record.run.rerun_of if record is not None else None
+            earlier = await loading.load_run(connection, repeated) if repeated is not None else None
         if record is None or record.owner != self._lease.server_id or record.fence != fence:
             _log.info("run is gone, or another server's", extra={"run": str(uid), "fence": fence})
             self._forget_run(uid)
@@ -171,6 +174,8 @@ class Claims:
                 fence=fence,
                 launcher=self._launcher,
             )
+            if earlier is not None:
+                live.reusable = reusable(earlier.run, earlier.tasks)
         except Exception:
             # A run that this version cannot read must not keep the server from the others.
             _log.exception("a run could not be loaded", extra={"run": str(uid)})

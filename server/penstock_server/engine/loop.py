@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, suppress
 
 from penstock_server.engine.claims import Claims
 from penstock_server.engine.commit import Committer
+from penstock_server.engine.deletions import Deletions
 from penstock_server.engine.dispatch import Dispatcher
 from penstock_server.engine.effects import LookUpCache
 from penstock_server.engine.graphs import Graphs
@@ -37,7 +38,7 @@ from penstock_server.model.resources import Run
 from penstock_server.spec.graph import PipelineGraph
 from penstock_server.store import transitions
 from penstock_server.store.database import Database
-from penstock_server.store.notifications import RUN_CHANNEL, Notifications
+from penstock_server.store.notifications import DELETED_CHANNEL, RUN_CHANNEL, Notifications
 
 _log = logging.getLogger(__name__)
 
@@ -124,7 +125,16 @@ class Engine:
             runs_max=self._settings.runs_max,
             poll_s=self._settings.poll_s,
         )
-        works = (self._owned.work, self._committer.work, self._lookups.work, self._lease.work, self._observe)
+        deleted = self._exits.enter_context(self._notifications.subscribe(DELETED_CHANNEL))
+        deletions = Deletions(deleted, self._launcher)
+        works = (
+            self._owned.work,
+            self._committer.work,
+            self._lookups.work,
+            self._lease.work,
+            self._observe,
+            deletions.work,
+        )
         self._tasks = [self._supervise(work) for work in works]
         self._claiming = self._supervise(self._claims.work)
 

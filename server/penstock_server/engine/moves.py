@@ -110,6 +110,7 @@ def move_attempt(run: LiveRun, task: LiveTask, attempt: LiveAttempt, to: Attempt
             seen.log_tail,
             seen.host,
             seen.handle,
+            seen.failure_class,
         )
     )
     attempt.state = to

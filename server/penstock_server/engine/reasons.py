@@ -63,7 +63,3 @@ SERVER_CHANGED: Final = "SERVER_CHANGED"
 
 DEADLINE_REASONS: Final = frozenset({DEADLINE_EXCEEDED})
 """Reasons of CANCELLING after which the run ends FAILED rather than CANCELLED."""
-LAUNCHER_FAULTS: Final = frozenset(
-    {"START_FAILED", "ENVIRONMENT_FAILED", "INPUT_UNAVAILABLE", "PUBLISH_FAILED", "LAUNCHER_ERROR"}
-)
-"""Reasons of failed attempts that are no fault of the step; they count as losses."""

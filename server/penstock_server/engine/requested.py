@@ -2,11 +2,14 @@
 
 from penstock_server.engine.observer import EngineObserver
 from penstock_server.engine.state import LiveRun
+from penstock_server.engine.values import attempt_timeout_s
 from penstock_server.launch.base import RunFacts, StepRequest
 from penstock_server.model.ids import AttemptId
 from penstock_server.model.resources import Run, TaskValues
+from penstock_server.model.states import AttemptState
 from penstock_server.spec.graph import PipelineGraph
 from penstock_server.spec.resolve import RunConstants
+from penstock_server.spec.settings import has_workspace
 
 
 def run_facts(run: Run, pipeline_name: str) -> RunFacts:
@@ -50,7 +53,10 @@ class RequestedSteps:
             inputs=task.inputs or TaskValues(),
             output_uris={name: f"{output_root}/{name}" for name in task.component.output_artifacts},
             output_root=output_root,
+            timeout_s=attempt_timeout_s(run, task),
             env=self._env(run, attempt),
+            has_workspace=has_workspace(run.graph),
+            has_started=task.attempt is not None and task.attempt.state is not AttemptState.LAUNCHING,
         )
 
     def _env(self, run: LiveRun, attempt: AttemptId) -> dict[str, str]:

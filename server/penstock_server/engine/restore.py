@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from penstock_server.engine.dags import recount
-from penstock_server.engine.reasons import LAUNCHER_FAULTS
 from penstock_server.engine.requested import run_constants, run_facts
 from penstock_server.engine.state import LiveAttempt, LiveRun, LiveTask, new_child, new_iteration, new_root
 from penstock_server.engine.values import loop_items
@@ -110,7 +109,7 @@ def _add_attempt(live: LiveRun, row: Attempt) -> None:
     start = live.record.start_time
     if start is None or row.create_time < start:
         return
-    if row.state is AttemptState.FAILED and row.reason not in LAUNCHER_FAULTS:
+    if row.failure_class is not None and row.failure_class.is_own:
         task.failures += 1
     elif row.state.is_final and row.state is not AttemptState.SUCCEEDED:
         task.losses += 1

@@ -26,6 +26,7 @@ from penstock_server.spec.graph import (
 )
 from penstock_server.spec.loops import Items
 from penstock_server.spec.resolve import RunConstants
+from penstock_server.spec.settings import run_deadline_s, shortest
 
 _NO_KEYS: frozenset[str] = frozenset()
 
@@ -168,8 +169,8 @@ class LiveRun:
 
     @property
     def deadline_s(self) -> float | None:
-        """Seconds from the run's start within which it has to end."""
-        return self.record.deadline_s
+        """Seconds from the run's start within which it has to end; the request and the pipeline may set one each."""
+        return shortest(self.record.deadline_s, run_deadline_s(self.graph))
 
     def stops(self, task: LiveTask) -> bool:
         """True when the task may not start, or go on, since the run is being cancelled."""

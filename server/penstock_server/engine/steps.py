@@ -221,7 +221,7 @@ def _end_attempt(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Obser
         move_task(run, task, TaskState.SUCCEEDED, reasons.COMPLETED, outputs=outputs)
     elif run.stops(task) and seen.phase is not Phase.FAILED:
         move_task(run, task, TaskState.CANCELLED, run.task_end_reason, seen.message)
-    elif seen.phase is Phase.FAILED and seen.reason not in reasons.LAUNCHER_FAULTS:
+    elif seen.failure_class is not None and seen.failure_class.is_own:
         _after_failure(run, task, attempt, seen)
     else:
         _after_loss(run, task, attempt, seen)

@@ -2,8 +2,10 @@
 
 from penstock_server.engine.state import LiveRun, LiveTask
 from penstock_server.model.resources import ArtifactValue, CachePolicy, TaskKind, TaskValues
-from penstock_server.spec import caching, imports, loops, resolve
+from penstock_server.spec import caching, imports, loops, resolve, settings
+from penstock_server.spec.graph import Container
 from penstock_server.spec.resolve import Ending, EndingOf, TaskInputs
+from penstock_server.spec.settings import shortest
 
 _NOTHING = TaskValues()
 
@@ -52,7 +54,12 @@ def cache_key(run: LiveRun, task: LiveTask, inputs: TaskValues) -> str | None:
 
 def queue_timeout_s(run: LiveRun, task: LiveTask) -> float | None:
     """Seconds that the step may wait for a slot."""
-    return run.record.queue_timeout_s
+    return shortest(run.record.queue_timeout_s, settings.queue_timeout_s(_container(task)))
+
+
+def attempt_timeout_s(run: LiveRun, task: LiveTask) -> float | None:
+    """Seconds that an attempt at the step may take."""
+    return shortest(run.record.task_timeout_s, settings.attempt_timeout_s(_container(task)))
 
 
 def result_key(task: LiveTask, inputs: TaskValues) -> str | None:
@@ -63,6 +70,11 @@ def result_key(task: LiveTask, inputs: TaskValues) -> str | None:
 def importer_key(run: LiveRun, artifact: ArtifactValue) -> str:
     """The key under which an importer looks for the same artifact, imported before."""
     return caching.importer_key(artifact, run.graph.name, run.record.namespace)
+
+
+def _container(task: LiveTask) -> Container | None:
+    body = task.component.body
+    return body if isinstance(body, Container) else None
 
 
 def _endings_in(dag: LiveTask) -> EndingOf:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from penstock_server.launch import shim, strays, verdicts
+from penstock_server.launch import shim, strays, verdicts, workspace
 from penstock_server.launch.base import Observation, Phase, Published, StepRequest
 from penstock_server.launch.environments import EnvironmentBuildError
 from penstock_server.launch.journal import Journal, Record, uptime_s
@@ -25,6 +25,9 @@ from penstock_server.launch.scratch import AttemptFolder
 from penstock_server.launch.watch import ProcessWatch, reap
 from penstock_server.launch.workplace import NO_ROOM, RETRY_S, Workplace, as_unavailable
 from penstock_server.model.errors import NotFound, PenstockError, Unavailable
+from penstock_server.model.resources import TaskValues
+from penstock_server.spec.graph import Importer
+from penstock_server.spec.imports import OUTPUT as IMPORTED
 from penstock_server.spec.step import OutputError
 
 _log = logging.getLogger(__name__)
@@ -117,8 +120,10 @@ class ProcessAttempt:
             if record.pid is not None:
                 reap(record.pid)
             self._judge(record)
-        elif record.launch is None and self.folder.has_log():
+        elif record.launch is None and (self.folder.has_log() or self.request.has_started):
             message = "the attempt was here and has been forgotten since"
+            if not self.folder.has_log():
+                message = "the attempt had started, and this machine has no trace of it"
             self._conclude(verdicts.lost(attempt, message), note=False)
         else:
             self._start()
@@ -145,7 +150,13 @@ class ProcessAttempt:
         try:
             with as_unavailable():
                 self._held.launch(self.place.launch_facts(self.request))
-                self.folder.make_parts(with_parameters=bool(self.request.component.output_parameters))
+                self.folder.make_parts(
+                    with_parameters=bool(self.request.component.output_parameters),
+                    with_workspace=self.request.has_workspace,
+                )
+            if isinstance(self.request.component.body, Importer):
+                self._run(self._import())
+                return
             program = plan_program(self.request, self.folder, self.place.artifacts)
         except ProgramError as error:
             self._refuse(error.reason, str(error))
@@ -174,6 +185,18 @@ class ProcessAttempt:
             self._refuse("INPUT_UNAVAILABLE", f"an input artifact could not be fetched: {error.message}")
         else:
             self._spawn_unless_stopped(program)
+
+    async def _import(self) -> None:
+        """The importer's artifact is to be brought to the workspace; there is no process."""
+        (artifact,) = self.request.inputs.artifacts[IMPORTED]
+        try:
+            self.folder.append_log(f"penstock: bringing {artifact.uri} to the workspace")
+            await workspace.bring(artifact.uri, self.folder.workspace, self.place.artifacts)
+        except (PenstockError, OSError) as error:
+            self._refuse("INPUT_UNAVAILABLE", f"the artifact could not be brought to the workspace: {error}")
+        else:
+            outputs = TaskValues({}, {IMPORTED: (workspace.marked(artifact),)})
+            self._conclude(verdicts.succeeded(self.request.attempt, outputs))
 
     async def _fetch(self, uri: str, target: Path) -> None:
         target.parent.mkdir(exist_ok=True)
@@ -269,11 +292,18 @@ class ProcessAttempt:
             self._run(self._conclude_cleanly(verdict))
         elif record.exit_code != 0:
             self.place.janitor.note_ended(str(attempt))
-            verdict = verdicts.exited(attempt, record.exit_code, verdicts.read_tail(self.folder.log))
-            self._conclude(verdict, note=False)
+            out_of_memory = record.exit_code == verdicts.KILLED_CODE and self._saw_oom_kill(record)
+            tail = verdicts.read_tail(self.folder.log)
+            verdict = verdicts.exited(attempt, record.exit_code, tail, out_of_memory=out_of_memory)
+            self._conclude(verdict, note=out_of_memory)
         else:
             self.place.janitor.note_ended(str(attempt))
             self._collect()
+
+    def _saw_oom_kill(self, record: Record) -> bool:
+        """The machine has killed a process for want of memory while this one ran."""
+        before, now = (record.launch or {}).get("oom_kills"), self.place.oom_kills()
+        return isinstance(before, int) and now is not None and now > before
 
     async def _conclude_cleanly(self, verdict: Observation) -> None:
         """Conclude when nothing of it is left, wherever it has hidden."""

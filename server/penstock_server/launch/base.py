@@ -13,6 +13,7 @@ from typing import Protocol
 
 from penstock_server.model.ids import AttemptId, RunUid
 from penstock_server.model.resources import TaskValues
+from penstock_server.model.states import FailureClass
 from penstock_server.spec.graph import Component
 from penstock_server.spec.resolve import RunConstants
 
@@ -67,6 +68,8 @@ class StepRequest:
     """Of ours, such as TRACEPARENT and KFP_RETRY_INDEX; the component's own comes after it."""
     has_workspace: bool = False
     """The steps of the run share a folder, which `/kfp-workspace` in their commands and inputs stands for."""
+    has_started: bool = False
+    """It was seen running before: should it have left no trace, it is lost, and is not started again."""
 
 
 class Phase(StrEnum):
@@ -88,6 +91,17 @@ class Phase(StrEnum):
         return self is not Phase.STARTED
 
 
+_CLASSES = {
+    "OUT_OF_MEMORY": FailureClass.OUT_OF_MEMORY,
+    "TIMED_OUT": FailureClass.TIMEOUT,
+    "ENVIRONMENT_FAILED": FailureClass.ENVIRONMENT,
+    "INPUT_UNAVAILABLE": FailureClass.INPUT,
+    "START_FAILED": FailureClass.LOST,
+    "PUBLISH_FAILED": FailureClass.LOST,
+    "LAUNCHER_ERROR": FailureClass.LOST,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What a launcher saw of one attempt."""
@@ -107,8 +121,19 @@ class Observation:
     host: str = ""
     handle: str = ""
     notices: tuple[tuple[str, str], ...] = ()
-    """Reason and message of what the user should know, such as IMAGE_IGNORED. Told with STARTED, by the
+    """Reason and message of what the user should know, such as SETTINGS_IGNORED. Told with STARTED, by the
     launcher that started it; not again when it is adopted."""
+
+    @property
+    def failure_class(self) -> FailureClass | None:
+        """What kind of failure ended the attempt; None when none did."""
+        match self.phase:
+            case Phase.FAILED:
+                return _CLASSES.get(self.reason, FailureClass.STEP)
+            case Phase.LOST:
+                return FailureClass.LOST
+            case Phase.STARTED | Phase.SUCCEEDED | Phase.STOPPED:
+                return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +177,7 @@ class Launcher(Protocol):
     async def adopt(self, requests: list[StepRequest]) -> None:
         """Take over attempts that another process may have launched: each is then told of by `observe`, as
         STARTED while it lives, with its end when it has ended. One that has left no trace never ran, and is
-        launched."""
+        launched; if it was seen running it is lost."""
 
     async def forget(self, attempts: list[AttemptId]) -> None:
         """Their ends are committed: whatever was kept to tell of them may go. Logs stay."""

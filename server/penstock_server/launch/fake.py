@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from penstock_server.launch.base import LogChunk, Observation, Phase, StepRequest
 from penstock_server.model.errors import NotFound, Unavailable
-from penstock_server.model.ids import AttemptId
+from penstock_server.model.ids import AttemptId, RunUid
 from penstock_server.model.resources import TaskValues
 
 
@@ -116,6 +116,12 @@ class FakeHost:
                 attempt.running.cancel()
             self.forgotten[attempt_id] = bytes(attempt.log)
 
+    def discard(self, run_uid: RunUid) -> None:
+        """Keep nothing of the run."""
+        for attempt_id in [known for known in self.attempts if known.run_uid == run_uid]:
+            self.forget(attempt_id)
+        self.forgotten = {known: log for known, log in self.forgotten.items() if known.run_uid != run_uid}
+
     def _begin(self, attempt: FakeAttempt) -> None:
         act = attempt.act
         attempt.log += act.log
@@ -202,6 +208,10 @@ class FakeLauncher:
             self._mine.discard(attempt)
             self.host.forget(attempt)
 
+    async def discard(self, run_uid: RunUid) -> None:
+        """Keep nothing of the run."""
+        self.host.discard(run_uid)
+
     async def logs(self, attempt: AttemptId, offset: int, *, follow: bool) -> AsyncIterator[LogChunk]:
         """The log from byte `offset` on."""
         known = self.host.attempts.get(attempt)
@@ -226,6 +236,8 @@ class FakeLauncher:
             self._hear(Observation(attempt, Phase.LOST, "PROCESS_GONE", "the attempt has been forgotten"))
         elif attempt in self.host.attempts:
             self._retell(attempt)
+        elif request.has_started:
+            self._hear(Observation(attempt, Phase.LOST, "PROCESS_GONE", "the fake host knows nothing of it"))
         else:
             self._launch(request)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from opentelemetry.metrics import Meter
 
 from penstock_server.launch.base import Launcher, LogChunk, Observation, StepRequest
-from penstock_server.model.ids import AttemptId
+from penstock_server.model.ids import AttemptId, RunUid
 
 
 class MeteredLauncher:
@@ -78,6 +78,10 @@ class MeteredLauncher:
         for attempt in attempts:
             self._drop(attempt)
         await self._launcher.forget(attempts)
+
+    async def discard(self, run_uid: RunUid) -> None:
+        """Discard."""
+        await self._launcher.discard(run_uid)
 
     def logs(self, attempt: AttemptId, offset: int, *, follow: bool) -> AsyncIterator[LogChunk]:
         """The launcher's logs."""

@@ -24,7 +24,7 @@ from penstock_server.launch.scratch import AttemptFolder, Folders
 from penstock_server.launch.surroundings import PASSED_ON, base_environment
 from penstock_server.launch.workplace import Workplace, as_unavailable
 from penstock_server.model.errors import PenstockError, Unavailable
-from penstock_server.model.ids import AttemptId
+from penstock_server.model.ids import AttemptId, RunUid
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class ProcessSettings:
     passed_on: tuple[str, ...] = PASSED_ON
     grace_s: float = 10
     """Seconds between asking a step to end and ending it."""
+    vmstat: Path = Path("/proc/vmstat")
+    """Where the kernel counts the processes that it has killed for want of memory."""
 
 
 class ProcessLauncher:
@@ -64,6 +66,7 @@ class ProcessLauncher:
             artifacts=artifacts,
             environments=environments,
             janitor=self._janitor,
+            vmstat=settings.vmstat,
         )
         self._attempts: dict[AttemptId, ProcessAttempt] = {}
         self._told: asyncio.Queue[Observation | None] = asyncio.Queue()
@@ -133,6 +136,13 @@ class ProcessLauncher:
                 if known is None or not known.has_ended:
                     _kill(folder)
                 self._folders.discard(folder)
+        self._janitor.note_discarded()
+
+    async def discard(self, run_uid: RunUid) -> None:
+        """Drop the logs and the workspace of the run, and what is left of its attempts."""
+        await self.forget([attempt for attempt in self._attempts if attempt.run_uid == run_uid])
+        with as_unavailable():
+            self._folders.discard_run(run_uid)
         self._janitor.note_discarded()
 
     def logs(self, attempt: AttemptId, offset: int, *, follow: bool) -> AsyncIterator[LogChunk]:

@@ -7,16 +7,17 @@ mapping.
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from penstock_server.launch.base import ArtifactTransfer, StepRequest
+from penstock_server.launch.platform import field_env, ignored_settings
 from penstock_server.launch.scratch import AttemptFolder, file_name
 from penstock_server.launch.surroundings import mark, step_environment
-from penstock_server.model.resources import ArtifactValue
+from penstock_server.launch.workspace import is_inside, place_of, rewritten, unmarked
+from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec.graph import Container
 from penstock_server.spec.packages import Requirements, split_pip_prologue
-from penstock_server.spec.resolve import RunConstants
 from penstock_server.spec.step import StepPaths, executor_input, render_argv
 
 OUTPUT_FILE = "output_metadata.json"
@@ -49,7 +50,11 @@ class Program:
     def environment(self, base: Mapping[str, str], python_env: Path | None) -> dict[str, str]:
         """The variables of the step; the component's own go over all but the marker."""
         env = step_environment(base, self.request, self.folder, python_env)
-        env.update(_container(self.request).env)
+        container = _container(self.request)
+        own = dict(container.env) | field_env(self.request, container)
+        if self.request.has_workspace:
+            own = {name: rewritten(text, self.folder.workspace) for name, text in own.items()}
+        env.update(own)
         return mark(env, self.request)
 
     def resolved(self, env: Mapping[str, str]) -> tuple[str, ...]:
@@ -75,8 +80,10 @@ def plan_program(request: StepRequest, folder: AttemptFolder, artifacts: Artifac
     container = _container(request)
     inputs, fetches = input_paths(request, folder, artifacts)
     paths = step_paths(request, folder, inputs)
-    given = executor_input(request.component, request.inputs, paths)
+    given = executor_input(request.component, _as_told(request.inputs), paths)
     rendered = render_argv(container, request.inputs, paths, given, _facts(request))
+    if request.has_workspace:
+        rendered = [rewritten(text, folder.workspace) for text in rendered]
     requirements, argv = split_pip_prologue(rendered)
     if not argv or not argv[0]:
         raise ProgramError(
@@ -111,6 +118,8 @@ def input_paths(
     scheme = _scheme(request.output_root)
 
     def place(artifact: ArtifactValue, target: Path) -> str:
+        if request.has_workspace and is_inside(artifact):
+            return str(place_of(artifact.uri, folder.workspace))
         local = artifacts.local_path(artifact.uri)
         if local is not None:
             return str(local)
@@ -129,15 +138,13 @@ def input_paths(
 
 
 def _facts(request: StepRequest) -> dict[str, str]:
-    facts = request.facts
-    constants = RunConstants(
-        job_name=facts.run_display_name,
-        job_resource_name=f"{facts.pipeline_name}-{facts.run_id}",
-        job_uuid=facts.run_uid,
-        create_time_utc=facts.create_time_utc,
-        schedule_time_utc=facts.schedule_time_utc,
-    )
-    return constants.placeholders(request.task_key, f"{facts.run_uid}.{request.task_key}")
+    return request.facts.constants.placeholders(request.task_key, f"{request.facts.run_uid}.{request.task_key}")
+
+
+def _as_told(inputs: TaskValues) -> TaskValues:
+    """The inputs as the step is told of them."""
+    artifacts = {name: tuple(map(unmarked, listed)) for name, listed in inputs.artifacts.items()}
+    return replace(inputs, artifacts=artifacts)
 
 
 def _scheme(uri: str) -> str:
@@ -152,23 +159,8 @@ def _container(request: StepRequest) -> Container:
 
 
 def _notices(container: Container) -> tuple[tuple[str, str], ...]:
-    notices = []
-    if container.image:
-        message = f"image {container.image} is not used: the step runs as a process of this machine"
-        notices.append(("IMAGE_IGNORED", message))
-    if any(
-        (
-            container.resources.cpu_limit,
-            container.resources.memory_limit,
-            container.resources.accelerator_count,
-        )
-    ):
-        message = "limits of CPU, memory and accelerators are not enforced on processes of this machine"
-        notices.append(("RESOURCES_IGNORED", message))
-    for platform, settings in container.platforms.items():
-        if settings:
-            message = (
-                f"settings for {platform} are not used on processes of this machine: {', '.join(sorted(settings))}"
-            )
-            notices.append(("PLATFORM_IGNORED", message))
-    return tuple(notices)
+    ignored = ignored_settings(container)
+    if not ignored:
+        return ()
+    message = f"the step runs as a process of this machine, which does not honour {ignored}"
+    return (("SETTINGS_IGNORED", message),)

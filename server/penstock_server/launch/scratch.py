@@ -3,6 +3,7 @@
     live/<name>/   everything of an attempt that is not yet forgotten: journal, work, outputs, parameters,
     tmp, packages logs/<run uid>/<task id>.<number>.log   stays when the attempt is forgotten, and tells that
     there was one
+    workspaces/<run uid>/   what the steps of a run share, until the run is deleted
     trash/         what is forgotten, until it is removed
 
 `<name>` is short on purpose: temporary files of steps lie below it, and the path of a Unix socket has only
@@ -18,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock_server.model.ids import AttemptId
+from penstock_server.model.ids import AttemptId, RunUid
 
 NAME_BYTES_MAX = 120
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\Z")
@@ -40,6 +41,8 @@ class AttemptFolder:
     live: str
     log: str
     """Standard output and standard error of the step, and what the launcher had to say of it."""
+    workspace: str
+    """The folder that the steps of its run share; made when a step needs it."""
 
     @property
     def journal(self) -> str:
@@ -81,8 +84,10 @@ class AttemptFolder:
         make_folder(os.path.dirname(self.log))
         make_folder(self.live)
 
-    def make_parts(self, *, with_parameters: bool) -> None:
+    def make_parts(self, *, with_parameters: bool, with_workspace: bool) -> None:
         """Make the folders the step needs; repeating it is safe."""
+        if with_workspace:
+            make_folder(self.workspace)
         for part in (self.work, self.outputs, self.tmp, self.packages):
             make_folder(part)
         if with_parameters:
@@ -111,18 +116,21 @@ class Folders:
         root = root.absolute()
         self.live = root / "live"
         self.logs = root / "logs"
+        self.workspaces = root / "workspaces"
         self.trash = root / "trash"
 
     def prepare(self) -> None:
         """Make what is missing."""
-        for folder in (self.live, self.logs, self.trash):
+        for folder in (self.live, self.logs, self.workspaces, self.trash):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def of(self, attempt: AttemptId) -> AttemptFolder:
         """The places of `attempt`."""
         name = hashlib.sha256(str(attempt).encode()).hexdigest()[:20]
         log = f"{file_name(attempt.task_id)}.{attempt.number}.log"
-        return AttemptFolder(f"{self.live}/{name}", f"{self.logs}/{attempt.run_uid}/{log}")
+        return AttemptFolder(
+            f"{self.live}/{name}", f"{self.logs}/{attempt.run_uid}/{log}", f"{self.workspaces}/{attempt.run_uid}"
+        )
 
     def discard(self, folder: AttemptFolder) -> None:
         """Let go of all but the log, made where there is none: it tells that the attempt was here."""
@@ -136,6 +144,12 @@ class Folders:
         except FileNotFoundError:
             # It has been discarded before, or another server was faster.
             return
+
+    def discard_run(self, run_uid: RunUid) -> None:
+        """Let go of the logs and the workspace of a run."""
+        for kept in (self.logs / str(run_uid), self.workspaces / str(run_uid)):
+            with suppress(FileNotFoundError):  # discarded before, or there never was one
+                kept.rename(self.trash / f"{kept.name}-{uuid.uuid4().hex[:8]}")
 
     def empty_trash(self) -> None:
         """Remove what was discarded, by this server or by one that was killed meanwhile. Takes its time.

@@ -8,7 +8,7 @@ from opentelemetry.trace import Span, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from penstock_server.launch.base import Launcher, LogChunk, Observation, Phase, StepRequest
-from penstock_server.model.ids import AttemptId
+from penstock_server.model.ids import AttemptId, RunUid
 
 TRACEPARENT = "TRACEPARENT"
 
@@ -65,6 +65,10 @@ class TracedLauncher:
             if (span := self._spans.pop(attempt, None)) is not None:
                 span.end()
         await self._launcher.forget(attempts)
+
+    async def discard(self, run_uid: RunUid) -> None:
+        """Discard."""
+        await self._launcher.discard(run_uid)
 
     def logs(self, attempt: AttemptId, offset: int, *, follow: bool) -> AsyncIterator[LogChunk]:
         """The launcher's logs."""

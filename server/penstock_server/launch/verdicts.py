@@ -16,6 +16,7 @@ TAIL_LINES = 20
 STOPPED = "STOPPED"
 TIMED_OUT = "TIMED_OUT"
 NOT_FOUND_CODE = 127
+KILLED_CODE = 128 + signal.SIGKILL
 
 
 def read_tail(log: str) -> str:
@@ -45,8 +46,11 @@ def failed(
     return Observation(attempt, Phase.FAILED, reason, message, exit_code=exit_code, log_tail=log_tail)
 
 
-def exited(attempt: AttemptId, exit_code: int, log_tail: str) -> Observation:
+def exited(attempt: AttemptId, exit_code: int, log_tail: str, *, out_of_memory: bool = False) -> Observation:
     """Its program ended with another status than 0."""
+    if out_of_memory:
+        message = "killed because the machine ran out of memory while it ran: let fewer steps run at a time, or smaller"
+        return failed(attempt, "OUT_OF_MEMORY", message, exit_code=exit_code, log_tail=log_tail)
     message = f"{_how(exit_code)}{_because(log_tail)}"
     return failed(attempt, "EXIT_CODE", message, exit_code=exit_code, log_tail=log_tail)
 

@@ -2,9 +2,11 @@
 
 import errno
 import os
+import re
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from penstock_server.launch.base import ArtifactTransfer, StepRequest
 from penstock_server.launch.environments import StepEnvironments
@@ -17,6 +19,7 @@ RETRY_S = 1.0
 """Seconds after which what the machine had no room for is tried again."""
 NO_ROOM = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
 """Error numbers that say nothing against the command that was to be started."""
+_OOM_KILLS = re.compile(rb"^oom_kill (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Workplace:
     artifacts: ArtifactTransfer
     environments: StepEnvironments
     janitor: Janitor
+    vmstat: Path
+    """The kernel's counters, among them how often it has killed a process for want of memory."""
 
     def launch_facts(self, request: StepRequest) -> JsonObject:
         """What the journal notes of a launch: who, under which lease, when."""
@@ -43,7 +48,18 @@ class Workplace:
             "boot_id": self.boot_id,
             "server_pid": os.getpid(),
             "uptime_s": uptime_s(),
+            "oom_kills": self.oom_kills(),
         }
+
+    def oom_kills(self) -> int | None:
+        """How often the kernel has killed a process of this machine for want of memory; None where it does not
+        tell."""
+        try:
+            counters = self.vmstat.read_bytes()
+        except OSError:
+            return None
+        found = _OOM_KILLS.search(counters)
+        return int(found.group(1)) if found else None
 
 
 @contextmanager

@@ -28,24 +28,29 @@ _OWN_KEYS = (_TIMEOUT, _QUEUE_TIMEOUT, _CACHE_MAX_AGE)
 _QUANTITY = re.compile(r"\+?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?\Z", re.ASCII)
 
 
-def attempt_timeout_s(container: Container) -> float | None:
+def attempt_timeout_s(container: Container | None) -> float | None:
     """Seconds after which each attempt of the step is stopped; None: no limit."""
-    return _shortest([_setting(container, KUBERNETES, _DEADLINE), _setting(container, PENSTOCK, _TIMEOUT)])
+    return shortest(_setting(container, KUBERNETES, _DEADLINE), _setting(container, PENSTOCK, _TIMEOUT))
 
 
-def queue_timeout_s(container: Container) -> float | None:
+def queue_timeout_s(container: Container | None) -> float | None:
     """Seconds that the step may wait for a slot; None: no limit."""
     return _setting(container, PENSTOCK, _QUEUE_TIMEOUT)
 
 
-def cache_max_age_s(container: Container) -> float | None:
+def cache_max_age_s(container: Container | None) -> float | None:
     """Seconds after which a result is no longer reused for the step; None: no limit."""
     return _setting(container, PENSTOCK, _CACHE_MAX_AGE)
 
 
 def run_deadline_s(graph: PipelineGraph) -> float | None:
     """Seconds after which a run of the pipeline fails; None: no limit."""
-    return _shortest(_seconds(config.get(_DEADLINE)) for config in graph.pipeline_config.values())
+    return shortest(*(_seconds(config.get(_DEADLINE)) for config in graph.pipeline_config.values()))
+
+
+def shortest(*limits: float | None) -> float | None:
+    """The shortest of the limits that there are."""
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def has_workspace(graph: PipelineGraph) -> bool:
@@ -112,7 +117,9 @@ def _check_seconds(path: str, value: Json, violations: Violations) -> None:
         violations.add(path, f"has to be a number of seconds, more than 0 and at most {SECONDS_MAX}, a year")
 
 
-def _setting(container: Container, platform: str, key: str) -> float | None:
+def _setting(container: Container | None, platform: str, key: str) -> float | None:
+    if container is None:
+        return None
     settings = container.platforms.get(platform, {})
     return _seconds(settings[key]) if key in settings else None
 
@@ -125,10 +132,6 @@ def _seconds(value: Json) -> float | None:
         return None
     seconds = float(value)
     return seconds if math.isfinite(seconds) and 0 < seconds <= SECONDS_MAX else None
-
-
-def _shortest(limits: Iterable[float | None]) -> float | None:
-    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _uses_of_workspace(graph: PipelineGraph) -> Iterable[str]:

@@ -17,6 +17,8 @@ RUN_CHANNEL: Final = "penstock_run"
 """Payload: uid of a run that an engine has to look at."""
 EVENT_CHANNEL: Final = "penstock_event"
 """Payload: uid of a run with new events."""
+DELETED_CHANNEL: Final = "penstock_deleted"
+"""Payload: uid of a run that was deleted."""
 
 
 class Subscription:
@@ -59,7 +61,7 @@ class Subscription:
 class Notifications:
     """Listens on the channels for as long as it is started, over any number of lost connections."""
 
-    def __init__(self, dsn: str, channels: tuple[str, ...] = (RUN_CHANNEL, EVENT_CHANNEL)) -> None:
+    def __init__(self, dsn: str, channels: tuple[str, ...] = (RUN_CHANNEL, EVENT_CHANNEL, DELETED_CHANNEL)) -> None:
         self._dsn = dsn
         self._channels = channels
         self._subscriptions: dict[str, set[Subscription]] = {channel: set() for channel in channels}

@@ -133,7 +133,7 @@ class Event(_message.Message):
 
     @_typing.final
     class Notice(_message.Message):
-        """Something to know that changes no state, such as IMAGE_IGNORED. All of it stands in `reason` and
+        """Something to know that changes no state, such as SETTINGS_IGNORED. All of it stands in `reason` and
         `message`.
         """
 

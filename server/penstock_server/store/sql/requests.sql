@@ -35,11 +35,11 @@ WHERE namespace = %(namespace)s AND id = %(id)s AND (end_time IS NULL OR retry_r
 RETURNING uid, pg_notify('penstock_run', uid::text);
 
 -- name: delete_ended
--- Deletes a run that has ended; watchers are told.
+-- Deletes a run that has ended; watchers and servers are told.
 WITH gone AS (
     DELETE FROM run
     WHERE namespace = %(namespace)s AND id = %(id)s AND end_time IS NOT NULL AND retry_request_time IS NULL
         AND (%(revision)s::bigint IS NULL OR revision = %(revision)s)
     RETURNING uid
 )
-SELECT uid, pg_notify('penstock_event', uid::text) FROM gone;
+SELECT uid, pg_notify('penstock_event', uid::text), pg_notify('penstock_deleted', uid::text) FROM gone;

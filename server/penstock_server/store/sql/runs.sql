@@ -104,6 +104,6 @@ RETURNING uid;
 SELECT state, count(*) FROM task WHERE run_uid = %(uid)s GROUP BY state;
 
 -- name: delete
--- The run with its tasks, attempts, events and artifacts' rows.
+-- The run with its tasks, attempts, events and artifacts' rows; watchers and servers are told.
 WITH gone AS (DELETE FROM run WHERE uid = %(uid)s RETURNING uid)
-SELECT pg_notify('penstock_event', gone.uid::text) FROM gone;
+SELECT pg_notify('penstock_event', gone.uid::text), pg_notify('penstock_deleted', gone.uid::text) FROM gone;
