@@ -10,7 +10,7 @@ RUN := $(BIN)/python -m
 PYTEST_WORKERS ?= 2
 BENCH ?=
 
-.PHONY: help setup demo test check lint types generate verify bench run
+.PHONY: help setup demo test conformance check lint types generate verify bench run
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -26,6 +26,9 @@ demo: setup ## Run the example pipeline on a server of its own and watch it end
 
 test: setup ## Run the tests
 	$(RUN) pytest -n $(PYTEST_WORKERS)
+
+conformance: setup ## Run every pipeline of the corpus to its end
+	$(RUN) pytest -m "" tests/conformance/test_corpus.py
 
 check: lint types verify test ## Run every check: lint, types, layers, generated code, tests
 

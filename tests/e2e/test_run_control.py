@@ -101,8 +101,51 @@ def test_a_task_that_did_the_same_before_is_not_run_again(client: Client, tmp_pa
     second = client.wait(client.create_run(spec), RUN_S)
     task = client.runs.task(second, "s0")
     assert (task.reason, task.cached_from) == ("CACHED", f"{first.name}/tasks/s0")
+    assert task.message == f"cached from run {first.name.rpartition('/')[2]} task s0"
     client.wait(client.create_run(spec, cache_policy="DISABLED"), RUN_S)
     assert journal.read_text().split() == ["once", "once"]
+
+
+def test_a_result_whose_artifact_is_gone_is_made_again(client: Client) -> None:
+    spec = pipelines.chain(1, "sh", "-c", 'date +%N > "$0"', "{{$.outputs.artifacts['made'].path}}")
+    spec["root"]["dag"]["tasks"]["s0"]["cachingOptions"] = {"enableCache": True}
+    made = {"artifactType": {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"}}
+    spec["components"]["comp-step"]["outputDefinitions"] = {"artifacts": {"made": made}}
+    first = client.wait(client.create_run(spec), RUN_S)
+    uri = client.runs.task(first, "s0").outputs.artifacts["made"].artifacts[0].uri
+    Path(uri.removeprefix("file://")).unlink()
+    second = client.wait(client.create_run(spec), RUN_S)
+    assert client.runs.task(second, "s0").reason == "COMPLETED"
+    assert client.runs.task(client.wait(client.create_run(spec), RUN_S), "s0").reason == "CACHED"
+
+
+def test_a_result_older_than_the_step_allows_is_made_again(client: Client) -> None:
+    spec = pipelines.chain(1, "sh", "-c", "echo made")
+    spec["root"]["dag"]["tasks"]["s0"]["cachingOptions"] = {"enableCache": True}
+    limits = {"deploymentSpec": {"executors": {"exec-step": {"cacheMaxAgeSeconds": 0.000001}}}}
+    text = f"{json.dumps(spec)}\n---\n{json.dumps({'platforms': {'penstock': limits}})}"
+    for _ in range(2):
+        run = client.wait(client.create_run(text), RUN_S)
+        assert client.runs.task(run, "s0").reason == "COMPLETED"
+
+
+def test_a_step_that_takes_longer_than_its_platform_settings_allow_is_stopped(client: Client) -> None:
+    limits = {"deploymentSpec": {"executors": {"exec-step": {"activeDeadlineSeconds": "1"}}}}
+    spec = pipelines.chain(1, "sleep", "60")
+    text = f"{json.dumps(spec)}\n---\n{json.dumps({'platforms': {'kubernetes': limits}})}"
+    run = client.wait(client.create_run(text), RUN_S)
+    assert client.runs.task(run, "s0").reason == "TIMED_OUT"
+
+
+def test_steps_share_the_workspace_of_their_run_until_it_is_deleted(server: Server, client: Client) -> None:
+    spec = pipelines.chain(2, "sh", "-c", "echo here >> /kfp-workspace/notes; cat /kfp-workspace/notes")
+    config = {"pipelineConfig": {"workspace": {"size": "1Gi"}}}
+    text = f"{json.dumps(spec)}\n---\n{json.dumps({'platforms': {'kubernetes': config}})}"
+    run = client.wait(client.create_run(text), RUN_S)
+    assert b"".join(chunk.content for chunk in client.logs(run, "s1")) == b"here\nhere\n"
+    assert list(server.data_dir.rglob(f"workspaces/{run.uid}/notes"))
+    client.runs.delete(run)
+    until(lambda: not list(server.data_dir.rglob(f"*/{run.uid}")), "the removal of workspace and logs")
 
 
 def test_a_run_under_way_is_deleted_with_force_and_its_step_ends(client: Client, tmp_path: Path) -> None:

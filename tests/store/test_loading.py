@@ -81,6 +81,7 @@ async def test_the_newest_result_under_a_key_is_found(database: Database) -> Non
         assert await tasks.find_cached(connection, "elsewhere", ["key"]) == {}
     assert set(found) == {"key"}
     assert (found["key"].run_uid, found["key"].outputs.parameters) == (newest, {"y": 2})
+    assert 0 <= found["key"].age_s < 60
 
 
 async def test_a_result_that_was_itself_reused_is_not_a_source(database: Database) -> None:

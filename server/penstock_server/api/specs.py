@@ -14,7 +14,6 @@ from penstock_server.spec.compile import compile_pipeline
 from penstock_server.spec.document import Document
 from penstock_server.spec.graph import PipelineGraph
 from penstock_server.spec.interface import interface
-from penstock_server.spec.support import check_supported
 
 KEPT_BYTES_MAX = 16 * 1024 * 1024
 """Of canonical text; what was used least recently goes first."""
@@ -85,6 +84,5 @@ def _checked(spec: spec_pb2.Spec, field: str) -> CheckedSpec:
     else:
         read = document.load(spec.text)
     graph = compile_pipeline(read)
-    check_supported(graph)
     canonical = document.canonical(read)
     return CheckedSpec(read, graph, document.digest(canonical), canonical, interface(graph))

@@ -40,6 +40,8 @@ class LookUpCache:
 
     task_id: TaskId
     cache_key: str
+    max_age_s: float | None = None
+    """What ended longer ago is not reused."""
 
 
 Ask: TypeAlias = WantSlot | GiveSlotBack | KeepSlot | LookUpCache | GoOn

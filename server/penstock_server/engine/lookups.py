@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from penstock_server.engine.effects import LookUpCache
 from penstock_server.engine.inputs import CacheAnswered, CacheHit
@@ -10,6 +11,10 @@ from penstock_server.engine.state import LiveRun
 from penstock_server.model.errors import PenstockError
 from penstock_server.store import tasks
 from penstock_server.store.database import Database
+from penstock_server.store.tasks import CachedTask
+
+HasContent = Callable[[str], bool]
+"""Whether the content of an artifact that was stored at that URI is still there."""
 
 _log = logging.getLogger(__name__)
 
@@ -17,8 +22,9 @@ _log = logging.getLogger(__name__)
 class Lookups:
     """Gathers questions while one query is under way, and asks them with the next."""
 
-    def __init__(self, database: Database, owned: OwnedRuns) -> None:
+    def __init__(self, database: Database, owned: OwnedRuns, has_content: HasContent) -> None:
         self._database = database
+        self._has_content = has_content
         self._owned = owned
         self._asked: list[tuple[LiveRun, LookUpCache]] = []
         self._awake = asyncio.Event()
@@ -51,6 +57,13 @@ class Lookups:
                 self._owned.reload(run)
             return
         for run, ask in questions:
-            row = found.get(ask.cache_key)
-            hit = None if row is None else CacheHit(row.run_uid, row.id, row.outputs)
-            self._owned.post(run, CacheAnswered(ask.task_id, hit))
+            self._owned.post(run, CacheAnswered(ask.task_id, self._hit(ask, found.get(ask.cache_key))))
+
+    def _hit(self, ask: LookUpCache, found: CachedTask | None) -> CacheHit | None:
+        """What was found, unless it is too old or what it made is there no more."""
+        if found is None or (ask.max_age_s is not None and found.age_s > ask.max_age_s):
+            return None
+        made = (artifact for listed in found.outputs.artifacts.values() for artifact in listed)
+        if not all(self._has_content(artifact.uri) for artifact in made if artifact.digest):
+            return None
+        return CacheHit(found.run_uid, found.id, found.outputs, found.run_id)

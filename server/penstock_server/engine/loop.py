@@ -22,7 +22,7 @@ from penstock_server.engine.effects import LookUpCache
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.inputs import RunTaken
 from penstock_server.engine.leases import RETRY_S, Lease
-from penstock_server.engine.lookups import Lookups
+from penstock_server.engine.lookups import HasContent, Lookups
 from penstock_server.engine.observer import EngineObserver, NullObserver
 from penstock_server.engine.owned import OwnedRuns
 from penstock_server.engine.requested import RequestedSteps
@@ -64,6 +64,7 @@ class Engine:
         *,
         graphs: Graphs | None = None,
         observer: EngineObserver | None = None,
+        has_content: HasContent = lambda uri: True,
         new_id: Callable[[], ServerId] = new_server_id,
     ) -> None:
         self._database = database
@@ -79,7 +80,7 @@ class Engine:
         steps = RequestedSteps(settings.artifact_root, observer)
         self._dispatcher = Dispatcher(launcher, steps, self._owned, observer)
         self._owned.wire(self._committer, self._dispatcher)
-        self._lookups = Lookups(database, self._owned)
+        self._lookups = Lookups(database, self._owned, has_content)
         self._claims: Claims
         self._claiming: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []

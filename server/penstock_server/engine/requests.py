@@ -168,6 +168,7 @@ class RunRequests:
         if isinstance(source, VersionSource):
             return None
         if isinstance(source, InlineSpec):
+            check_supported(source.graph)
             if self._graphs.get(source.digest) is None:
                 self._graphs.put(source.digest, source.graph)
             return _Spec(source.digest, source.graph, source.canonical)

@@ -16,7 +16,7 @@ from penstock_server.engine.effects import (
 from penstock_server.engine.inputs import CacheAnswered, CacheHit, LaunchRefused, QueueTimedOut
 from penstock_server.engine.moves import create_attempt, move_attempt, move_task
 from penstock_server.engine.state import LiveAttempt, LiveRun, LiveTask
-from penstock_server.engine.values import cache_key, queue_timeout_s, result_key
+from penstock_server.engine.values import cache_key, cache_max_age_s, queue_timeout_s, result_key
 from penstock_server.launch.base import Observation, Phase
 from penstock_server.model.changes import Notice
 from penstock_server.model.ids import AttemptId
@@ -86,7 +86,7 @@ def ask(run: LiveRun, task: LiveTask) -> None:
     policy = run.record.cache_policy
     imports = task.reason == reasons.LOOKING_UP
     if task.cache_key and not task.attempt_count and (imports or policy is CachePolicy.DEFAULT):
-        run.decisions.asks.append(LookUpCache(task.id, task.cache_key))
+        run.decisions.asks.append(LookUpCache(task.id, task.cache_key, cache_max_age_s(run, task)))
     else:
         _wait_for_slot(run, task)
 

@@ -52,6 +52,11 @@ def cache_key(run: LiveRun, task: LiveTask, inputs: TaskValues) -> str | None:
     return caching.cache_key(task.component, task.spec, inputs, run.graph.name, run.record.namespace)
 
 
+def cache_max_age_s(run: LiveRun, task: LiveTask) -> float | None:
+    """Seconds after which a result is too old for the step."""
+    return shortest(run.record.cache_max_age_s, settings.cache_max_age_s(_container(task)))
+
+
 def queue_timeout_s(run: LiveRun, task: LiveTask) -> float | None:
     """Seconds that the step may wait for a slot."""
     return shortest(run.record.queue_timeout_s, settings.queue_timeout_s(_container(task)))

@@ -112,7 +112,7 @@ class Assembly:
         artifacts = LocalArtifacts(self._data_dir / "artifacts")
         launcher = await self._launcher(artifacts)
         graphs = Graphs()
-        engine = await self._engine(database, notifications, launcher, graphs, artifacts.root_uri)
+        engine = await self._engine(database, notifications, launcher, graphs, artifacts)
         wakeups = Wakeups(notifications)
         self._stack.push_async_callback(wakeups.close)
         await wakeups.start()
@@ -208,16 +208,24 @@ class Assembly:
         notifications: Notifications,
         launcher: Launcher,
         graphs: Graphs,
-        artifact_root: str,
+        artifacts: LocalArtifacts,
     ) -> Engine:
         settings = EngineSettings(
-            artifact_root=artifact_root,
+            artifact_root=artifacts.root_uri,
             max_parallel_steps=self._settings.max_parallel_steps,
             runs_max=self._settings.runs_max,
             lease_ttl_s=self._settings.lease_ttl_s,
             poll_s=self._settings.poll_s,
         )
-        engine = Engine(database, notifications, launcher, settings, graphs=graphs, observer=self._telemetry.engine)
+        engine = Engine(
+            database,
+            notifications,
+            launcher,
+            settings,
+            graphs=graphs,
+            observer=self._telemetry.engine,
+            has_content=artifacts.has_content,
+        )
         self._stack.push_async_callback(engine.close)
         await engine.start()
         return engine

@@ -63,6 +63,11 @@ class LocalArtifacts:
         path = self._find(uri)
         return path if path is not None and path.exists() else None
 
+    def has_content(self, uri: str) -> bool:
+        """False when `uri` lies under the root and there is nothing; of other places nothing is known here."""
+        path = self._find(uri)
+        return path is None or path.exists()
+
     async def publish(self, source: Path, uri: str) -> StoredObject:
         """Store the file or folder at `uri`, instead of what is there.
 

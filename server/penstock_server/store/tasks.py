@@ -24,8 +24,11 @@ class CachedTask:
     """A task whose results may be used again."""
 
     run_uid: RunUid
+    run_id: str
     id: TaskId
     outputs: TaskValues
+    age_s: float
+    """Since it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +122,7 @@ async def find_cached(connection: Connection, namespace: str, keys: Sequence[str
     """For each key that has one, the newest task of the namespace that succeeded under it."""
     cursor = await connection.execute(_SQL["find_cached"], {"namespace": namespace, "keys": list(keys)})
     rows = await cursor.fetchall()
-    return {key: CachedTask(run_uid, task_id, from_json(outputs)) for key, run_uid, task_id, outputs in rows}
+    return {
+        key: CachedTask(run_uid, run_id, task_id, from_json(outputs), float(age_s))
+        for key, run_uid, run_id, task_id, outputs, age_s in rows
+    }

@@ -45,7 +45,7 @@ ORDER BY a.task_id, a.number;
 SELECT wanted.cache_key AS wanted_key, found.*
 FROM unnest(%(keys)s::text[]) AS wanted (cache_key)
 CROSS JOIN LATERAL (
-    SELECT t.run_uid, t.id, t.outputs
+    SELECT t.run_uid, r.id AS run_id, t.id, t.outputs, extract(EPOCH FROM now() - t.end_time) AS age_s
     FROM task AS t
     JOIN run AS r ON r.uid = t.run_uid
     WHERE t.cache_key = wanted.cache_key AND t.state = 'SUCCEEDED' AND t.cached_run_uid IS NULL
