@@ -36,7 +36,7 @@ def alive(pid: int) -> bool:
     """True while the process lives; one that only waits to be collected does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second when it ends between opening and reading
         return False
     return state != "Z"
 
