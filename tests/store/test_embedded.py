@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import psycopg
 import pytest
 
 from penstock_server.model.errors import FailedPrecondition
-from penstock_server.store.embedded import SOCKET_PATH_MAX, EmbeddedPostgres
+from penstock_server.store.embedded import SOCKET_PATH_MAX, EmbeddedPostgres, lock_folder
 
 BOUND_S = 30.0
 HOLDER = """
@@ -138,6 +139,12 @@ async def test_a_kill_while_the_folder_is_made_leaves_one_that_starts(folder: Pa
     await kill(process)
     async with running(folder / "data") as postgres:
         assert await ask(postgres.dsn, "SELECT 1") == 1
+
+
+def test_a_lock_that_what_is_left_of_a_killed_server_gives_back_is_waited_for(folder: Path) -> None:
+    held = lock_folder(folder)
+    threading.Timer(0.1, held.close).start()
+    lock_folder(folder).close()
 
 
 async def test_the_log_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

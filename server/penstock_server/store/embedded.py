@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +41,9 @@ SETTINGS = {
     "log_min_messages": "warning",
     "unix_socket_permissions": "0700",
 }
+LOCK_PATIENCE_S = 1.0
+"""A child that a killed server was just about to start holds its lock until it runs its own program."""
+LOCK_PAUSE_S = 0.02
 
 
 def lock_folder(data_dir: Path) -> IO[str]:
@@ -53,13 +57,22 @@ def lock_folder(data_dir: Path) -> IO[str]:
     except OSError as error:
         message = f"the data folder {data_dir} cannot be used: {error.strerror}; name another one with --data-dir"
         raise FailedPrecondition("DATA_DIR_UNUSABLE", message) from error
+    patience = time.monotonic() + LOCK_PATIENCE_S
+    while not _locked(file):
+        if time.monotonic() > patience:
+            file.close()
+            message = f"another server uses the data folder {data_dir}; stop it, or name another one with --data-dir"
+            raise FailedPrecondition("DATA_DIR_IN_USE", message)
+        time.sleep(LOCK_PAUSE_S)
+    return file
+
+
+def _locked(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        message = f"another server uses the data folder {data_dir}; stop it, or name another one with --data-dir"
-        raise FailedPrecondition("DATA_DIR_IN_USE", message) from error
-    return file
+    except BlockingIOError:
+        return False
+    return True
 
 
 class EmbeddedPostgres:
