@@ -20,6 +20,7 @@ from penstock_server.api.server_info import ServerFacts
 from penstock_server.api.services import ApiParts, api_services
 from penstock_server.api.wakeups import Wakeups
 from penstock_server.engine.graphs import Graphs
+from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
 from penstock_server.rpc.middleware import Middleware
 from penstock_server.store import secrets
@@ -76,9 +77,16 @@ async def api(database: Database, notifications: Notifications) -> AsyncIterator
     facts = ServerFacts(uuid.uuid4(), "1.2.3", "fake", True, datetime.now(UTC), 4)
     async with database.connection() as connection:
         key = await secrets.page_token_key(connection)
-    requests = RunRequests(database, Graphs())
     parts = ApiParts(
-        database, wakeups, requests, logs, key, facts, Load(), stores=lambda uri: uri.startswith("file:///artifacts/")
+        database,
+        wakeups,
+        NewRuns(database, Graphs()),
+        RunRequests(database),
+        logs,
+        key,
+        facts,
+        Load(),
+        stores=lambda uri: uri.startswith("file:///artifacts/"),
     )
     services = [Middleware().wrap(service) for service in api_services(parts)]
     server = GrpcServer(services, GrpcSettings(listen="127.0.0.1:0"))

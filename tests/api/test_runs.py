@@ -9,10 +9,11 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import json_format
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from penstock.v1 import experiment_pb2, experiment_service_pb2, pipeline_pb2, pipeline_service_pb2, run_pb2
 from penstock.v1 import run_service_pb2 as pb
-from penstock_server.model.states import RunState
 from tests import factories, pipelines
 from tests.api.calls import reason, refusal
 from tests.api.conftest import Api
@@ -53,13 +54,13 @@ async def get(api: Api, name: str, *, full: bool = False) -> run_pb2.Run:
     return (await api.runs.GetRun(pb.GetRunRequest(name=name, view=view))).run
 
 
-async def publish(api: Api) -> None:
+async def publish(api: Api, **version_fields: Any) -> None:
     """`pipelines/train` with one version."""
     pipeline = pipeline_service_pb2.CreatePipelineRequest(
         parent=PARENT, pipeline_id="train", pipeline=pipeline_pb2.Pipeline()
     )
     await api.pipelines.CreatePipeline(pipeline)
-    version = pipeline_pb2.PipelineVersion(alias="rc")
+    version = pipeline_pb2.PipelineVersion(alias="rc", **version_fields)
     version.spec.text = json.dumps(document())
     await api.pipelines.CreatePipelineVersion(
         pipeline_service_pb2.CreatePipelineVersionRequest(parent=f"{PARENT}/pipelines/train", pipeline_version=version)
@@ -239,6 +240,34 @@ async def test_a_run_is_edited_and_archived(api: Api) -> None:
     assert not back.run.HasField("archive_time")
 
 
+async def test_limits_can_be_edited(api: Api) -> None:
+    made = await create(api, inline(priority=3, max_parallel_tasks=4))
+    assert (made.priority, made.max_parallel_tasks) == (3, 4)
+    asked = pb.UpdateRunRequest(run=run_pb2.Run(name=made.name, priority=-7), update_mask=FieldMask(paths=["priority"]))
+    once = (await api.runs.UpdateRun(asked)).run
+    assert (once.priority, once.max_parallel_tasks) == (-7, 4)
+    asked = pb.UpdateRunRequest(run=run_pb2.Run(name=made.name), update_mask=FieldMask(paths=["max_parallel_tasks"]))
+    twice = (await api.runs.UpdateRun(asked)).run
+    assert (twice.priority, twice.max_parallel_tasks) == (-7, 0)
+    assert (await api.runs.UpdateRun(asked)).run.etag == twice.etag, "an edit that changes nothing writes nothing"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("priority", 1001), ("priority", -1001), ("max_parallel_tasks", -1), ("task_timeout", Duration(seconds=0))],
+)
+async def test_limits_have_limits(api: Api, field: str, value: object) -> None:
+    error = await refusal(create(api, inline(**{field: value})))
+    assert error.fields == [f"run.{field}"]
+
+
+async def test_limits_are_kept_as_they_were_asked_for(api: Api) -> None:
+    spans = {"task_timeout": 1.5, "queue_timeout": 2, "cache_max_age": 90, "deadline": 3600}
+    asked = {name: Duration(seconds=int(s), nanos=int(s % 1 * 10**9)) for name, s in spans.items()}
+    made = await get(api, (await create(api, inline(**asked))).name)
+    assert {name: getattr(made, name).ToTimedelta().total_seconds() for name in spans} == spans
+
+
 async def test_edits_without_an_etag_at_once_all_succeed(api: Api) -> None:
     name = (await create(api)).name
     updates = [
@@ -249,19 +278,6 @@ async def test_edits_without_an_etag_at_once_all_succeed(api: Api) -> None:
     await asyncio.gather(*(api.runs.UpdateRun(update) for update in updates))
     run = await get(api, name)
     assert (run.display_name, run.description, dict(run.labels)) == ("n", "d", {"l": "1"})
-
-
-async def test_cancel_and_retry_are_requests_of_runs_in_the_right_state(api: Api) -> None:
-    run = await factories.insert_run(api.database, id="one")
-    name = f"{PARENT}/runs/one"
-    assert await reason(api.runs.RetryRun(pb.RetryRunRequest(name=name))) == "RUN_NOT_RETRYABLE"
-    await api.runs.CancelRun(pb.CancelRunRequest(name=name, message="enough"))
-    await api.runs.CancelRun(pb.CancelRunRequest(name=name))
-    owner = await mover(api.database, run)
-    await owner.start()
-    await owner.end(RunState.FAILED)
-    assert await reason(api.runs.CancelRun(pb.CancelRunRequest(name=name))) == "RUN_FINISHED"
-    assert (await api.runs.RetryRun(pb.RetryRunRequest(name=name))).run.name == name
 
 
 async def test_only_a_finished_run_is_deleted_at_once(api: Api) -> None:

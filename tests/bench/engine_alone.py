@@ -7,7 +7,7 @@ from typing import Any
 
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.loop import Engine
-from penstock_server.engine.requests import NewRunRequest, RunRequests
+from penstock_server.engine.new_runs import NewRunRequest, NewRuns
 from penstock_server.engine.settings import EngineSettings
 from penstock_server.launch.fake import FakeHost, FakeLauncher
 from penstock_server.model.resources import Run
@@ -36,13 +36,13 @@ async def _engine(dsn: str) -> list[Row]:
     await launcher.start()
     moving = Engine(database, notifications, launcher, settings, graphs=graphs)
     await moving.start()
-    requests = RunRequests(database, graphs, moving)
+    new_runs = NewRuns(database, graphs, moving)
     try:
-        await _seconds(database, notifications, requests, pipelines.wide(10, "true"))
+        await _seconds(database, notifications, new_runs, pipelines.wide(10, "true"))
         costs = [
-            await _seconds(database, notifications, requests, pipelines.wide(width, "true")) / width for width in WIDTHS
+            await _seconds(database, notifications, new_runs, pipelines.wide(width, "true")) / width for width in WIDTHS
         ]
-        chain = await _seconds(database, notifications, requests, pipelines.chain(200, "true")) / 200
+        chain = await _seconds(database, notifications, new_runs, pipelines.chain(200, "true")) / 200
     finally:
         await moving.drain()
         await moving.close()
@@ -60,13 +60,11 @@ def _rows(costs: Sequence[float]) -> list[Row]:
     return [*flat, Row("engine alone, 1,000 tasks", 1 / costs[2], "steps/s", None, "1,000 on one core")]
 
 
-async def _seconds(
-    database: Database, notifications: Notifications, requests: RunRequests, spec: dict[str, Any]
-) -> float:
+async def _seconds(database: Database, notifications: Notifications, new_runs: NewRuns, spec: dict[str, Any]) -> float:
     with notifications.subscribe(EVENT_CHANNEL) as news:
         start = time.perf_counter()
         request = NewRunRequest("default", f"bench-{uuid.uuid4().hex[:12]}", from_struct(spec))
-        run, _ = await requests.create_run(request)
+        run, _ = await new_runs.create_run(request)
         while not (await _read(database, run)).state.is_final:
             await news.wait(1)
         return time.perf_counter() - start

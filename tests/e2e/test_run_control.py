@@ -12,7 +12,7 @@ import pytest
 from penstock import Client
 from penstock.errors import NotFoundError, UnimplementedError
 from penstock.v1.run_pb2 import Run
-from penstock.v1.task_pb2 import Task
+from penstock.v1.task_pb2 import Attempt, Task
 from penstock_server.engine.history import check
 from tests import pipelines
 from tests.e2e.histories import events_of, tasks_of
@@ -244,3 +244,52 @@ def test_an_exit_task_of_a_cancelled_run_runs_once_though_the_server_is_killed(
     (status,) = told.read_text().splitlines()
     assert json.loads(status)["state"] == "CANCELLED"
     assert check(events_of(client, run)) == []
+
+
+def test_a_paused_run_starts_nothing_until_it_goes_on(client: Client, tmp_path: Path) -> None:
+    journal, door = tmp_path / "journal", tmp_path / "door"
+    run = client.create_run(pipelines.chain(2, "sh", "-c", f"echo x >> {journal}; until test -e {door}; do :; done"))
+    until(journal.exists, "the first step's start")
+    assert client.runs.pause(run).HasField("pause_time")
+    until(lambda: any(event.reason == "RUN_PAUSED" for event in events_of(client, run)), "the pause")
+    door.touch()
+    until(lambda: client.runs.task(run, "s1").reason == "RUN_PAUSED", "the wait of the second step")
+    assert not client.runs.resume(run).HasField("pause_time")
+    assert client.wait(run, RUN_S).state == Run.STATE_SUCCEEDED
+    assert journal.read_text() == "x\nx\n"
+
+
+def test_a_run_again_runs_only_what_a_changed_parameter_reaches(client: Client, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    spec = pipelines.chain(2, "sh", "-c", f"echo $0 >> {journal}", "{{$.inputs.parameters['x']}}")
+    spec["components"]["comp-step"]["inputDefinitions"] = {"parameters": {"x": {"parameterType": "STRING"}}}
+    spec["root"]["inputDefinitions"] = {"parameters": {name: {"parameterType": "STRING"} for name in "ab"}}
+    for step, name in (("s0", "a"), ("s1", "b")):
+        spec["root"]["dag"]["tasks"][step]["inputs"] = {"parameters": {"x": {"componentInputParameter": name}}}
+    old = client.wait(client.create_run(spec, {"a": "one", "b": "two"}), RUN_S)
+    told = client.runs.forecast_rerun(old, {"b": "three"})
+    assert ([each.task_id for each in told.reused], list(told.will_run)) == (["s0"], ["s1"])
+    new = client.wait(client.runs.rerun(old, {"b": "three"}), RUN_S)
+    assert (new.state, new.rerun_of) == (Run.STATE_SUCCEEDED, old.name)
+    reused = client.runs.task(new, "s0")
+    assert (reused.reason, reused.cached_from) == ("REUSED", f"{old.name}/tasks/s0")
+    assert journal.read_text().split() == ["one", "two", "three"]
+
+
+def test_a_cancel_may_spare_exit_tasks_or_not(client: Client, tmp_path: Path) -> None:
+    for spares in (True, False):
+        journal = tmp_path / f"journal-{spares}"
+        script = f"echo $0 >> {journal}; test $0 = s1 || sleep 300"
+        spec = pipelines.chain(2, "sh", "-c", script, "{{$.pipeline_task_name}}")
+        spec["root"]["dag"]["tasks"]["s1"]["triggerPolicy"] = {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
+        run = client.create_run(spec)
+        until(journal.exists, "the step's start")
+        client.runs.cancel(run, cancel_exit_tasks=not spares)
+        assert client.wait(run, RUN_S).state == Run.STATE_CANCELLED
+        assert journal.read_text().split() == (["s0", "s1"] if spares else ["s0"])
+
+
+def test_an_attempt_tells_whose_fault_it_was(client: Client) -> None:
+    run = client.wait(client.create_run(pipelines.chain(1, "sleep", "300"), task_timeout=0.5), RUN_S)
+    (attempt,) = client.runs.task(run, "s0").attempts
+    assert (run.state, attempt.failure_class) == (Run.STATE_FAILED, Attempt.FAILURE_CLASS_TIMEOUT)

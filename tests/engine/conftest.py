@@ -11,7 +11,8 @@ import pytest
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.history import check
 from penstock_server.engine.loop import Engine
-from penstock_server.engine.requests import NewRunRequest, RunRequests, Taker
+from penstock_server.engine.new_runs import NewRunRequest, NewRuns, Taker
+from penstock_server.engine.requests import RunRequests
 from penstock_server.engine.settings import EngineSettings
 from penstock_server.launch.fake import FakeHost, FakeLauncher
 from penstock_server.model.errors import Unavailable
@@ -76,7 +77,8 @@ class Field:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.servers: list[Server] = []
-        self.requests = RunRequests(database, Graphs())
+        self.new_runs = NewRuns(database, Graphs())
+        self.requests = RunRequests(database)
         self._numbers = itertools.count(1)
 
     async def server(self, host: FakeHost | None = None, **settings: Any) -> Server:
@@ -85,14 +87,14 @@ class Field:
         self.servers.append(server)
         return await server.start()
 
-    def requests_of(self, taker: "Server | Taker") -> RunRequests:
+    def new_runs_of(self, taker: "Server | Taker") -> NewRuns:
         """Requests that hand new runs to an engine of the same process."""
-        return RunRequests(self.database, Graphs(), taker.engine if isinstance(taker, Server) else taker)
+        return NewRuns(self.database, Graphs(), taker.engine if isinstance(taker, Server) else taker)
 
     async def submit(self, ir: Ir, **more: Any) -> RunUid:
         """Create a run."""
         request = NewRunRequest(namespace="default", run_id=f"r{next(self._numbers)}", source=from_struct(ir), **more)
-        run, _ = await self.requests.create_run(request)
+        run, _ = await self.new_runs.create_run(request)
         return run.uid
 
     async def run(self, uid: RunUid) -> Run:

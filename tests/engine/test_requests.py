@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from penstock_server.engine.requests import NewRunRequest, VersionSource
+from penstock_server.engine.new_runs import NewRunRequest, VersionSource
 from penstock_server.launch.fake import Act, FakeHost
 from penstock_server.model.errors import (
     AlreadyExists,
@@ -45,7 +45,7 @@ async def add_pipeline(field: Field) -> None:
 
 
 async def test_a_new_run_waits_for_an_engine(field: Field) -> None:
-    run, is_new = await field.requests.create_run(request(display_name="mine", labels={"team": "a"}))
+    run, is_new = await field.new_runs.create_run(request(display_name="mine", labels={"team": "a"}))
     assert is_new
     assert (run.state, run.reason, run.event_sequence) == ("PENDING", "WAITING_FOR_ENGINE", 2)
     assert (run.display_name, run.labels, run.experiment_id) == ("mine", {"team": "a"}, "default")
@@ -55,16 +55,16 @@ async def test_the_newest_version_is_pinned(field: Field) -> None:
     await add_pipeline(field)
     await add_version(field)
     await add_version(field, alias="stable")
-    run, _ = await field.requests.create_run(request(source=VersionSource("p")))
-    other, _ = await field.requests.create_run(request(run_id="r2", source=VersionSource("p", alias="stable")))
-    first, _ = await field.requests.create_run(request(run_id="r3", source=VersionSource("p", number=1)))
+    run, _ = await field.new_runs.create_run(request(source=VersionSource("p")))
+    other, _ = await field.new_runs.create_run(request(run_id="r2", source=VersionSource("p", alias="stable")))
+    first, _ = await field.new_runs.create_run(request(run_id="r3", source=VersionSource("p", number=1)))
     assert [made.pipeline_version for made in (run, other, first)] == [2, 2, 1]
 
 
 async def test_a_repeat_answers_with_the_first_run(field: Field) -> None:
     key = RequestKey(uuid.uuid4(), "digest")
     made = await asyncio.gather(
-        *(field.requests.create_run(request(run_id=f"r{index}", request=key)) for index in range(5))
+        *(field.new_runs.create_run(request(run_id=f"r{index}", request=key)) for index in range(5))
     )
     assert len({run.uid for run, _ in made}) == 1
     assert sum(is_new for _, is_new in made) == 1
@@ -72,13 +72,13 @@ async def test_a_repeat_answers_with_the_first_run(field: Field) -> None:
 
 async def test_a_request_id_serves_one_request(field: Field) -> None:
     request_id = uuid.uuid4()
-    await field.requests.create_run(request(request=RequestKey(request_id, "one")))
+    await field.new_runs.create_run(request(request=RequestKey(request_id, "one")))
     with pytest.raises(AlreadyExists, match="REQUEST_ID_REUSED"):
-        await field.requests.create_run(request(run_id="r2", request=RequestKey(request_id, "two")))
+        await field.new_runs.create_run(request(run_id="r2", request=RequestKey(request_id, "two")))
 
 
 async def test_validation_alone_makes_nothing(field: Field) -> None:
-    run, is_new = await field.requests.create_run(request(), validate_only=True)
+    run, is_new = await field.new_runs.create_run(request(), validate_only=True)
     assert (run.id, is_new) == ("r1", True)
     with pytest.raises(NotFound):
         await field.requests.cancel_run("default", "r1")
@@ -94,7 +94,7 @@ async def test_validation_alone_makes_nothing(field: Field) -> None:
 )
 async def test_what_is_named_has_to_exist(field: Field, more: dict[str, Any], reason: str) -> None:
     with pytest.raises(NotFound, match=reason):
-        await field.requests.create_run(request(**more))
+        await field.new_runs.create_run(request(**more))
 
 
 async def test_an_archived_experiment_takes_no_runs(field: Field) -> None:
@@ -102,30 +102,30 @@ async def test_an_archived_experiment_takes_no_runs(field: Field) -> None:
         await experiments.insert(connection, "default", "e", display_name="", description="", labels={})
         await experiments.set_archived(connection, "default", "e", archived=True)
     with pytest.raises(FailedPrecondition, match="EXPERIMENT_ARCHIVED"):
-        await field.requests.create_run(request(experiment_id="e"))
+        await field.new_runs.create_run(request(experiment_id="e"))
 
 
 async def test_unknown_parameters_are_refused(field: Field) -> None:
     with pytest.raises(InvalidArgument):
-        await field.requests.create_run(request(parameters={"nobody": 1}))
+        await field.new_runs.create_run(request(parameters={"nobody": 1}))
 
 
 async def test_what_cannot_run_yet_is_refused(field: Field) -> None:
     ir = irs.chain(1, "true")
     ir["deploymentSpec"]["executors"]["exec-step"]["container"]["image"] = "argostub/createpvc"
     with pytest.raises(Unimplemented):
-        await field.requests.create_run(request(source=from_struct(ir)))
+        await field.new_runs.create_run(request(source=from_struct(ir)))
 
 
 async def test_a_taken_id_is_refused(field: Field) -> None:
-    await field.requests.create_run(request())
+    await field.new_runs.create_run(request())
     with pytest.raises(AlreadyExists, match="RUN_EXISTS"):
-        await field.requests.create_run(request())
+        await field.new_runs.create_run(request())
 
 
 async def test_a_finished_run_is_not_cancelled(field: Field) -> None:
     await field.server()
-    run, _ = await field.requests.create_run(request())
+    run, _ = await field.new_runs.create_run(request())
     await field.ended(run.uid)
     with pytest.raises(FailedPrecondition, match="RUN_FINISHED"):
         await field.requests.cancel_run("default", "r1")
@@ -138,14 +138,14 @@ async def test_a_stale_etag_and_a_missing_run_are_refused(field: Field, ask: str
     more = {"force": True} if ask == "delete_run" else {}
     with pytest.raises(NotFound, match="RUN_NOT_FOUND"):
         await getattr(field.requests, ask)("default", "r1", **more)
-    await field.requests.create_run(request())
+    await field.new_runs.create_run(request())
     with pytest.raises(Conflict, match="ETAG_MISMATCH"):
         await getattr(field.requests, ask)("default", "r1", revision=99, **more)
 
 
 async def test_a_finished_run_is_deleted_at_once(field: Field) -> None:
     await field.server()
-    run, _ = await field.requests.create_run(request())
+    run, _ = await field.new_runs.create_run(request())
     await field.ended(run.uid)
     await field.requests.delete_run("default", "r1", force=False)
     with pytest.raises(NotFound):
@@ -158,8 +158,7 @@ async def test_a_finished_run_is_deleted_at_once(field: Field) -> None:
 async def test_a_run_made_beside_an_engine_is_its_own(field: Field) -> None:
     gate = asyncio.Event()
     server = await field.server(FakeHost(lambda request: Act(gate=gate)), poll_s=3600)
-    requests = field.requests_of(server)
-    run, _ = await requests.create_run(request())
+    run, _ = await field.new_runs_of(server).create_run(request())
     assert server.engine.run_count == 1
     gate.set()
     await field.ended(run.uid)
@@ -168,8 +167,7 @@ async def test_a_run_made_beside_an_engine_is_its_own(field: Field) -> None:
 async def test_a_run_whose_call_broke_is_found_by_its_server(field: Field) -> None:
     """It was stored as the server's own, and then nobody told the server."""
     server = await field.server(poll_s=0.05)
-    requests = field.requests_of(Forgetful(server.engine.offer))
-    run, _ = await requests.create_run(request())
+    run, _ = await field.new_runs_of(Forgetful(server.engine.offer)).create_run(request())
     await field.ended(run.uid)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from penstock_server.engine.inputs import CacheHit
 from penstock_server.engine.rerun import forecast, reusable
 from penstock_server.engine.restore import new_live_run
+from penstock_server.engine.results import anything
 from penstock_server.engine.state import LiveRun
 from penstock_server.model.json import Json
 from penstock_server.model.resources import TaskValues
@@ -46,7 +47,7 @@ def done(graph: PipelineGraph, **parameters: Json) -> World:
 
 def again(old: World, **parameters: Json) -> LiveRun:
     live = new_live_run(new_run(parameters=parameters), old.graph, fence=1, launcher="fake")
-    live.reusable = reusable(old.rows.run, list(old.rows.tasks.values()))
+    live.reusable = reusable(old.rows.run, list(old.rows.tasks.values()), anything)
     return live
 
 
@@ -65,7 +66,7 @@ def test_what_takes_a_changed_value_runs_and_what_follows_is_open() -> None:
 def test_a_run_with_results_to_reuse_asks_for_no_slot_for_them() -> None:
     old = done(two_inputs(), one=1.0, two=2.0)
     world = World(old.graph, new_run(parameters={"one": 1.0, "two": 3.0}))
-    world.run.reusable = reusable(old.rows.run, list(old.rows.tasks.values()))
+    world.run.reusable = reusable(old.rows.run, list(old.rows.tasks.values()), anything)
     world.begin()
     assert world.waiting == ["right"]
     world.succeed("right", n=2.0)

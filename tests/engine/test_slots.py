@@ -3,6 +3,7 @@
 import uuid
 
 from penstock_server.engine.slots import Slots
+from penstock_server.model.changes import RunLimits
 from penstock_server.model.ids import RunUid, TaskId
 
 A, B, C = (RunUid(uuid.UUID(int=number)) for number in (1, 2, 3))
@@ -76,3 +77,47 @@ def test_the_longest_wait_is_known() -> None:
     slots.want(B, TaskId("y"), 7.0)
     slots.grant()
     assert slots.waiting_since == 7.0
+
+
+def test_a_higher_priority_comes_first() -> None:
+    slots = Slots(3)
+    want(slots, A, "1", "2")
+    slots.set_limits(B, RunLimits(priority=1))
+    want(slots, B, "1", "2")
+    assert granted(slots, 3) == [(B, "1"), (B, "2"), (A, "1")]
+
+
+def test_a_priority_that_is_raised_counts_for_the_next_slot() -> None:
+    slots = Slots(2)
+    want(slots, A, "1", "2")
+    want(slots, B, "1")
+    slots.grant()
+    slots.set_limits(A, RunLimits(priority=1))
+    assert slots.grant() == (A, "2")
+
+
+def test_a_run_takes_no_more_slots_than_it_may_at_a_time() -> None:
+    slots = Slots(9)
+    slots.set_limits(A, RunLimits(max_parallel_tasks=2))
+    want(slots, A, "1", "2", "3")
+    want(slots, B, "1")
+    assert granted(slots, 4) == [(A, "1"), (B, "1"), (A, "2"), None]
+    slots.give_back(A, TaskId("1"))
+    assert granted(slots, 2) == [(A, "3"), None]
+
+
+def test_a_bound_that_is_lifted_lets_the_others_start() -> None:
+    slots = Slots(9)
+    slots.set_limits(A, RunLimits(max_parallel_tasks=1))
+    want(slots, A, "1", "2")
+    assert granted(slots, 2) == [(A, "1"), None]
+    slots.set_limits(A, RunLimits())
+    assert slots.grant() == (A, "2")
+
+
+def test_the_run_that_holds_the_fewest_slots_comes_first() -> None:
+    slots = Slots(4)
+    want(slots, A, "1", "2", "3")
+    assert granted(slots, 2) == [(A, "1"), (A, "2")]
+    want(slots, B, "1", "2")
+    assert granted(slots, 2) == [(B, "1"), (B, "2")]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from penstock_server.main.declared import SettingError, masked
-from penstock_server.main.settings import SETTINGS, Settings, config_text, cores, load_settings, settings_page
+from penstock_server.main.settings import SETTINGS, Settings, config_text, cores, load_settings
+from penstock_server.main.settings_page import settings_page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOTHING: Mapping[str, str] = {}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from penstock_server.model.changes import RequestFlags
+from penstock_server.model.changes import RequestFlags, RunLimits
 from penstock_server.model.ids import ServerId
 from penstock_server.model.resources import Run
 from penstock_server.model.states import RunState
@@ -51,6 +51,22 @@ async def test_a_request_is_taken_in_its_states_only(database: Database, ask: st
     async with database.connection() as connection:
         assert await ASKS[ask](connection, run) == (state in ALLOWED[ask])
         assert (await runs.find_by_uid(connection, run.uid) is None) == (ask == "delete_ended" and state.is_final)
+
+
+async def test_new_limits_are_asked_of_the_owner_and_old_ones_are_not(database: Database) -> None:
+    run = await run_in(database, RunState.RUNNING)
+    for limits, asked in ((RunLimits(), None), (RunLimits(5, 2), RunLimits(5, 2))):
+        async with database.connection() as connection:
+            run = await runs.update(connection, run, display_name="", description="", labels={}, limits=limits)
+        assert (await asked_of(database, run)).limits == asked
+    assert (run.priority, run.max_parallel_tasks) == (5, 2)
+
+
+async def test_new_limits_of_an_ended_run_are_asked_of_nobody(database: Database) -> None:
+    run = await run_in(database, RunState.FAILED)
+    async with database.connection() as connection:
+        await runs.update(connection, run, display_name="", description="", labels={}, limits=RunLimits(5))
+    assert (await asked_of(database, run)).limits is None
 
 
 async def test_the_first_message_of_a_cancel_stays(database: Database) -> None:

@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from penstock_server.model.changes import RunLimits
 from penstock_server.model.errors import AlreadyExists, Conflict, NotFound
 from penstock_server.model.resources import EventSubject
 from penstock_server.model.states import RunState, TaskState
@@ -69,9 +70,10 @@ async def test_a_spec_is_kept_once_with_the_first_run_that_brings_it(database: D
 async def test_an_edit_names_the_revision_it_was_made_from(database: Database) -> None:
     run = await factories.insert_run(database)
     async with database.connection() as connection:
-        edited = await runs.update(connection, run, display_name="New", description="d", labels={"a": "b"})
+        kept = RunLimits(run.priority, run.max_parallel_tasks)
+        edited = await runs.update(connection, run, display_name="New", description="d", labels={"a": "b"}, limits=kept)
         with pytest.raises(Conflict):
-            await runs.update(connection, run, display_name="Other", description="", labels={})
+            await runs.update(connection, run, display_name="Other", description="", labels={}, limits=kept)
     assert (edited.display_name, edited.labels, edited.revision) == ("New", {"a": "b"}, run.revision + 1)
 
 

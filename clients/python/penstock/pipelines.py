@@ -3,11 +3,13 @@
 import uuid
 from collections.abc import Mapping
 
+from penstock import policies
 from penstock.changes import changed_fields
 from penstock.effects import Items, Operation, invoke
 from penstock.faces import Asynchronous, Blocking, Face, items, operation
 from penstock.names import Ref, namespace_name, resource_name, version_name
 from penstock.paging import pages
+from penstock.policies import Seconds, duration
 from penstock.resuming import invoke_repeatably
 from penstock.spec_source import Spec, spec_text
 from penstock.v1 import pipeline_service_pb2
@@ -116,10 +118,13 @@ class VersionMethods(Face):
         display_name: str = "",
         description: str = "",
         labels: Mapping[str, str] | None = None,
+        cache_policy: str = "",
+        cache_max_age: Seconds = None,
         request_id: str = "",
     ) -> Operation[PipelineVersion]:
         """Add a version with the spec from a file, a text or a dict.
 
+        `cache_policy` (DEFAULT, DISABLED or REFRESH) and `cache_max_age` are for those of its runs that name none.
         Raises InvalidArgumentError with the paths that are wrong.
         """
         request = pipeline_service_pb2.CreatePipelineVersionRequest(
@@ -130,6 +135,8 @@ class VersionMethods(Face):
                 display_name=display_name,
                 description=description,
                 labels=labels,
+                cache_policy=policies.cache_policy(cache_policy),
+                cache_max_age=duration(cache_max_age),
             ),
             request_id=request_id or str(uuid.uuid4()),
         )

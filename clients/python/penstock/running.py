@@ -2,14 +2,13 @@
 
 import uuid
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
-from google.protobuf import duration_pb2
-
+from penstock import policies
 from penstock.effects import Emit, Items, Operation, invoke, now
 from penstock.faces import Face, items, operation
 from penstock.names import Ref, namespace_name, resource_name, task_name, version_name
+from penstock.policies import Seconds, duration
 from penstock.resuming import Backoff, invoke_repeatably
 from penstock.spec_source import Spec, is_spec, spec_text
 from penstock.v1 import run_service_pb2
@@ -36,8 +35,13 @@ class RunningMethods(Face):
         description: str = "",
         labels: Mapping[str, str] | None = None,
         experiment: Ref | None = None,
-        cache_policy: str = "DEFAULT",
-        deadline: timedelta | float | None = None,
+        cache_policy: str = "",
+        cache_max_age: Seconds = None,
+        deadline: Seconds = None,
+        task_timeout: Seconds = None,
+        queue_timeout: Seconds = None,
+        priority: int = 0,
+        max_parallel_tasks: int = 0,
         artifact_root: str = "",
         request_id: str = "",
         validate_only: bool = False,
@@ -46,7 +50,10 @@ class RunningMethods(Face):
 
         `source` is a path to a compiled pipeline, its text, its IR as a dict, or a pipeline that the server
         keeps: `line-fit`, `line-fit@3`, a whole name, a Pipeline or PipelineVersion message. `cache_policy`
-        is DEFAULT, DISABLED or REFRESH; `deadline` is how long the run may take (a number means seconds).
+        is DEFAULT, DISABLED or REFRESH, by default what the pipeline version or the server says; results older
+        than `cache_max_age` are not reused. `deadline` is how long the run may take, `task_timeout` each attempt
+        at a step, `queue_timeout` the wait of a step for a slot (numbers mean seconds). Of runs with a higher
+        `priority` (-1000 to 1000) steps start first; `max_parallel_tasks` bounds its steps at a time.
         With `validate_only` everything is checked and nothing is made. Raises InvalidArgumentError (spec or
         parameters; see `violations`), UnimplementedError (the spec asks for what the server cannot do),
         NotFoundError.
@@ -59,9 +66,14 @@ class RunningMethods(Face):
             description=description,
             labels=labels,
             parameters={name: to_value(value, name) for name, value in (parameters or {}).items()},
-            cache_policy=_cache_policy(cache_policy),
+            cache_policy=policies.cache_policy(cache_policy),
+            cache_max_age=duration(cache_max_age),
             artifact_root=artifact_root,
-            deadline=_duration(deadline),
+            deadline=duration(deadline),
+            task_timeout=duration(task_timeout),
+            queue_timeout=duration(queue_timeout),
+            priority=priority,
+            max_parallel_tasks=max_parallel_tasks,
         )
         self._set_source(run, source)
         if experiment is not None:
@@ -162,18 +174,3 @@ def _last_run(events: RunEvents) -> Operation[Run | None]:
         if seen is not None and has_ended(seen):
             break
     return seen
-
-
-def _cache_policy(name: str) -> Run.CachePolicy.ValueType:
-    try:
-        return Run.CachePolicy.Value(f"CACHE_POLICY_{name.upper()}")
-    except ValueError:
-        raise ValueError(f"cache_policy {name!r}: expected DEFAULT, DISABLED or REFRESH") from None
-
-
-def _duration(deadline: timedelta | float | None) -> duration_pb2.Duration | None:
-    if deadline is None:
-        return None
-    duration = duration_pb2.Duration()
-    duration.FromTimedelta(deadline if isinstance(deadline, timedelta) else timedelta(seconds=deadline))
-    return duration

@@ -1,16 +1,22 @@
 """The run methods of the client: `client.runs`. Making, watching and waiting for runs is in `running.py`."""
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from penstock.changes import changed_fields
 from penstock.effects import Items, Operation, invoke
 from penstock.faces import Asynchronous, Blocking, Face, items, operation
-from penstock.names import Ref, namespace_name, resource_name, task_name
+from penstock.names import Ref, namespace_name, resource_name, task_name, version_name
 from penstock.paging import pages
+from penstock.resuming import invoke_repeatably
 from penstock.v1 import run_service_pb2
 from penstock.v1.event_pb2 import Event
 from penstock.v1.run_pb2 import Run
 from penstock.v1.task_pb2 import Task
+from penstock.values import to_value
+
+Forecast: TypeAlias = run_service_pb2.RerunRunResponse.Forecast
 
 
 class RunMethods(Face):
@@ -43,24 +49,88 @@ class RunMethods(Face):
         display_name: str | None = None,
         description: str | None = None,
         labels: Mapping[str, str] | None = None,
+        priority: int | None = None,
+        max_parallel_tasks: int | None = None,
         etag: str = "",
     ) -> Operation[Run]:
-        """Change what is given. Raises ConflictError when `etag` is not the run's any more."""
-        fields, mask = changed_fields(display_name, description, labels)
+        """Change what is given; a `max_parallel_tasks` of 0 lifts the bound.
+
+        Raises ConflictError when `etag` is not the run's any more.
+        """
+        fields, mask = changed_fields(
+            display_name, description, labels, priority=priority, max_parallel_tasks=max_parallel_tasks
+        )
         changed = Run(name=self._name(run), etag=etag, **fields)
         request = run_service_pb2.UpdateRunRequest(run=changed, update_mask=mask)
         response = yield from invoke(request, run_service_pb2.UpdateRunResponse)
         return response.run
 
     @operation
-    def cancel(self, run: Ref, *, message: str = "", etag: str = "") -> Operation[Run]:
-        """Ask for a run to be stopped; returns before it has.
+    def cancel(self, run: Ref, *, message: str = "", cancel_exit_tasks: bool = False, etag: str = "") -> Operation[Run]:
+        """Ask for a run to be stopped; returns before it has. Its exit tasks run, unless they are cancelled too.
 
         Raises FailedPreconditionError when it has ended.
         """
-        request = run_service_pb2.CancelRunRequest(name=self._name(run), message=message, etag=etag)
+        request = run_service_pb2.CancelRunRequest(
+            name=self._name(run), message=message, cancel_exit_tasks=cancel_exit_tasks, etag=etag
+        )
         response = yield from invoke(request, run_service_pb2.CancelRunResponse)
         return response.run
+
+    @operation
+    def pause(self, run: Ref, *, etag: str = "") -> Operation[Run]:
+        """Ask for nothing new to start in a run; what runs goes on.
+
+        Raises FailedPreconditionError when it has ended or is being cancelled.
+        """
+        request = run_service_pb2.PauseRunRequest(name=self._name(run), etag=etag)
+        response = yield from invoke(request, run_service_pb2.PauseRunResponse)
+        return response.run
+
+    @operation
+    def resume(self, run: Ref, *, etag: str = "") -> Operation[Run]:
+        """Let a paused run go on. Raises FailedPreconditionError when it has ended."""
+        request = run_service_pb2.ResumeRunRequest(name=self._name(run), etag=etag)
+        response = yield from invoke(request, run_service_pb2.ResumeRunResponse)
+        return response.run
+
+    @operation
+    def rerun(
+        self,
+        run: Ref,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        unset_parameters: Sequence[str] = (),
+        source: Ref | None = None,
+        run_id: str = "",
+        display_name: str = "",
+        request_id: str = "",
+    ) -> Operation[Run]:
+        """Make a new run from an old one that reuses the results of all steps that nothing has changed for.
+
+        `parameters` are those that change, `unset_parameters` those that take their defaults again; `source` is a
+        pipeline version to run instead of the old run's. What would be reused, `forecast_rerun` tells beforehand.
+        """
+        request = self._rerun(run, parameters, unset_parameters, source)
+        request.run_id, request.display_name = run_id, display_name
+        request.request_id = request_id or str(uuid.uuid4())
+        response = yield from invoke_repeatably(request, run_service_pb2.RerunRunResponse)
+        return response.run
+
+    @operation
+    def forecast_rerun(
+        self,
+        run: Ref,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        unset_parameters: Sequence[str] = (),
+        source: Ref | None = None,
+    ) -> Operation[Forecast]:
+        """What `rerun` would reuse, and what it would run; makes nothing."""
+        request = self._rerun(run, parameters, unset_parameters, source)
+        request.validate_only = True
+        response = yield from invoke(request, run_service_pb2.RerunRunResponse)
+        return response.forecast
 
     @operation
     def retry(self, run: Ref, *, etag: str = "") -> Operation[Run]:
@@ -123,6 +193,16 @@ class RunMethods(Face):
             parent=self._name(run), after_sequence=after_sequence, filter=filter, page_size=page_size
         )
         return pages(request, run_service_pb2.ListEventsResponse, lambda response: response.events)
+
+    def _rerun(
+        self, run: Ref, parameters: Mapping[str, object] | None, unset_parameters: Sequence[str], source: Ref | None
+    ) -> run_service_pb2.RerunRunRequest:
+        return run_service_pb2.RerunRunRequest(
+            name=self._name(run),
+            parameters={name: to_value(value, name) for name, value in (parameters or {}).items()},
+            unset_parameters=unset_parameters,
+            pipeline_version="" if source is None else version_name(self._namespace, source, None),
+        )
 
     def _name(self, run: Ref) -> str:
         return resource_name(self._namespace, "runs", run)

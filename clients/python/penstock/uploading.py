@@ -3,10 +3,12 @@
 import uuid
 from collections.abc import Mapping
 
+from penstock import policies
 from penstock.effects import Operation, invoke
 from penstock.errors import AlreadyExistsError, NotFoundError
 from penstock.faces import Face, operation
 from penstock.names import Ref, namespace_name, resource_name
+from penstock.policies import Seconds, duration
 from penstock.resuming import invoke_repeatably
 from penstock.spec_source import Spec, spec_text
 from penstock.v1 import pipeline_service_pb2
@@ -27,11 +29,14 @@ class UploadingMethods(Face):
         display_name: str = "",
         description: str = "",
         labels: Mapping[str, str] | None = None,
+        cache_policy: str = "",
+        cache_max_age: Seconds = None,
     ) -> Operation[PipelineVersion]:
         """Add a version to a pipeline, which is made when it does not exist yet.
 
         `spec` is a path to a compiled pipeline, its text or its IR as a dict; without `pipeline` the name
-        that stands in it is taken. The other values are the version's. Raises InvalidArgumentError,
+        that stands in it is taken. The other values are the version's; `cache_policy` (DEFAULT,
+        DISABLED or REFRESH) and `cache_max_age` are for those of its runs that name none. Raises InvalidArgumentError,
         UnimplementedError.
         """
         text = spec_text(spec)
@@ -42,6 +47,8 @@ class UploadingMethods(Face):
             display_name=display_name,
             description=description,
             labels=labels,
+            cache_policy=policies.cache_policy(cache_policy),
+            cache_max_age=duration(cache_max_age),
         )
         yield from _ensure_pipeline(name)
         request = pipeline_service_pb2.CreatePipelineVersionRequest(

@@ -15,16 +15,19 @@ from penstock.v1 import (
     parameter_pb2,
     pipeline_pb2,
     run_pb2,
+    run_service_pb2,
     task_pb2,
 )
 from penstock_server.api import names
 from penstock_server.api.etags import etag
 from penstock_server.api.json_values import to_struct, to_value
+from penstock_server.engine.rerun import Forecast
 from penstock_server.model.ids import RunUid
 from penstock_server.model.json import Json
 from penstock_server.model.resources import (
     ArtifactValue,
     Attempt,
+    CachePolicy,
     Event,
     EventSubject,
     Experiment,
@@ -76,6 +79,8 @@ def pipeline_version(record: PipelineVersion) -> pipeline_pb2.PipelineVersion:
         spec_digest=record.spec_digest,
         sdk_version=record.sdk_version,
         parameters=map(parameter_definition, record.interface),
+        cache_policy=_cache_policy(record.cache_policy),
+        cache_max_age=_duration(record.cache_max_age_s),
         **_common(record),
     )
     message.display_name = record.display_name or str(record.number)
@@ -108,8 +113,15 @@ def run(view: RunView) -> run_pb2.Run:
         experiment=names.EXPERIMENT.format(space, record.experiment_id),
         spec_digest=record.spec_digest,
         parameters=_values(record.parameters),
-        cache_policy=run_pb2.Run.CachePolicy.Value(f"CACHE_POLICY_{record.cache_policy}"),
+        cache_policy=_cache_policy(record.cache_policy),
+        cache_max_age=_duration(record.cache_max_age_s),
         deadline=_duration(record.deadline_s),
+        priority=record.priority,
+        max_parallel_tasks=record.max_parallel_tasks or 0,
+        task_timeout=_duration(record.task_timeout_s),
+        queue_timeout=_duration(record.queue_timeout_s),
+        pause_time=_time(record.pause_time),
+        rerun_of="" if record.rerun_of is None else names.RUN.format(space, view.rerun_of_id or record.rerun_of),
         artifact_root=record.artifact_root,
         state=run_pb2.Run.State.Value(f"STATE_{record.state}"),
         reason=record.reason,
@@ -148,6 +160,7 @@ def task(record: Task, run_of: Run, run_ids: Mapping[RunUid, str]) -> task_pb2.T
         iteration_index=int(record.key) if record.kind is TaskKind.ITERATION else None,
         attempt_count=record.attempt_count,
         next_attempt_time=_time(record.not_before),
+        cache_note=record.cache_note,
     )
     if record.cached_run_uid is not None:
         # A run that was deleted since is named by its uid, which is nobody else's.
@@ -171,6 +184,17 @@ def attempt(record: Attempt) -> task_pb2.Attempt:
         launcher=record.launcher,
         host=record.host,
         handle=record.handle,
+        failure_class=task_pb2.Attempt.FailureClass.Value(f"FAILURE_CLASS_{record.failure_class or 'UNSPECIFIED'}"),
+    )
+
+
+def forecast(foreseen: Forecast) -> run_service_pb2.RerunRunResponse.Forecast:
+    """What a run that repeats another one would do."""
+    reuse = run_service_pb2.RerunRunResponse.Forecast.Reuse
+    return run_service_pb2.RerunRunResponse.Forecast(
+        reused=[reuse(task_id=each.task_id, source_task_id=each.source_task) for each in foreseen.reused],
+        will_run=foreseen.will_run,
+        undetermined=foreseen.undetermined,
     )
 
 
@@ -249,6 +273,10 @@ def _common(record: Namespace | Experiment | Pipeline | PipelineVersion | Run) -
         "create_time": _time(record.create_time),
         "update_time": _time(record.update_time),
     }
+
+
+def _cache_policy(policy: CachePolicy) -> run_pb2.Run.CachePolicy.ValueType:
+    return run_pb2.Run.CachePolicy.Value(f"CACHE_POLICY_{policy}")
 
 
 def _values(values: Mapping[str, Json]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from penstock_server.api.etags import check_etag
 from penstock_server.api.masks import Edit
@@ -35,6 +35,8 @@ class NewValues:
     display_name: str
     description: str
     labels: Mapping[str, str]
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Of further fields those that change."""
 
 
 RecordT = TypeVar("RecordT", bound=Revised)
@@ -54,7 +56,7 @@ async def edited(
         record = await read()
         check_etag(given_etag, record.uid, record.revision)
         values = _merged(record, edit)
-        if values == NewValues(record.display_name, record.description, record.labels):
+        if values == _merged(record, Edit(more={name: getattr(record, name) for name in edit.more})):
             return record
         try:
             return await write(record, values)
@@ -69,6 +71,7 @@ def _merged(record: Revised, edit: Edit) -> NewValues:
         record.display_name if edit.display_name is None else edit.display_name,
         record.description if edit.description is None else edit.description,
         record.labels if edit.labels is None else edit.labels,
+        edit.more,
     )
 
 

@@ -1,8 +1,8 @@
 """What an update writes (AIP-134)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -33,35 +33,41 @@ class Edit:
     display_name: str | None = None
     description: str | None = None
     labels: Mapping[str, str] | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Of further fields those that change."""
 
 
-def edit_of(resource: Described, mask: FieldMask, default_display_name: str) -> Edit:
+def edit_of(resource: Described, mask: FieldMask, default_display_name: str, more: Sequence[str] = ()) -> Edit:
     """What `mask` says to take from `resource`: nothing named means what is set, `*` means everything.
 
-    An empty display name becomes `default_display_name`. Raises InvalidArgument INVALID_UPDATE_MASK.
+    An empty display name becomes `default_display_name`. `more`: what can be edited of this resource besides. Raises
+    InvalidArgument INVALID_UPDATE_MASK.
     """
-    paths = _paths(resource, list(mask.paths))
+    paths = _paths(resource, list(mask.paths), (*MUTABLE, *more))
     return Edit(
         (resource.display_name or default_display_name) if "display_name" in paths else None,
         resource.description if "description" in paths else None,
         dict(resource.labels) if "labels" in paths else None,
+        {path: getattr(resource, path) for path in more if path in paths},
     )
 
 
-def _paths(resource: Described, given: list[str]) -> frozenset[str]:
+def _paths(resource: Described, given: list[str], mutable: Sequence[str]) -> frozenset[str]:
     if not given:
-        return frozenset(path for path in MUTABLE if getattr(resource, path))
+        return frozenset(path for path in mutable if getattr(resource, path))
     if given == ["*"]:
-        return frozenset(MUTABLE)
-    violations = [FieldViolation("update_mask", _why_not(resource, path)) for path in given if path not in MUTABLE]
+        return frozenset(mutable)
+    violations = [
+        FieldViolation("update_mask", _why_not(resource, path, mutable)) for path in given if path not in mutable
+    ]
     if violations:
         message = "; ".join(violation.description for violation in violations)
         raise InvalidArgument("INVALID_UPDATE_MASK", message, violations=violations)
     return frozenset(given)
 
 
-def _why_not(resource: Described, path: str) -> str:
-    allowed = f"there are {', '.join(MUTABLE)}, or * alone for all of them"
+def _why_not(resource: Described, path: str, mutable: Sequence[str]) -> str:
+    allowed = f"there are {', '.join(mutable)}, or * alone for all of them"
     if path in resource.DESCRIPTOR.fields_by_name:
         return f"'{path}' cannot be changed; {allowed}"
     return f"there is no field '{path[:100]}' to change; {allowed}"

@@ -4,12 +4,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+
 from penstock.v1 import run_pb2
 from penstock.v1 import run_service_pb2 as pb
 from penstock_server.api import names
 from penstock_server.api.json_values import from_value
 from penstock_server.api.specs import Specs
-from penstock_server.engine.requests import InlineSpec, NewRunRequest, VersionSource
+from penstock_server.engine.new_runs import InlineSpec, NewRunRequest, RerunRequest, VersionSource
 from penstock_server.model.errors import FieldViolation, InvalidArgument, Unimplemented
 from penstock_server.model.resources import CachePolicy
 from penstock_server.rpc.call import Call
@@ -50,12 +53,54 @@ async def new_run_request(request: pb.CreateRunRequest, call: Call, specs: Specs
         description=run.description,
         labels=dict(run.labels),
         parameters={name: from_value(value, f"run.parameters.{name}") for name, value in run.parameters.items()},
-        cache_policy=_cache_policy(run.cache_policy),
-        deadline_s=run.deadline.ToTimedelta().total_seconds() if run.HasField("deadline") else None,
+        cache_policy=cache_policy(run.cache_policy),
+        cache_max_age_s=seconds(run, "cache_max_age"),
+        deadline_s=seconds(run, "deadline"),
+        priority=run.priority,
+        max_parallel_tasks=run.max_parallel_tasks or None,
+        task_timeout_s=seconds(run, "task_timeout"),
+        queue_timeout_s=seconds(run, "queue_timeout"),
         artifact_root=run.artifact_root,
         traceparent=_trace_context(call),
     )
     return AskedRun(asked, (run.display_name, hint))
+
+
+def rerun_request(request: pb.RerunRunRequest, call: Call, id: str, key: RequestKey | None) -> RerunRequest:
+    """What `request` asks for, under the id `id`. Raises InvalidArgument."""
+    namespace, old = names.RUN.parse(request.name)
+    source = None
+    if request.pipeline_version:
+        where, pipeline, version = names.PIPELINE_VERSION.parse(request.pipeline_version, "pipeline_version")
+        _check_same(where, namespace, "pipeline_version")
+        source = version_source(pipeline, version)
+    for name in request.unset_parameters:
+        if name in request.parameters:
+            raise _wrong("unset_parameters", f"names {name!r}, which has a value in parameters; say one of the two")
+    return RerunRequest(
+        namespace=namespace,
+        rerun_of=old,
+        run_id=id,
+        display_name=request.display_name,
+        parameters={name: from_value(value, f"parameters.{name}") for name, value in request.parameters.items()},
+        unset_parameters=frozenset(request.unset_parameters),
+        source=source,
+        traceparent=_trace_context(call),
+        request=key,
+    )
+
+
+def cache_policy(policy: run_pb2.Run.CachePolicy.ValueType) -> CachePolicy | None:
+    """The policy; None where none is named."""
+    if policy == run_pb2.Run.CACHE_POLICY_UNSPECIFIED:
+        return None
+    return CachePolicy(run_pb2.Run.CachePolicy.Name(policy).removeprefix("CACHE_POLICY_"))
+
+
+def seconds(message: Message, field: str) -> float | None:
+    """The duration in that field; None where it is not set."""
+    duration: Duration = getattr(message, field)
+    return duration.ToTimedelta().total_seconds() if message.HasField(field) else None
 
 
 def check_artifact_root(root: str, stores: Callable[[str], bool]) -> None:
@@ -108,12 +153,6 @@ def _experiment(name: str, namespace: str) -> str:
 def _check_same(where: str, namespace: str, field: str) -> None:
     if where != namespace:
         raise _wrong(field, f"must lie in the run's own namespace, {names.NAMESPACE.format(namespace)}")
-
-
-def _cache_policy(policy: run_pb2.Run.CachePolicy.ValueType) -> CachePolicy:
-    if policy == run_pb2.Run.CACHE_POLICY_UNSPECIFIED:
-        return CachePolicy.DEFAULT
-    return CachePolicy(run_pb2.Run.CachePolicy.Name(policy).removeprefix("CACHE_POLICY_"))
 
 
 def _wrong(field: str, description: str) -> InvalidArgument:

@@ -11,10 +11,10 @@ from penstock_server.api.editing import NewValues, edited, guarded_revision
 from penstock_server.api.filter_values import ListFields
 from penstock_server.api.lists import Lists
 from penstock_server.api.masks import edit_of
-from penstock_server.api.new_runs import version_source
+from penstock_server.api.new_runs import cache_policy, seconds, version_source
 from penstock_server.api.specs import Specs, spec_message
 from penstock_server.model.query import Page, Rows
-from penstock_server.model.resources import PipelineVersion
+from penstock_server.model.resources import CachePolicy, PipelineVersion
 from penstock_server.rpc.call import Call
 from penstock_server.store import pipeline_versions, pipelines, specs
 from penstock_server.store.database import Connection, Database
@@ -47,6 +47,8 @@ class PipelineVersions:
             document=checked.canonical,
             sdk_version=checked.graph.sdk_version,
             interface=checked.interface,
+            cache_policy=cache_policy(given.cache_policy) or CachePolicy.DEFAULT,
+            cache_max_age_s=seconds(given, "cache_max_age"),
         )
         key = request_key(request.request_id, request)
         async with self.database.transaction() as connection:

@@ -1,8 +1,7 @@
 """RunService: runs themselves. Their tasks, events and logs, and the watches, are in modules of their own."""
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.v1 import run_pb2
 from penstock.v1 import run_service_pb2 as pb
@@ -14,9 +13,11 @@ from penstock_server.api.lists import Lists
 from penstock_server.api.masks import edit_of
 from penstock_server.api.new_ids import NewIds
 from penstock_server.api.new_runs import check_artifact_root, new_run_request
+from penstock_server.api.run_reads import run_message
 from penstock_server.api.specs import Specs, spec_message
-from penstock_server.api.wakeups import Wakeups
+from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
+from penstock_server.model.changes import RunLimits
 from penstock_server.model.query import Page, Rows
 from penstock_server.model.resources import Run
 from penstock_server.model.states import RunState
@@ -25,8 +26,8 @@ from penstock_server.store import namespaces, run_views, runs, specs
 from penstock_server.store.database import Connection, Database
 from penstock_server.store.run_views import RunView
 
-TAKEN_UP_S = 3.0
-"""So long a retry waits at most for an engine."""
+LIMITS = ("priority", "max_parallel_tasks")
+"""What can be edited of runs beyond what can be of every resource."""
 FIELDS = ListFields(runs.LISTING.fields, enums={"state": frozenset(RunState)}, orders=runs.LISTING.orders)
 
 
@@ -35,11 +36,11 @@ class Runs:
     """Serves the rpcs of `penstock.v1.RunService` on runs; the schema says what each does."""
 
     database: Database
+    new_runs: NewRuns
     requests: RunRequests
     lists: Lists
     ids: NewIds
     specs: Specs
-    wakeups: Wakeups
     stores: Callable[[str], bool]
     """Whether the artifact store takes what lies under a URI."""
 
@@ -52,7 +53,7 @@ class Runs:
             request.run_id,
             lambda: self.ids.resource_id(*asked.hints, default="run"),
             "RUN_EXISTS",
-            lambda id: self.requests.create_run(asked.with_id(id, key), validate_only=request.validate_only),
+            lambda id: self.new_runs.create_run(asked.with_id(id, key), validate_only=request.validate_only),
         )
         return pb.CreateRunResponse(run=convert.run(RunView(made)))
 
@@ -86,7 +87,9 @@ class Runs:
     async def update_run(self, request: pb.UpdateRunRequest, _call: Call) -> pb.UpdateRunResponse:
         """New values for what can be edited."""
         namespace, id = names.RUN.parse(request.run.name, "run.name")
-        edit = edit_of(request.run, request.update_mask, default_display_name=id)
+        edit = edit_of(request.run, request.update_mask, default_display_name=id, more=LIMITS)
+        if "max_parallel_tasks" in edit.more:
+            edit = replace(edit, more={**edit.more, "max_parallel_tasks": edit.more["max_parallel_tasks"] or None})
         updated = await edited(lambda: self._get(namespace, id), self._write, edit, request.run.etag)
         return pb.UpdateRunResponse(run=await self._message(updated))
 
@@ -107,29 +110,6 @@ class Runs:
         changed = await self._set_archived(request.name, request.etag, archived=False)
         return pb.UnarchiveRunResponse(run=await self._message(changed))
 
-    async def cancel_run(self, request: pb.CancelRunRequest, _call: Call) -> pb.CancelRunResponse:
-        """Asks for the run to be stopped."""
-        namespace, id = names.RUN.parse(request.name)
-        revision = await self._revision(namespace, id, request.etag)
-        run = await self.requests.cancel_run(namespace, id, message=request.message, revision=revision)
-        return pb.CancelRunResponse(run=await self._message(run))
-
-    async def retry_run(self, request: pb.RetryRunRequest, _call: Call) -> pb.RetryRunResponse:
-        """Asks for a failed or cancelled run to go on, and waits for an engine to take that up.
-
-        Until then the run looks as if it had ended, and whoever waits for its end would not wait.
-        """
-        namespace, id = names.RUN.parse(request.name)
-        revision = await self._revision(namespace, id, request.etag)
-        run = await self.requests.retry_run(namespace, id, revision=revision)
-        with self.wakeups.of_run(run.uid) as wakeup:
-            give_up = time.monotonic() + TAKEN_UP_S
-            before = run.event_sequence
-            while run.event_sequence == before and (left := give_up - time.monotonic()) > 0:
-                await wakeup.wait(min(left, self.wakeups.poll_s))
-                run = await self._get(namespace, id)
-        return pb.RetryRunResponse(run=await self._message(run))
-
     async def _get(self, namespace: str, id: str) -> Run:
         async with self.database.connection() as connection:
             return await runs.get(connection, namespace, id)
@@ -146,6 +126,10 @@ class Runs:
                 display_name=values.display_name,
                 description=values.description,
                 labels=values.labels,
+                limits=RunLimits(
+                    values.more.get("priority", record.priority),
+                    values.more.get("max_parallel_tasks", record.max_parallel_tasks),
+                ),
             )
 
     async def _set_archived(self, name: str, etag: str, *, archived: bool) -> Run:
@@ -155,9 +139,7 @@ class Runs:
             return await runs.set_archived(connection, namespace, id, archived=archived, revision=revision)
 
     async def _message(self, run: Run) -> run_pb2.Run:
-        async with self.database.connection() as connection:
-            (view,) = await run_views.of_runs(connection, [run])
-        return convert.run(view)
+        return await run_message(self.database, run)
 
 
 async def _list(connection: Connection, namespace: str, page: Page) -> Rows[Run]:

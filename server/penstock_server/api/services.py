@@ -18,6 +18,7 @@ from penstock_server.api.new_ids import NewIds
 from penstock_server.api.paging import Tokens
 from penstock_server.api.pipeline_versions import PipelineVersions
 from penstock_server.api.pipelines import Pipelines
+from penstock_server.api.run_control import RunControl
 from penstock_server.api.run_logs import LogSource, RunLogs
 from penstock_server.api.run_tasks import RunTasks
 from penstock_server.api.run_watches import RunWatches
@@ -25,6 +26,7 @@ from penstock_server.api.runs import Runs
 from penstock_server.api.server_info import ServerFacts, ServerLoad, ServerService
 from penstock_server.api.specs import Specs
 from penstock_server.api.wakeups import Wakeups
+from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
 from penstock_server.rpc.method import Service, service_of
 from penstock_server.store.database import Database
@@ -41,6 +43,7 @@ class ApiParts:
     database: Database
     wakeups: Wakeups
     """Started before the first call and drained before the transports are."""
+    new_runs: NewRuns
     requests: RunRequests
     logs: LogSource
     """The launcher's `logs`."""
@@ -75,7 +78,8 @@ def api_services(parts: ApiParts) -> tuple[Service, ...]:
         ),
         service_of(
             run_service_pb2.DESCRIPTOR.services_by_name["RunService"],
-            Runs(database, parts.requests, lists, ids, specs, wakeups, parts.stores),
+            Runs(database, parts.new_runs, parts.requests, lists, ids, specs, parts.stores),
+            RunControl(database, parts.new_runs, parts.requests, ids, wakeups),
             RunTasks(database, lists),
             RunWatches(database, tokens, wakeups),
             RunLogs(database, wakeups, parts.logs),

@@ -13,6 +13,7 @@ from penstock_server.engine import reasons
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.inputs import (
     CancelRequested,
+    LimitsChanged,
     PauseRequested,
     PlanEvent,
     ResumeRequested,
@@ -23,6 +24,7 @@ from penstock_server.engine.leases import RETRY_S, Lease
 from penstock_server.engine.owned import OwnedRuns
 from penstock_server.engine.rerun import reusable
 from penstock_server.engine.restore import restore
+from penstock_server.engine.results import HasContent
 from penstock_server.engine.state import LiveRun
 from penstock_server.model.changes import RequestFlags
 from penstock_server.model.errors import PenstockError
@@ -59,6 +61,7 @@ class Claims:
         lease: Lease,
         owned: OwnedRuns,
         graphs: Graphs,
+        has_content: HasContent,
         *,
         launcher: str,
         runs_max: int,
@@ -69,6 +72,7 @@ class Claims:
         self._lease = lease
         self._owned = owned
         self._graphs = graphs
+        self._has_content = has_content
         self._launcher = launcher
         self._runs_max = runs_max
         self._poll_s = poll_s
@@ -175,7 +179,7 @@ class Claims:
                 launcher=self._launcher,
             )
             if earlier is not None:
-                live.reusable = reusable(earlier.run, earlier.tasks)
+                live.reusable = await asyncio.to_thread(reusable, earlier.run, earlier.tasks, self._has_content)
         except Exception:
             # A run that this version cannot read must not keep the server from the others.
             _log.exception("a run could not be loaded", extra={"run": str(uid)})
@@ -237,6 +241,8 @@ def _wishes(requests: RequestFlags) -> list[PlanEvent]:
     wishes: list[PlanEvent] = []
     if requests.pause is not None:
         wishes.append(PauseRequested() if requests.pause else ResumeRequested())
+    if requests.limits is not None:
+        wishes.append(LimitsChanged(requests.limits))
     if requests.cancel:
         message = requests.cancel_message or "cancelled on request"
         wishes.append(CancelRequested(reasons.CANCEL_REQUESTED, message, requests.cancel_exit_tasks))

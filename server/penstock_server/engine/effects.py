@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
-from penstock_server.model.changes import Change
+from penstock_server.model.changes import Change, RunLimits
 from penstock_server.model.ids import TaskId
 from penstock_server.model.states import AttemptState
 
@@ -30,6 +30,13 @@ class KeepSlot:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """The run's steps have their turn by these limits from now on."""
+
+    limits: RunLimits
+
+
+@dataclass(frozen=True, slots=True)
 class GoOn:
     """There is more to be done than one turn should take; answered by `Continued`."""
 
@@ -44,7 +51,7 @@ class LookUpCache:
     """What ended longer ago is not reused."""
 
 
-Ask: TypeAlias = WantSlot | GiveSlotBack | KeepSlot | LookUpCache | GoOn
+Ask: TypeAlias = WantSlot | GiveSlotBack | KeepSlot | Limit | LookUpCache | GoOn
 """Concerns this process alone, or only reads: need not wait for the commit."""
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from penstock_server.launch.base import Observation
+from penstock_server.model.changes import RunLimits
 from penstock_server.model.ids import RunUid, TaskId
 from penstock_server.model.resources import TaskValues
 
@@ -84,6 +85,13 @@ class ResumeRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """Somebody gave the run another priority, or another bound to its steps at a time."""
+
+    limits: RunLimits
+
+
+@dataclass(frozen=True, slots=True)
 class QueueTimedOut:
     """The task has waited for a slot for as long as it may."""
 
@@ -119,6 +127,7 @@ PlanEvent: TypeAlias = (
     | RetryRequested
     | PauseRequested
     | ResumeRequested
+    | LimitsChanged
     | QueueTimedOut
     | Continued
 )

@@ -2,19 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from penstock_server.engine.effects import LookUpCache
 from penstock_server.engine.inputs import CacheAnswered, CacheHit
 from penstock_server.engine.owned import OwnedRuns
+from penstock_server.engine.results import HasContent, missing
 from penstock_server.engine.state import LiveRun
 from penstock_server.model.errors import PenstockError
 from penstock_server.store import tasks
 from penstock_server.store.database import Database
 from penstock_server.store.tasks import CachedTask
-
-HasContent = Callable[[str], bool]
-"""Whether the content of an artifact that was stored at that URI is still there."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +60,6 @@ class Lookups:
         """What was found, unless it is too old or what it made is there no more."""
         if found is None or (ask.max_age_s is not None and found.age_s > ask.max_age_s):
             return None
-        made = (artifact for listed in found.outputs.artifacts.values() for artifact in listed)
-        if not all(self._has_content(artifact.uri) for artifact in made if artifact.digest):
+        if missing(found.outputs, self._has_content) is not None:
             return None
         return CacheHit(found.run_uid, found.id, found.outputs, found.run_id)

@@ -22,11 +22,12 @@ from penstock_server.engine.effects import LookUpCache
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.inputs import RunTaken
 from penstock_server.engine.leases import RETRY_S, Lease
-from penstock_server.engine.lookups import HasContent, Lookups
+from penstock_server.engine.lookups import Lookups
 from penstock_server.engine.observer import EngineObserver, NullObserver
 from penstock_server.engine.owned import OwnedRuns
 from penstock_server.engine.requested import RequestedSteps
 from penstock_server.engine.restore import new_live_run
+from penstock_server.engine.results import HasContent, anything
 from penstock_server.engine.settings import EngineSettings
 from penstock_server.engine.slots import Slots
 from penstock_server.engine.state import LiveRun
@@ -64,7 +65,7 @@ class Engine:
         *,
         graphs: Graphs | None = None,
         observer: EngineObserver | None = None,
-        has_content: HasContent = lambda uri: True,
+        has_content: HasContent = anything,
         new_id: Callable[[], ServerId] = new_server_id,
     ) -> None:
         self._database = database
@@ -80,6 +81,7 @@ class Engine:
         steps = RequestedSteps(settings.artifact_root, observer)
         self._dispatcher = Dispatcher(launcher, steps, self._owned, observer)
         self._owned.wire(self._committer, self._dispatcher)
+        self._has_content = has_content
         self._lookups = Lookups(database, self._owned, has_content)
         self._claims: Claims
         self._claiming: asyncio.Task[None] | None = None
@@ -122,6 +124,7 @@ class Engine:
             self._lease,
             self._owned,
             self._graphs,
+            self._has_content,
             launcher=self._launcher.name,
             runs_max=self._settings.runs_max,
             poll_s=self._settings.poll_s,

@@ -24,6 +24,7 @@ from penstock_server.engine.effects import (
     GoOn,
     KeepSlot,
     Launch,
+    Limit,
     LookUpCache,
     Stop,
     WaitForDeadline,
@@ -115,6 +116,7 @@ class OwnedRuns:
             return
         self._observer.run_taken(run.record, resumed=run.state is not RunState.PENDING)
         self._runs[run.uid] = run
+        self._slots.set_limits(run.uid, run.limits)
         for event in events:
             self.post(run, event)
 
@@ -225,6 +227,8 @@ class OwnedRuns:
                     self._slots.give_back(run.uid, ask.task_id)
                 case KeepSlot():
                     self._slots.keep(run.uid, ask.task_id)
+                case Limit():
+                    self._slots.set_limits(run.uid, ask.limits)
                 case LookUpCache():
                     self._owner.look_up(run, ask)
                 case GoOn():

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock_server.engine import dags, importers, reasons, steps
-from penstock_server.engine.effects import Decisions, WaitForDeadline
+from penstock_server.engine.effects import Decisions, Limit, WaitForDeadline
 from penstock_server.engine.inputs import (
     CacheAnswered,
     CancelRequested,
     Continued,
     DeadlinePassed,
     LaunchRefused,
+    LimitsChanged,
     Observed,
     PauseRequested,
     PlanEvent,
@@ -125,6 +126,12 @@ def _set_paused(run: LiveRun, paused: bool) -> None:
     run.is_paused = paused
 
 
+def _limit(run: LiveRun, event: LimitsChanged) -> None:
+    run.limits = event.limits
+    run.decisions.changes.append(event.limits)
+    run.decisions.asks.append(Limit(event.limits))
+
+
 def _retry(run: LiveRun, _: RetryRequested) -> None:
     """What failed, was cancelled or never ran waits again, with all around it; then the run begins."""
     if run.state not in (RunState.FAILED, RunState.CANCELLED):
@@ -183,6 +190,7 @@ _HANDLERS: dict[type, Callable[[LiveRun, Any], None]] = {
     RetryRequested: _retry,
     PauseRequested: _pause,
     ResumeRequested: _go_on,
+    LimitsChanged: _limit,
     QueueTimedOut: steps.time_out_of_queue,
     Continued: _continue,
 }

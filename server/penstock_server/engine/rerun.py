@@ -8,6 +8,7 @@ from penstock_server.engine import reasons
 from penstock_server.engine.effects import Ask, GoOn, LookUpCache
 from penstock_server.engine.inputs import CacheAnswered, CacheHit, Continued, PlanEvent, RunTaken
 from penstock_server.engine.plan import advance
+from penstock_server.engine.results import HasContent, missing
 from penstock_server.engine.state import LiveRun
 from penstock_server.model.changes import TaskMove
 from penstock_server.model.ids import RunUid, TaskId
@@ -35,12 +36,14 @@ class Forecast:
     it is not known yet what is within them."""
 
 
-def reusable(run: Run, tasks: Sequence[Task]) -> Mapping[str, CacheHit]:
-    """Results of the steps of `run` that succeeded, by what decided them."""
+def reusable(run: Run, tasks: Sequence[Task], has_content: HasContent) -> Mapping[str, CacheHit]:
+    """Results of the steps of `run` that succeeded and are still there, by what decided them."""
     return {
         task.result_key: CacheHit(run.uid, task.id, task.outputs, run.id)
         for task in tasks
-        if task.state is TaskState.SUCCEEDED and task.result_key is not None
+        if task.state is TaskState.SUCCEEDED
+        and task.result_key is not None
+        and missing(task.outputs, has_content) is None
     }
 
 

@@ -7,6 +7,7 @@ from penstock_server.engine.dags import recount
 from penstock_server.engine.requested import run_constants, run_facts
 from penstock_server.engine.state import LiveAttempt, LiveRun, LiveTask, new_child, new_iteration, new_root
 from penstock_server.engine.values import loop_items
+from penstock_server.model.changes import RunLimits
 from penstock_server.model.ids import ROOT_TASK, TaskId, child_task_id
 from penstock_server.model.resources import Attempt, Run, Task, TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, TaskState
@@ -55,6 +56,7 @@ def new_live_run(run: Run, graph: PipelineGraph, *, fence: int, launcher: str) -
         reason=run.reason,
         message=run.message,
         failed_task_id=None,
+        limits=RunLimits(run.priority, run.max_parallel_tasks),
         is_paused=run.pause_time is not None,
     )
 

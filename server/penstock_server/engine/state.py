@@ -11,6 +11,7 @@ from penstock_server.engine import reasons
 from penstock_server.engine.effects import Decisions
 from penstock_server.engine.inputs import CacheHit
 from penstock_server.launch.base import RunFacts
+from penstock_server.model.changes import RunLimits
 from penstock_server.model.ids import ROOT_TASK, RunUid, TaskId, child_task_id
 from penstock_server.model.resources import Run, TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
@@ -106,6 +107,16 @@ class LiveTask:
         return self.spec is None or self.spec.strategy is TriggerStrategy.ALL_SUCCEEDED
 
     @property
+    def place(self) -> str:
+        """Where it stands in the pipeline, whichever iteration it is of: the keys from the root on."""
+        keys: list[str] = []
+        task: LiveTask | None = self
+        while task is not None:
+            keys += [task.key] if task.index is None else []
+            task = task.parent
+        return "/".join(reversed(keys))
+
+    @property
     def is_exit(self) -> bool:
         """True for exit tasks and all within them: they run although the run is being cancelled."""
         task: LiveTask | None = self
@@ -151,6 +162,7 @@ class LiveRun:
     """Tasks that wait for nothing more and have not been started."""
     ended: deque[LiveTask] = field(default_factory=deque)
     """Tasks whose end their siblings and their parent have not heard of."""
+    limits: RunLimits = field(default_factory=RunLimits)
     is_paused: bool = False
     cancels_exit_tasks: bool = False
     """A cancel spares exit tasks no more."""

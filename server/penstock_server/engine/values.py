@@ -69,7 +69,7 @@ def attempt_timeout_s(run: LiveRun, task: LiveTask) -> float | None:
 
 def result_key(task: LiveTask, inputs: TaskValues) -> str | None:
     """What decides the step's results, whether or not they are cached."""
-    return caching.result_key(task.component, inputs) if task.kind is TaskKind.STEP else None
+    return caching.result_key(task.component, inputs, task.place) if task.kind is TaskKind.STEP else None
 
 
 def importer_key(run: LiveRun, artifact: ArtifactValue) -> str:

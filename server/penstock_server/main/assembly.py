@@ -21,6 +21,7 @@ from penstock_server.api.services import ApiParts, api_services
 from penstock_server.api.wakeups import Wakeups
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.loop import Engine
+from penstock_server.engine.new_runs import CacheDefaults, NewRuns
 from penstock_server.engine.requests import RunRequests
 from penstock_server.engine.settings import EngineSettings
 from penstock_server.gateway.app import Gateway, GatewaySettings
@@ -36,6 +37,7 @@ from penstock_server.main.settings import Settings
 from penstock_server.main.telemetry import TelemetrySettings, make_telemetry
 from penstock_server.main.transfer import StoredArtifacts
 from penstock_server.model.errors import FailedPrecondition, Unavailable
+from penstock_server.model.resources import CachePolicy
 from penstock_server.rpc.method import Service
 from penstock_server.rpc.middleware import Middleware
 from penstock_server.store import secrets
@@ -121,7 +123,8 @@ class Assembly:
         parts = ApiParts(
             database=answering,
             wakeups=wakeups,
-            requests=RunRequests(answering, graphs, engine),
+            new_runs=NewRuns(answering, graphs, engine, caching=self._caching(), has_content=artifacts.has_content),
+            requests=RunRequests(answering),
             logs=launcher.logs,
             token_key=await _token_key(database),
             facts=self._facts(engine),
@@ -136,6 +139,10 @@ class Assembly:
         self._stack.push_async_callback(http.drain, 0)
         await http.start()
         return Server(self._settings, grpc, http, gateway, wakeups, engine, load)
+
+    def _caching(self) -> CacheDefaults:
+        policy = CachePolicy(self._settings.cache_policy.upper())
+        return CacheDefaults(policy, self._settings.cache_max_age_s or None)
 
     async def _postgres(self) -> str:
         """The DSN of a database that has this version's schema."""

@@ -1,13 +1,11 @@
 """The settings: one frozen object, read once.
 
 Each can be given on the command line, in the environment as `PENSTOCK_<NAME>`, or in a TOML file; the first of these
-that has it counts, and else the default. `docs/reference/settings.md` is made of this file:
-`python -m penstock_server.main.settings > docs/reference/settings.md`.
+that has it counts, and else the default. `docs/reference/settings.md` is made of this file by `settings_page`.
 """
 
 import difflib
 import os
-import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -181,6 +179,25 @@ class Settings:
         unit="s",
         minimum=1,
     )
+    cache_policy: str = setting(
+        "default",
+        doc="What runs do with the results of earlier runs where neither they nor their pipeline versions say so. "
+        "`default`: as each task of the pipeline says. `disabled`: nothing is read or offered. `refresh`: nothing is "
+        "read, but offered.",
+        group=ENGINE,
+        metavar="POLICY",
+        choices=("default", "disabled", "refresh"),
+    )
+    cache_max_age_s: float = setting(
+        0.0,
+        doc="Results of earlier runs that are older are not reused where neither run nor version says so. 0: of any "
+        "age.",
+        group=ENGINE,
+        metavar="SECONDS",
+        unit="s",
+        default_text="any age",
+        minimum=0,
+    )
     lease_ttl_s: float = setting(
         10.0,
         doc="When a server has not been heard of for so long, others on the same database take its runs over.",
@@ -341,42 +358,3 @@ def config_text(loaded: LoadedSettings) -> str:
         text = f"{name} = {known.shown(getattr(loaded.settings, name))}"
         lines.append(f"{text:<60} # {loaded.origins[name]}")
     return "\n".join(lines) + "\n"
-
-
-def settings_page() -> str:
-    """`docs/reference/settings.md`."""
-    lines = [
-        "# Settings",
-        "",
-        "Every setting can be given on the command line of `penstock-server serve`, in the environment, or in a",
-        "TOML file that `--config FILE` or `PENSTOCK_CONFIG` names. The command line counts before the environment,",
-        "the environment before the file, the file before the default. Lists are separated by commas, or TOML",
-        "arrays. `penstock-server config` prints what a server would use, and where each value came from.",
-    ]
-    for group in dict.fromkeys(known.declared.group for known in SETTINGS.values()):
-        lines += ["", f"## {group}", "", "| Setting | Option and variable | Default | Meaning |", "|---|---|---|---|"]
-        for known in SETTINGS.values():
-            if known.declared.group == group:
-                lines.append(
-                    f"| `{known.name}` | `{known.option} {known.declared.metavar}`<br>`{known.variable}` "
-                    f"| {_page_default(known)} | {known.declared.doc}{_range(known)} |"
-                )
-    return "\n".join(lines) + "\n"
-
-
-def _page_default(known: Setting) -> str:
-    return known.declared.default_text or f"`{known.default_text}`"
-
-
-def _range(known: Setting) -> str:
-    low, high = known.declared.minimum, known.declared.maximum
-    unit = f" {known.declared.unit}" if known.declared.unit else ""
-    if known.declared.choices:
-        return f" One of {', '.join(f'`{choice}`' for choice in known.declared.choices)}."
-    if low is None:
-        return ""
-    return f" At least {low:,.10g}{unit}." if high is None else f" {low:,.10g} to {high:,.10g}{unit}."
-
-
-if __name__ == "__main__":
-    sys.stdout.write(settings_page())

@@ -91,6 +91,22 @@ class RunPause:
 
 
 @dataclass(frozen=True, slots=True)
+class RunLimits:
+    """Which of the runs come first, and how many steps of one may run at a time; as a change: taken up by the owner."""
+
+    priority: int = 0
+    max_parallel_tasks: int | None = None
+    """None: as many as the server lets."""
+
+    @property
+    def message(self) -> str:
+        """The limits in words."""
+        if self.max_parallel_tasks is None:
+            return f"priority {self.priority}, any number of steps at a time"
+        return f"priority {self.priority}, at most {self.max_parallel_tasks} steps at a time"
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """An event without a transition."""
 
@@ -100,7 +116,7 @@ class Notice:
     attempt: int | None = None
 
 
-Change = RunMove | RunPause | TaskCreate | TaskMove | AttemptCreate | AttemptMove | Notice
+Change = RunMove | RunPause | RunLimits | TaskCreate | TaskMove | AttemptCreate | AttemptMove | Notice
 """In the order in which they happened; each one is one event."""
 
 
@@ -126,6 +142,8 @@ class RequestFlags:
     """The cancel does not spare exit tasks either."""
     pause: bool | None = None
     """Whether the run is to be paused (True) or to go on (False); None: nothing was asked."""
+    limits: RunLimits | None = None
+    """New limits; None: nothing was asked."""
     retry: bool = False
     delete: bool = False
 
@@ -133,6 +151,7 @@ class RequestFlags:
 SUBJECT_OF: dict[type, EventSubject] = {
     RunMove: EventSubject.RUN,
     RunPause: EventSubject.NOTICE,
+    RunLimits: EventSubject.NOTICE,
     TaskCreate: EventSubject.TASK,
     TaskMove: EventSubject.TASK,
     AttemptCreate: EventSubject.ATTEMPT,

@@ -152,7 +152,10 @@ REASONS: Mapping[str, Reason] = {
     "RUN_NOT_FINISHED": Reason(
         _STATE, "Only a finished run can be deleted.", "Cancel it and wait, or delete it with `force`."
     ),
-    "RUN_FINISHED": Reason(_STATE, "A finished run cannot be cancelled.", "Nothing needs to be done."),
+    "RUN_FINISHED": Reason(
+        _STATE, "A finished run can be neither cancelled nor paused nor resumed.", "Nothing needs to be done."
+    ),
+    "RUN_CANCELLING": Reason(_STATE, "A run that is being cancelled cannot be paused.", "Wait for its end."),
     "RUN_NOT_RETRYABLE": Reason(
         _STATE, "Only a failed or cancelled run can be retried.", "Wait for its end, or make a new run."
     ),

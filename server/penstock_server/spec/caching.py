@@ -18,9 +18,13 @@ def cache_key(component: Component, task: TaskSpec, inputs: TaskValues, pipeline
     return _digest([namespace, pipeline, subject])
 
 
-def result_key(component: Component, inputs: TaskValues) -> str:
-    """The same over what decides a step's results wherever it stands: for one run that repeats another."""
-    return _digest(["result", _subject(component, inputs, _content)])
+def result_key(component: Component, inputs: TaskValues, place: str) -> str:
+    """The same for one run that repeats another: the step at `place` in the pipeline, whatever its name and namespace.
+
+    The place counts since a step that does the same elsewhere may have ended otherwise, or be there for what it does
+    besides. Iterations of a loop are one place.
+    """
+    return _digest(["result", place, _subject(component, inputs, _content)])
 
 
 def importer_key(artifact: ArtifactValue, pipeline: str, namespace: str) -> str:

@@ -1,8 +1,10 @@
 """Leases: which servers are alive, and which runs are whose. All time is the database's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from penstock_server.model.changes import RequestFlags
+from penstock_server.model.changes import RequestFlags, RunLimits
 from penstock_server.model.ids import RunUid, ServerId
 from penstock_server.store.database import Connection
 from penstock_server.store.statements import statements
@@ -55,4 +57,18 @@ async def release_run(connection: Connection, uid: RunUid, fence: int) -> None:
 async def read_requests(connection: Connection, server_id: ServerId) -> dict[RunUid, RequestFlags]:
     """What was asked of the server's runs and has not been taken up."""
     cursor = await connection.execute(_SQL["read_requests"], {"server_id": server_id})
-    return {uid: RequestFlags(*flags) for uid, *flags in await cursor.fetchall()}
+    return {uid: request_flags(flags) for uid, *flags in await cursor.fetchall()}
+
+
+def request_flags(columns: Sequence[Any]) -> RequestFlags:
+    """What was asked of a run, from the columns that tell it."""
+    cancel, message, exit_tasks, pause, retry, delete, limited, *limits = columns
+    return RequestFlags(
+        cancel=cancel,
+        cancel_message=message,
+        cancel_exit_tasks=exit_tasks,
+        pause=pause,
+        limits=RunLimits(*limits) if limited else None,
+        retry=retry,
+        delete=delete,
+    )

@@ -10,6 +10,7 @@ from penstock_server.model.ids import RunUid
 from penstock_server.model.resources import Attempt, Run, Task
 from penstock_server.store import runs, tasks
 from penstock_server.store.database import Connection
+from penstock_server.store.leases import request_flags
 from penstock_server.store.statements import statements
 
 _SQL = statements("loading")
@@ -45,7 +46,7 @@ async def load_run(connection: Connection, uid: RunUid) -> RunRecord | None:
         spec=bytes(document),
         tasks=await tasks.all_of_run(connection, uid),
         attempts=await tasks.attempts_of_run(connection, uid),
-        requests=RequestFlags(*flags),
+        requests=request_flags(flags),
         owner=owner,
         fence=fence,
         now=now,

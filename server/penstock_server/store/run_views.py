@@ -28,6 +28,8 @@ class RunView:
     """States without tasks are left out."""
     output_artifacts: Mapping[str, tuple[ArtifactValue, ...]] = field(default_factory=dict)
     """Of the root."""
+    rerun_of_id: str | None = None
+    """Id of the run that it runs again; None when it runs none again, or that one is gone."""
 
 
 def _read_event(row: Row) -> Event:
@@ -95,8 +97,8 @@ async def get(connection: Connection, namespace: str, id: str) -> RunView:
         row = await cursor.fetchone()
     if row is None:
         raise runs.not_found(namespace, id)
-    counts, artifacts = row.pop("task_counts"), row.pop("output_artifacts")
-    return _view(runs.LISTING.read(row), counts, artifacts)
+    more = (row.pop("task_counts"), row.pop("output_artifacts"), row.pop("rerun_of_id"))
+    return _view(runs.LISTING.read(row), *more)
 
 
 async def of_runs(connection: Connection, found: Sequence[Run]) -> list[RunView]:
@@ -104,8 +106,8 @@ async def of_runs(connection: Connection, found: Sequence[Run]) -> list[RunView]
     if not found:
         return []
     cursor = await connection.execute(_SQL["of_runs"], {"uids": [run.uid for run in found]})
-    more = {uid: (counts, artifacts) for uid, counts, artifacts in await cursor.fetchall()}
-    return [_view(run, *more.get(run.uid, (None, None))) for run in found]
+    more = {uid: columns for uid, *columns in await cursor.fetchall()}
+    return [_view(run, *more.get(run.uid, (None, None, None))) for run in found]
 
 
 async def of_uids(
@@ -158,6 +160,6 @@ async def run_ids(connection: Connection, uids: Collection[RunUid]) -> Mapping[R
     return dict(await cursor.fetchall())
 
 
-def _view(run: Run, counts: Any, artifacts: Any) -> RunView:
+def _view(run: Run, counts: Any, artifacts: Any, rerun_of_id: str | None) -> RunView:
     by_state = {TaskState(state): count for state, count in (counts or {}).items()}
-    return RunView(run, by_state, from_json({"artifacts": artifacts or {}}).artifacts)
+    return RunView(run, by_state, from_json({"artifacts": artifacts or {}}).artifacts, rerun_of_id)

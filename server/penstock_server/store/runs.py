@@ -7,6 +7,7 @@ from typing import Any, LiteralString, cast
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from penstock_server.model.changes import RunLimits
 from penstock_server.model.errors import AlreadyExists, NotFound
 from penstock_server.model.ids import RunUid, ServerId
 from penstock_server.model.json import Json
@@ -208,10 +209,20 @@ async def task_counts(connection: Connection, uid: RunUid) -> Mapping[TaskState,
 
 
 async def update(
-    connection: Connection, run: Run, *, display_name: str, description: str, labels: Mapping[str, str]
+    connection: Connection,
+    run: Run,
+    *,
+    display_name: str,
+    description: str,
+    labels: Mapping[str, str],
+    limits: RunLimits,
 ) -> Run:
-    """Change it if nobody edited it since it was read. Raises Conflict(ETAG_MISMATCH) when somebody did."""
+    """Change it if nobody edited it since it was read; engines are told of new limits.
+
+    Raises Conflict(ETAG_MISMATCH) when somebody did.
+    """
     values = {"uid": run.uid, "revision": run.revision, "labels": Jsonb(dict(labels))}
+    values |= {"priority": limits.priority, "max_parallel_tasks": limits.max_parallel_tasks}
     parameters = values | {"display_name": display_name, "description": description}
     if await (await connection.execute(_SQL["update"], parameters)).fetchone() is None:
         raise changed_meanwhile(resource_name(run.namespace, run.id))

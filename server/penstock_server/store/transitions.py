@@ -16,6 +16,7 @@ from penstock_server.model.changes import (
     Change,
     Notice,
     RunChanges,
+    RunLimits,
     RunMove,
     RunPause,
     TaskCreate,
@@ -32,6 +33,7 @@ from penstock_server.store.values import artifact_uid, dumps, identified, to_jso
 _SQL = statements("transitions")
 RUN_PAUSED = "RUN_PAUSED"
 RUN_RESUMED = "RUN_RESUMED"
+RUN_LIMITS_CHANGED = "RUN_LIMITS_CHANGED"
 _CLEAN: Mapping[str, Any] = {
     "reset": True,
     "started": False,
@@ -122,6 +124,8 @@ class _Rows:
                     _move_run(run, change)
                 case RunPause():
                     run["paused"] = change.paused
+                case RunLimits():
+                    run |= {"priority": change.priority, "max_parallel_tasks": change.max_parallel_tasks}
                 case TaskCreate():
                     self.new_tasks[uid, change.id] = _new_task(uid, sequence, change)
                 case TaskMove():
@@ -152,6 +156,8 @@ class _Rows:
                 event |= {"task_id": change.task_id, "attempt": change.attempt}
             case RunPause():
                 event["reason"] = RUN_PAUSED if change.paused else RUN_RESUMED
+            case RunLimits():
+                event["reason"] = RUN_LIMITS_CHANGED
         event.setdefault("reason", getattr(change, "reason", ""))
         event["message"] = getattr(change, "message", "")
         self.events.append(event)

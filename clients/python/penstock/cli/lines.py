@@ -12,7 +12,8 @@ _ATTEMPT_FAILURES = frozenset({"FAILED", "LOST"})
 
 
 class EventLines:
-    """Makes lines of events. It remembers which notices it has told, since every step may have the same."""
+    """Makes lines of events. It remembers which notices it has told, since every step may have
+    the same."""
 
     def __init__(self) -> None:
         self._noticed: set[tuple[str, str]] = set()
@@ -39,7 +40,7 @@ class EventLines:
 
     def _notice(self, event: Event) -> str | None:
         told = (event.reason, event.message)
-        if told in self._noticed:
+        if event.task and told in self._noticed:
             return None
         self._noticed.add(told)
         return "note"

@@ -50,10 +50,22 @@ LabelsOption = Annotated[
     list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label to select it by.")
 ]
 CacheOption = Annotated[
-    CachePolicy, typer.Option(help="Results of earlier runs: as the pipeline says, unused, or renewed.")
+    CachePolicy | None,
+    typer.Option(help="Results of earlier runs: used as the pipeline says, unused, or renewed.", show_default=False),
 ]
+CacheAgeOption = Annotated[str, typer.Option(metavar="DURATION", help="Reuse no results that are older.")]
 DeadlineOption = Annotated[
     str, typer.Option(metavar="DURATION", help="Fail it after this long, such as 90s, 30m or 2h.")
+]
+TaskTimeoutOption = Annotated[str, typer.Option(metavar="DURATION", help="Stop attempts at a step after this long.")]
+QueueTimeoutOption = Annotated[
+    str, typer.Option(metavar="DURATION", help="Fail a step that has waited for a slot for this long.")
+]
+PriorityOption = Annotated[
+    int, typer.Option(min=-1000, max=1000, help="Steps of runs with a higher one start first.", show_default=False)
+]
+ParallelOption = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Steps of it at a time at most.", show_default=False)
 ]
 ValidateOption = Annotated[bool, typer.Option("--validate-only", help="Check everything, make nothing.")]
 
@@ -68,8 +80,13 @@ def run(
     run_id: IdOption = "",
     display_name: DisplayNameOption = "",
     labels: LabelsOption = None,
-    cache: CacheOption = CachePolicy.DEFAULT,
+    cache: CacheOption = None,
+    cache_max_age: CacheAgeOption = "",
     deadline: DeadlineOption = "",
+    task_timeout: TaskTimeoutOption = "",
+    queue_timeout: QueueTimeoutOption = "",
+    priority: PriorityOption = 0,
+    max_parallel_tasks: ParallelOption = 0,
     validate_only: ValidateOption = False,
 ) -> None:
     """Run a compiled pipeline, or one that the server keeps.
@@ -84,7 +101,10 @@ def run(
 
         penstock run line-fit@2 -p config=@config.json --experiment tuning
     """
-    limit_s = _seconds(deadline) if deadline else None
+    deadline_s = _seconds("--deadline", deadline)
+    task_timeout_s = _seconds("--task-timeout", task_timeout)
+    queue_timeout_s = _seconds("--queue-timeout", queue_timeout)
+    cache_max_age_s = _seconds("--cache-max-age", cache_max_age, days_max=3650)
     session = session_of(context)
     with session.connect() as client:
         accepted = client.create_run(
@@ -93,8 +113,13 @@ def run(
             display_name=display_name,
             labels=_labels(labels or []),
             experiment=experiment or None,
-            cache_policy=cache.value,
-            deadline=limit_s,
+            cache_policy=cache.value if cache is not None else "",
+            cache_max_age=cache_max_age_s,
+            deadline=deadline_s,
+            task_timeout=task_timeout_s,
+            queue_timeout=queue_timeout_s,
+            priority=priority,
+            max_parallel_tasks=max_parallel_tasks,
             validate_only=validate_only,
         )
         if watch and not validate_only:
@@ -144,16 +169,18 @@ def _labels(assignments: list[str]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def _seconds(text: str) -> float:
-    """Seconds of `90`, `90s`, `30m`, `2h` or `1d`."""
+def _seconds(option: str, text: str, *, days_max: int = 365) -> float | None:
+    """Seconds of `90`, `90s`, `30m`, `2h` or `1d`; None of nothing."""
+    if not text:
+        return None
     units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
     number, unit = (text[:-1], units[text[-1]]) if text[-1] in units else (text, 1.0)
     try:
         seconds = float(number) * unit
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds <= 365 * 86400:
-        raise UsageError(f"--deadline {text}: expected a duration such as 90s, 30m or 2h, at most 365d")
+    if not 0 < seconds <= days_max * 86400:
+        raise UsageError(f"{option} {text}: expected a duration such as 90s, 30m or 2h, at most {days_max}d")
     return seconds
 
 

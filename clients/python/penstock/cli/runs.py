@@ -1,7 +1,7 @@
-"""`penstock runs ...`: look at runs and act on them."""
+"""`penstock runs ...`: look at runs; what acts on them is in `run_control`."""
 
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,15 +11,16 @@ from penstock.cli.output import (
     OrderOption,
     OutputFormat,
     OutputOption,
+    duration_text,
     elapsed_text,
     json_text,
-    note,
     print_fields,
     print_json,
     print_table,
     say,
     time_text,
 )
+from penstock.cli.run_control import RunArgument, register
 from penstock.cli.session import session_of
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from penstock.v1.run_pb2 import Run
 
 app = typer.Typer(no_args_is_help=True, help="Look at runs and act on them.")
-
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id or whole name of the run.", show_default=False)]
 
 
 @app.command("list")
@@ -105,76 +104,6 @@ def watch_run(context: typer.Context, run: RunArgument, output: OutputOption = O
         follow(client, client.runs.get(run), output)
 
 
-@app.command("cancel")
-def cancel_run(
-    context: typer.Context,
-    run: RunArgument,
-    message: Annotated[str, typer.Option("--message", "-m", help="Why; the run shows it.")] = "",
-    output: OutputOption = OutputFormat.TEXT,
-) -> None:
-    """Stop a run: nothing new starts, what runs is stopped.
-
-    Example: penstock runs cancel my-run -m "wrong data"
-    """
-    with session_of(context).connect() as client:
-        _tell(client.runs.cancel(run, message=message), output)
-
-
-@app.command("retry")
-def retry_run(
-    context: typer.Context,
-    run: RunArgument,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it until it has ended.")] = False,
-    output: OutputOption = OutputFormat.TEXT,
-) -> None:
-    """Start a failed or cancelled run again; what succeeded is kept.
-
-    Example: penstock runs retry my-run --watch
-    """
-    with session_of(context).connect() as client:
-        retried = client.runs.retry(run)
-        if watch:
-            from penstock.cli.watching import follow
-
-            follow(client, retried, output)
-        _tell(retried, output)
-
-
-@app.command("delete")
-def delete_run(
-    context: typer.Context,
-    run: RunArgument,
-    force: Annotated[bool, typer.Option("--force", help="Cancel it first if it has not ended.")] = False,
-) -> None:
-    """Delete a run that has ended, with its tasks, events and logs; artifacts stay.
-
-    Example: penstock runs delete my-run --force
-    """
-    with session_of(context).connect() as client:
-        client.runs.delete(run, force=force)
-    note(f"deleted {run}" if not force else f"deleting {run}")
-
-
-@app.command("archive")
-def archive_run(context: typer.Context, run: RunArgument, output: OutputOption = OutputFormat.TEXT) -> None:
-    """Archive a run: it stays as it is, out of the way.
-
-    Example: penstock runs archive my-run
-    """
-    with session_of(context).connect() as client:
-        _tell(client.runs.archive(run), output)
-
-
-@app.command("unarchive")
-def unarchive_run(context: typer.Context, run: RunArgument, output: OutputOption = OutputFormat.TEXT) -> None:
-    """Take a run back from the archive.
-
-    Example: penstock runs unarchive my-run
-    """
-    with session_of(context).connect() as client:
-        _tell(client.runs.unarchive(run), output)
-
-
 @app.command("tasks")
 def list_tasks(
     context: typer.Context,
@@ -243,20 +172,21 @@ def _pipeline(run: "Run") -> str:
     return f"{parts[3]}@{parts[5]}" if len(parts) == 6 else ""
 
 
+def _limits(run: "Run") -> str:
+    """What bounds the run, as far as it was asked for."""
+    limits = [f"priority {run.priority}"] if run.priority else []
+    limits += [f"at most {run.max_parallel_tasks} steps at a time"] if run.max_parallel_tasks else []
+    spans = {"deadline": run.deadline, "steps end after": run.task_timeout, "steps wait at most": run.queue_timeout}
+    for what, span in spans.items():
+        if seconds := span.ToTimedelta().total_seconds():
+            limits.append(f"{what} {duration_text(seconds)}")
+    return ", ".join(limits)
+
+
 def _values(values: "Mapping[str, Value]") -> str:
     from penstock.values import from_values
 
     return ", ".join(f"{name}={json_text(value)}" for name, value in sorted(from_values(values).items()))
-
-
-def _tell(run: "Run", output: OutputFormat) -> None:
-    from penstock.cli.tree import state_name
-    from penstock.names import last_segment
-
-    if output is OutputFormat.JSON:
-        print_json(run)
-    else:
-        print_table(["RUN", "STATE", "REASON"], [[last_segment(run.name), state_name(run), run.reason]])
 
 
 def _print_run(client: "Client", run: "Run") -> None:
@@ -273,6 +203,9 @@ def _print_run(client: "Client", run: "Run") -> None:
             ("reason", ": ".join(part for part in (run.reason, run.message.partition("\n")[0]) if part)),
             ("pipeline", run.pipeline_version or "a spec of its own"),
             ("experiment", run.experiment),
+            ("limits", _limits(run)),
+            ("runs again", run.rerun_of),
+            ("paused", time_text(run.pause_time)),
             ("labels", ", ".join(f"{key}={run.labels[key]}" for key in sorted(run.labels))),
             ("parameters", _values(run.parameters)),
             ("created", time_text(run.create_time)),
@@ -284,3 +217,6 @@ def _print_run(client: "Client", run: "Run") -> None:
     if has_ended(run):
         say("")
         tell_ending(client, run, say)
+
+
+register(app)

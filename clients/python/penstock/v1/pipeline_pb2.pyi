@@ -5,11 +5,13 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from penstock.v1 import parameter_pb2 as _parameter_pb2
+from penstock.v1 import run_pb2 as _run_pb2
 from penstock.v1 import spec_pb2 as _spec_pb2
 import builtins as _builtins
 import sys
@@ -187,6 +189,8 @@ class PipelineVersion(_message.Message):
     SPEC_DIGEST_FIELD_NUMBER: _builtins.int
     SDK_VERSION_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
+    CACHE_POLICY_FIELD_NUMBER: _builtins.int
+    CACHE_MAX_AGE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the version, `namespaces/{namespace}/pipelines/{pipeline}/versions/{version}`. Ignored on create,
     where parent and id make it; it never changes.
@@ -216,6 +220,10 @@ class PipelineVersion(_message.Message):
     """
     sdk_version: _builtins.str
     """The SDK that compiled the spec, as in `kfp-2.14.3`; empty where the spec does not say."""
+    cache_policy: _run_pb2.Run.CachePolicy.ValueType
+    """What runs of this version do with the results of earlier runs unless they say so themselves. Default, and meaning of
+    CACHE_POLICY_DEFAULT: what the server is set to.
+    """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Keys and values for selecting, as in the filter `labels.team = "vision"`. At most 64 pairs; a key has 1
@@ -239,6 +247,12 @@ class PipelineVersion(_message.Message):
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[_parameter_pb2.ParameterDefinition]:
         """The parameters it takes, sorted by name."""
 
+    @_builtins.property
+    def cache_max_age(self) -> _duration_pb2.Duration:
+        """`cache_max_age` of runs of this version that name none. More than 0 and at most 3,650 days. Default: what the server
+        is set to.
+        """
+
     def __init__(
         self,
         *,
@@ -256,10 +270,12 @@ class PipelineVersion(_message.Message):
         spec_digest: _builtins.str = ...,
         sdk_version: _builtins.str = ...,
         parameters: _abc.Iterable[_parameter_pb2.ParameterDefinition] | None = ...,
+        cache_policy: _run_pb2.Run.CachePolicy.ValueType = ...,
+        cache_max_age: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "spec", b"spec", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_max_age", b"cache_max_age", "create_time", b"create_time", "spec", b"spec", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "labels", b"labels", "name", b"name", "number", b"number", "parameters", b"parameters", "sdk_version", b"sdk_version", "spec", b"spec", "spec_digest", b"spec_digest", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "cache_max_age", b"cache_max_age", "cache_policy", b"cache_policy", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "labels", b"labels", "name", b"name", "number", b"number", "parameters", b"parameters", "sdk_version", b"sdk_version", "spec", b"spec", "spec_digest", b"spec_digest", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,8 +26,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Run(_message.Message):
-    """One execution of a pipeline version, a component version or an inline spec. What was asked for never
-    changes; only display name, description and labels can be edited.
+    """One execution of a pipeline version, a component version or an inline spec. What it computes never changes;
+    display name, description, labels, priority and `max_parallel_tasks` can be edited.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -111,7 +111,7 @@ class Run(_message.Message):
     class _CachePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Run._CachePolicy.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         CACHE_POLICY_UNSPECIFIED: Run._CachePolicy.ValueType  # 0
-        """As CACHE_POLICY_DEFAULT."""
+        """On a request: that of the pipeline version, and where that names none, the server's. Never shown on a run."""
         CACHE_POLICY_DEFAULT: Run._CachePolicy.ValueType  # 1
         """Each task reads and offers results as the pipeline says."""
         CACHE_POLICY_DISABLED: Run._CachePolicy.ValueType  # 2
@@ -123,7 +123,7 @@ class Run(_message.Message):
         """What a run does with the results of earlier runs."""
 
     CACHE_POLICY_UNSPECIFIED: Run.CachePolicy.ValueType  # 0
-    """As CACHE_POLICY_DEFAULT."""
+    """On a request: that of the pipeline version, and where that names none, the server's. Never shown on a run."""
     CACHE_POLICY_DEFAULT: Run.CachePolicy.ValueType  # 1
     """Each task reads and offers results as the pipeline says."""
     CACHE_POLICY_DISABLED: Run.CachePolicy.ValueType  # 2
@@ -288,6 +288,13 @@ class Run(_message.Message):
     OUTPUT_ARTIFACTS_FIELD_NUMBER: _builtins.int
     TASK_COUNTS_FIELD_NUMBER: _builtins.int
     EVENT_SEQUENCE_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    MAX_PARALLEL_TASKS_FIELD_NUMBER: _builtins.int
+    TASK_TIMEOUT_FIELD_NUMBER: _builtins.int
+    QUEUE_TIMEOUT_FIELD_NUMBER: _builtins.int
+    CACHE_MAX_AGE_FIELD_NUMBER: _builtins.int
+    PAUSE_TIME_FIELD_NUMBER: _builtins.int
+    RERUN_OF_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the run, `namespaces/{namespace}/runs/{run}`. Ignored on create, where parent and id make it; it
     never changes.
@@ -316,7 +323,9 @@ class Run(_message.Message):
     spec_digest: _builtins.str
     """`sha256:` and 64 hex digits over that spec in canonical form."""
     cache_policy: Global___Run.CachePolicy.ValueType
-    """What it does with the results of earlier runs. Default: CACHE_POLICY_DEFAULT."""
+    """What it does with the results of earlier runs. Default: what its pipeline version says, else what the server is
+    set to.
+    """
     artifact_root: _builtins.str
     """The URI under which its artifacts are stored, at most 1,024 characters; has to lie in the server's artifact store, or
     the run is refused with INVALID_REQUEST. Default: the store's own place for runs.
@@ -333,6 +342,16 @@ class Run(_message.Message):
     """The first task that failed; empty when none did."""
     event_sequence: _builtins.int
     """Sequence of its newest event. WatchRun from there tells all that comes after this answer."""
+    priority: _builtins.int
+    """Which runs have their steps started first when slots are scarce: those with the higher number. Among equals the
+    run with the fewest steps under way comes first. -1000 to 1000. Default: 0.
+    """
+    max_parallel_tasks: _builtins.int
+    """At most so many of its steps run at a time, 1 to 1,000,000. Default (0): as many as the server lets."""
+    rerun_of: _builtins.str
+    """The run that this one runs again (RerunRun), whose results it takes wherever nothing has changed; empty for others. A
+    run that was deleted since is named by its uid.
+    """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Keys and values for selecting, as in the filter `labels.team = "vision"`. At most 64 pairs; a key has 1
@@ -395,6 +414,29 @@ class Run(_message.Message):
     def task_counts(self) -> Global___Run.TaskCounts:
         """How many of its tasks stand in each state."""
 
+    @_builtins.property
+    def task_timeout(self) -> _duration_pb2.Duration:
+        """How long each attempt at any of its steps may take; then it is stopped and has failed, with reason TIMEOUT. A
+        shorter limit in the pipeline's platform document counts instead. More than 0 and at most 365 days. Default: no limit.
+        """
+
+    @_builtins.property
+    def queue_timeout(self) -> _duration_pb2.Duration:
+        """How long each of its steps may wait for a slot; then it has failed, with reason QUEUE_TIMEOUT. Time in which the
+        run is paused does not count. A shorter limit in the pipeline's platform document counts instead. More than 0 and
+        at most 365 days. Default: no limit.
+        """
+
+    @_builtins.property
+    def cache_max_age(self) -> _duration_pb2.Duration:
+        """Results of earlier runs that are older are not reused. A shorter age in the pipeline's platform document counts
+        instead. More than 0 and at most 3,650 days. Default: what its pipeline version says, else what the server is set to.
+        """
+
+    @_builtins.property
+    def pause_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when nothing new starts in it (PauseRun); absent while it is not paused."""
+
     def __init__(
         self,
         *,
@@ -428,10 +470,17 @@ class Run(_message.Message):
         output_artifacts: _abc.Mapping[_builtins.str, _artifact_pb2.ArtifactList] | None = ...,
         task_counts: Global___Run.TaskCounts | None = ...,
         event_sequence: _builtins.int = ...,
+        priority: _builtins.int = ...,
+        max_parallel_tasks: _builtins.int = ...,
+        task_timeout: _duration_pb2.Duration | None = ...,
+        queue_timeout: _duration_pb2.Duration | None = ...,
+        cache_max_age: _duration_pb2.Duration | None = ...,
+        pause_time: _timestamp_pb2.Timestamp | None = ...,
+        rerun_of: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "component_version", b"component_version", "create_time", b"create_time", "deadline", b"deadline", "end_time", b"end_time", "inline_spec", b"inline_spec", "pipeline_version", b"pipeline_version", "source", b"source", "spec", b"spec", "start_time", b"start_time", "task_counts", b"task_counts", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "cache_max_age", b"cache_max_age", "component_version", b"component_version", "create_time", b"create_time", "deadline", b"deadline", "end_time", b"end_time", "inline_spec", b"inline_spec", "pause_time", b"pause_time", "pipeline_version", b"pipeline_version", "queue_timeout", b"queue_timeout", "source", b"source", "spec", b"spec", "start_time", b"start_time", "task_counts", b"task_counts", "task_timeout", b"task_timeout", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "artifact_root", b"artifact_root", "cache_policy", b"cache_policy", "component_version", b"component_version", "create_time", b"create_time", "deadline", b"deadline", "description", b"description", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "event_sequence", b"event_sequence", "experiment", b"experiment", "failed_task", b"failed_task", "inline_spec", b"inline_spec", "job", b"job", "labels", b"labels", "message", b"message", "name", b"name", "output_artifacts", b"output_artifacts", "outputs", b"outputs", "parameters", b"parameters", "pipeline_version", b"pipeline_version", "reason", b"reason", "source", b"source", "spec", b"spec", "spec_digest", b"spec_digest", "start_time", b"start_time", "state", b"state", "task_counts", b"task_counts", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "artifact_root", b"artifact_root", "cache_max_age", b"cache_max_age", "cache_policy", b"cache_policy", "component_version", b"component_version", "create_time", b"create_time", "deadline", b"deadline", "description", b"description", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "event_sequence", b"event_sequence", "experiment", b"experiment", "failed_task", b"failed_task", "inline_spec", b"inline_spec", "job", b"job", "labels", b"labels", "max_parallel_tasks", b"max_parallel_tasks", "message", b"message", "name", b"name", "output_artifacts", b"output_artifacts", "outputs", b"outputs", "parameters", b"parameters", "pause_time", b"pause_time", "pipeline_version", b"pipeline_version", "priority", b"priority", "queue_timeout", b"queue_timeout", "reason", b"reason", "rerun_of", b"rerun_of", "source", b"source", "spec", b"spec", "spec_digest", b"spec_digest", "start_time", b"start_time", "state", b"state", "task_counts", b"task_counts", "task_timeout", b"task_timeout", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["pipeline_version", "component_version", "inline_spec"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from penstock.v1 import event_pb2 as _event_pb2
 from penstock.v1 import run_pb2 as _run_pb2
@@ -230,8 +231,8 @@ class UpdateRunRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to write: `display_name`, `description`, `labels`, or `*` for all of these. Empty: those that
-        are set in the request. Other fields are refused with INVALID_UPDATE_MASK.
+        """The fields to write: `display_name`, `description`, `labels`, `priority`, `max_parallel_tasks`, or `*` for all of
+        these. Empty: those that are set in the request. Other fields are refused with INVALID_UPDATE_MASK.
         """
 
     def __init__(
@@ -428,22 +429,26 @@ class CancelRunRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    CANCEL_EXIT_TASKS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The run, `namespaces/{namespace}/runs/{run}`."""
     message: _builtins.str
     """Why, in the caller's words, at most 1,000 characters; the run shows it. Default: none."""
     etag: _builtins.str
     """The etag of the run as the caller knows it; at most 64 characters. Empty: not checked."""
+    cancel_exit_tasks: _builtins.bool
+    """Do not spare exit tasks either: those that run are stopped, the others never start. Default: false."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         message: _builtins.str = ...,
         etag: _builtins.str = ...,
+        cancel_exit_tasks: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "message", b"message", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_exit_tasks", b"cancel_exit_tasks", "etag", b"etag", "message", b"message", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -522,6 +527,275 @@ class RetryRunResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RetryRunResponse: _TypeAlias = RetryRunResponse  # noqa: Y015
+
+@_typing.final
+class PauseRunRequest(_message.Message):
+    """Request of PauseRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The run, `namespaces/{namespace}/runs/{run}`."""
+    etag: _builtins.str
+    """The etag of the run as the caller knows it; at most 64 characters. Empty: not checked."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseRunRequest: _TypeAlias = PauseRunRequest  # noqa: Y015
+
+@_typing.final
+class PauseRunResponse(_message.Message):
+    """Response of PauseRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> _run_pb2.Run:
+        """The run, with its `pause_time`."""
+
+    def __init__(
+        self,
+        *,
+        run: _run_pb2.Run | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseRunResponse: _TypeAlias = PauseRunResponse  # noqa: Y015
+
+@_typing.final
+class ResumeRunRequest(_message.Message):
+    """Request of ResumeRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The run, `namespaces/{namespace}/runs/{run}`."""
+    etag: _builtins.str
+    """The etag of the run as the caller knows it; at most 64 characters. Empty: not checked."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeRunRequest: _TypeAlias = ResumeRunRequest  # noqa: Y015
+
+@_typing.final
+class ResumeRunResponse(_message.Message):
+    """Response of ResumeRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> _run_pb2.Run:
+        """The run, no longer paused."""
+
+    def __init__(
+        self,
+        *,
+        run: _run_pb2.Run | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeRunResponse: _TypeAlias = ResumeRunResponse  # noqa: Y015
+
+@_typing.final
+class RerunRunRequest(_message.Message):
+    """Request of RerunRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ParametersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _struct_pb2.Value: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _struct_pb2.Value | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    UNSET_PARAMETERS_FIELD_NUMBER: _builtins.int
+    PIPELINE_VERSION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The old run, `namespaces/{namespace}/runs/{run}`."""
+    run_id: _builtins.str
+    """Id of the new run, as in CreateRun; default: one is made up."""
+    display_name: _builtins.str
+    """Name for people, at most 256 characters. Default: the old run's."""
+    pipeline_version: _builtins.str
+    """The version to run instead of the old run's, in the same namespace, by number, alias or `versions/latest`. Default:
+    what the old run executed, even if that version is deleted.
+    """
+    request_id: _builtins.str
+    """As in CreateRun."""
+    validate_only: _builtins.bool
+    """Check everything, tell what would be reused, and make nothing. Default: false."""
+    @_builtins.property
+    def parameters(self) -> _containers.MessageMap[_builtins.str, _struct_pb2.Value]:
+        """Parameters that are to have other values than in the old run; the others keep theirs. At most 1,000."""
+
+    @_builtins.property
+    def unset_parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Parameters that were given in the old run and are to take their defaults instead. At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        parameters: _abc.Mapping[_builtins.str, _struct_pb2.Value] | None = ...,
+        unset_parameters: _abc.Iterable[_builtins.str] | None = ...,
+        pipeline_version: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "name", b"name", "parameters", b"parameters", "pipeline_version", b"pipeline_version", "request_id", b"request_id", "run_id", b"run_id", "unset_parameters", b"unset_parameters", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RerunRunRequest: _TypeAlias = RerunRunRequest  # noqa: Y015
+
+@_typing.final
+class RerunRunResponse(_message.Message):
+    """Response of RerunRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Forecast(_message.Message):
+        """What the new run would do, as far as that can be told beforehand. Tasks are named by their ids, such as
+        `loop.3.train`.
+        """
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        @_typing.final
+        class Reuse(_message.Message):
+            """A task that takes its results from the old run."""
+
+            DESCRIPTOR: _descriptor.Descriptor
+
+            TASK_ID_FIELD_NUMBER: _builtins.int
+            SOURCE_TASK_ID_FIELD_NUMBER: _builtins.int
+            task_id: _builtins.str
+            """Id of the task in the new run."""
+            source_task_id: _builtins.str
+            """Id of the task in the old run whose results it takes."""
+            def __init__(
+                self,
+                *,
+                task_id: _builtins.str = ...,
+                source_task_id: _builtins.str = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["source_task_id", b"source_task_id", "task_id", b"task_id"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+        REUSED_FIELD_NUMBER: _builtins.int
+        WILL_RUN_FIELD_NUMBER: _builtins.int
+        UNDETERMINED_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def reused(self) -> _containers.RepeatedCompositeFieldContainer[Global___RerunRunResponse.Forecast.Reuse]:
+            """Tasks that would be reused."""
+
+        @_builtins.property
+        def will_run(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Ids of steps that would run."""
+
+        @_builtins.property
+        def undetermined(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """Ids of tasks of which it cannot be told yet, since they depend on what steps that would run are going to make. Of a
+            DAG or a loop among them it is not known either what is within it.
+            """
+
+        def __init__(
+            self,
+            *,
+            reused: _abc.Iterable[Global___RerunRunResponse.Forecast.Reuse] | None = ...,
+            will_run: _abc.Iterable[_builtins.str] | None = ...,
+            undetermined: _abc.Iterable[_builtins.str] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["reused", b"reused", "undetermined", b"undetermined", "will_run", b"will_run"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    RUN_FIELD_NUMBER: _builtins.int
+    FORECAST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> _run_pb2.Run:
+        """The new run, in VIEW_BASIC; with `validate_only` as it would be."""
+
+    @_builtins.property
+    def forecast(self) -> Global___RerunRunResponse.Forecast:
+        """What would be reused; only with `validate_only`."""
+
+    def __init__(
+        self,
+        *,
+        run: _run_pb2.Run | None = ...,
+        forecast: Global___RerunRunResponse.Forecast | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["forecast", b"forecast", "run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forecast", b"forecast", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RerunRunResponse: _TypeAlias = RerunRunResponse  # noqa: Y015
 
 @_typing.final
 class WatchRunRequest(_message.Message):

@@ -85,6 +85,21 @@ class RunServiceStub:
                 request_serializer=penstock_dot_v1_dot_run__service__pb2.RetryRunRequest.SerializeToString,
                 response_deserializer=penstock_dot_v1_dot_run__service__pb2.RetryRunResponse.FromString,
                 _registered_method=True)
+        self.PauseRun = channel.unary_unary(
+                '/penstock.v1.RunService/PauseRun',
+                request_serializer=penstock_dot_v1_dot_run__service__pb2.PauseRunRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_run__service__pb2.PauseRunResponse.FromString,
+                _registered_method=True)
+        self.ResumeRun = channel.unary_unary(
+                '/penstock.v1.RunService/ResumeRun',
+                request_serializer=penstock_dot_v1_dot_run__service__pb2.ResumeRunRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_run__service__pb2.ResumeRunResponse.FromString,
+                _registered_method=True)
+        self.RerunRun = channel.unary_unary(
+                '/penstock.v1.RunService/RerunRun',
+                request_serializer=penstock_dot_v1_dot_run__service__pb2.RerunRunRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_run__service__pb2.RerunRunResponse.FromString,
+                _registered_method=True)
         self.WatchRun = channel.unary_stream(
                 '/penstock.v1.RunService/WatchRun',
                 request_serializer=penstock_dot_v1_dot_run__service__pb2.WatchRunRequest.SerializeToString,
@@ -154,8 +169,8 @@ class RunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRun(self, request, context):
-        """Changes display name, description or labels. Fails with RUN_NOT_FOUND, ETAG_MISMATCH,
-        INVALID_UPDATE_MASK. Repeating is safe.
+        """Changes display name, description, labels, priority or `max_parallel_tasks`; the last two count from the next step
+        on that starts. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, INVALID_UPDATE_MASK. Repeating is safe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -186,9 +201,10 @@ class RunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelRun(self, request, context):
-        """Asks for a run to be stopped: nothing new starts and what runs is stopped (asked to end, then killed
-        after a grace). The run goes through CANCELLING to CANCELLED; watch it to see that. Fails with
-        RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating while it is being cancelled is safe.
+        """Asks for a run to be stopped: nothing new starts but exit tasks, and what runs is stopped (asked to end, then
+        killed after a grace). The run goes through CANCELLING to CANCELLED; watch it to see that. Fails with
+        RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating while it is being cancelled is safe; a repeat with
+        `cancel_exit_tasks` ends those too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -199,6 +215,34 @@ class RunServiceServicer:
         goes on. Answers once an engine has taken that up, with the run on its way; if none does within 3 s, with the
         run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
         with RUN_NOT_RETRYABLE while the run is under way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseRun(self, request, context):
+        """Asks for nothing new to start in a run; what runs goes on. Cancelling ends a pause. Answers with `pause_time` set; its
+        owner tells that it has taken it up by a notice, RUN_PAUSED. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED,
+        RUN_CANCELLING. Repeating is safe and keeps the first time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeRun(self, request, context):
+        """Asks for a paused run to go on. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating is safe, as is
+        resuming a run that is not paused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RerunRun(self, request, context):
+        """Makes a new run from an old one, with changed parameters or another version of its pipeline, that takes the results
+        of the old run's steps wherever component and inputs are the same, whatever the pipeline says of caching. All
+        else is as in the old run. With `validate_only` it tells what would be reused and makes nothing. Fails as CreateRun
+        does, and with RUN_NOT_FOUND. The old run may be in any state; what it has when the new one is taken up counts.
+        Repeating is safe with a `request_id` or a `run_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -302,6 +346,21 @@ def add_RunServiceServicer_to_server(servicer, server):
                     servicer.RetryRun,
                     request_deserializer=penstock_dot_v1_dot_run__service__pb2.RetryRunRequest.FromString,
                     response_serializer=penstock_dot_v1_dot_run__service__pb2.RetryRunResponse.SerializeToString,
+            ),
+            'PauseRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseRun,
+                    request_deserializer=penstock_dot_v1_dot_run__service__pb2.PauseRunRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_run__service__pb2.PauseRunResponse.SerializeToString,
+            ),
+            'ResumeRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeRun,
+                    request_deserializer=penstock_dot_v1_dot_run__service__pb2.ResumeRunRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_run__service__pb2.ResumeRunResponse.SerializeToString,
+            ),
+            'RerunRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.RerunRun,
+                    request_deserializer=penstock_dot_v1_dot_run__service__pb2.RerunRunRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_run__service__pb2.RerunRunResponse.SerializeToString,
             ),
             'WatchRun': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchRun,
@@ -583,6 +642,87 @@ class RunService:
             '/penstock.v1.RunService/RetryRun',
             penstock_dot_v1_dot_run__service__pb2.RetryRunRequest.SerializeToString,
             penstock_dot_v1_dot_run__service__pb2.RetryRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.RunService/PauseRun',
+            penstock_dot_v1_dot_run__service__pb2.PauseRunRequest.SerializeToString,
+            penstock_dot_v1_dot_run__service__pb2.PauseRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.RunService/ResumeRun',
+            penstock_dot_v1_dot_run__service__pb2.ResumeRunRequest.SerializeToString,
+            penstock_dot_v1_dot_run__service__pb2.ResumeRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RerunRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.RunService/RerunRun',
+            penstock_dot_v1_dot_run__service__pb2.RerunRunRequest.SerializeToString,
+            penstock_dot_v1_dot_run__service__pb2.RerunRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

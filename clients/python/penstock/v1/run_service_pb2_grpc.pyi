@@ -54,8 +54,8 @@ class RunServiceStub:
     NAMESPACE_NOT_FOUND.
     """
     UpdateRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.UpdateRunRequest, _run_service_pb2.UpdateRunResponse]
-    """Changes display name, description or labels. Fails with RUN_NOT_FOUND, ETAG_MISMATCH,
-    INVALID_UPDATE_MASK. Repeating is safe.
+    """Changes display name, description, labels, priority or `max_parallel_tasks`; the last two count from the next step
+    on that starts. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, INVALID_UPDATE_MASK. Repeating is safe.
     """
     DeleteRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.DeleteRunRequest, _run_service_pb2.DeleteRunResponse]
     """Deletes a finished run with its tasks, events and logs; artifacts stay. With `force` a run that is not
@@ -69,15 +69,32 @@ class RunServiceStub:
     UnarchiveRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.UnarchiveRunRequest, _run_service_pb2.UnarchiveRunResponse]
     """Takes a run back from the archive. Fails with RUN_NOT_FOUND, ETAG_MISMATCH. Repeating is safe."""
     CancelRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunRequest, _run_service_pb2.CancelRunResponse]
-    """Asks for a run to be stopped: nothing new starts and what runs is stopped (asked to end, then killed
-    after a grace). The run goes through CANCELLING to CANCELLED; watch it to see that. Fails with
-    RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating while it is being cancelled is safe.
+    """Asks for a run to be stopped: nothing new starts but exit tasks, and what runs is stopped (asked to end, then
+    killed after a grace). The run goes through CANCELLING to CANCELLED; watch it to see that. Fails with
+    RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating while it is being cancelled is safe; a repeat with
+    `cancel_exit_tasks` ends those too.
     """
     RetryRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.RetryRunRequest, _run_service_pb2.RetryRunResponse]
     """Starts a failed or cancelled run again: what succeeded is kept; what failed, was cancelled or never ran
     goes on. Answers once an engine has taken that up, with the run on its way; if none does within 3 s, with the
     run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
     with RUN_NOT_RETRYABLE while the run is under way.
+    """
+    PauseRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.PauseRunRequest, _run_service_pb2.PauseRunResponse]
+    """Asks for nothing new to start in a run; what runs goes on. Cancelling ends a pause. Answers with `pause_time` set; its
+    owner tells that it has taken it up by a notice, RUN_PAUSED. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED,
+    RUN_CANCELLING. Repeating is safe and keeps the first time.
+    """
+    ResumeRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]
+    """Asks for a paused run to go on. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating is safe, as is
+    resuming a run that is not paused.
+    """
+    RerunRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.RerunRunRequest, _run_service_pb2.RerunRunResponse]
+    """Makes a new run from an old one, with changed parameters or another version of its pipeline, that takes the results
+    of the old run's steps wherever component and inputs are the same, whatever the pipeline says of caching. All
+    else is as in the old run. With `validate_only` it tells what would be reused and makes nothing. Fails as CreateRun
+    does, and with RUN_NOT_FOUND. The old run may be in any state; what it has when the new one is taken up counts.
+    Repeating is safe with a `request_id` or a `run_id`.
     """
     WatchRun: _grpc.UnaryStreamMultiCallable[_run_service_pb2.WatchRunRequest, _run_service_pb2.WatchRunResponse]
     """Streams the events of a run in order, from any point: first those that happened, then each one as it
@@ -131,8 +148,8 @@ class RunServiceAsyncStub(RunServiceStub):
     NAMESPACE_NOT_FOUND.
     """
     UpdateRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.UpdateRunRequest, _run_service_pb2.UpdateRunResponse]  # type: ignore[assignment]
-    """Changes display name, description or labels. Fails with RUN_NOT_FOUND, ETAG_MISMATCH,
-    INVALID_UPDATE_MASK. Repeating is safe.
+    """Changes display name, description, labels, priority or `max_parallel_tasks`; the last two count from the next step
+    on that starts. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, INVALID_UPDATE_MASK. Repeating is safe.
     """
     DeleteRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.DeleteRunRequest, _run_service_pb2.DeleteRunResponse]  # type: ignore[assignment]
     """Deletes a finished run with its tasks, events and logs; artifacts stay. With `force` a run that is not
@@ -146,15 +163,32 @@ class RunServiceAsyncStub(RunServiceStub):
     UnarchiveRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.UnarchiveRunRequest, _run_service_pb2.UnarchiveRunResponse]  # type: ignore[assignment]
     """Takes a run back from the archive. Fails with RUN_NOT_FOUND, ETAG_MISMATCH. Repeating is safe."""
     CancelRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunRequest, _run_service_pb2.CancelRunResponse]  # type: ignore[assignment]
-    """Asks for a run to be stopped: nothing new starts and what runs is stopped (asked to end, then killed
-    after a grace). The run goes through CANCELLING to CANCELLED; watch it to see that. Fails with
-    RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating while it is being cancelled is safe.
+    """Asks for a run to be stopped: nothing new starts but exit tasks, and what runs is stopped (asked to end, then
+    killed after a grace). The run goes through CANCELLING to CANCELLED; watch it to see that. Fails with
+    RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating while it is being cancelled is safe; a repeat with
+    `cancel_exit_tasks` ends those too.
     """
     RetryRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.RetryRunRequest, _run_service_pb2.RetryRunResponse]  # type: ignore[assignment]
     """Starts a failed or cancelled run again: what succeeded is kept; what failed, was cancelled or never ran
     goes on. Answers once an engine has taken that up, with the run on its way; if none does within 3 s, with the
     run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
     with RUN_NOT_RETRYABLE while the run is under way.
+    """
+    PauseRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.PauseRunRequest, _run_service_pb2.PauseRunResponse]  # type: ignore[assignment]
+    """Asks for nothing new to start in a run; what runs goes on. Cancelling ends a pause. Answers with `pause_time` set; its
+    owner tells that it has taken it up by a notice, RUN_PAUSED. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED,
+    RUN_CANCELLING. Repeating is safe and keeps the first time.
+    """
+    ResumeRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]  # type: ignore[assignment]
+    """Asks for a paused run to go on. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating is safe, as is
+    resuming a run that is not paused.
+    """
+    RerunRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.RerunRunRequest, _run_service_pb2.RerunRunResponse]  # type: ignore[assignment]
+    """Makes a new run from an old one, with changed parameters or another version of its pipeline, that takes the results
+    of the old run's steps wherever component and inputs are the same, whatever the pipeline says of caching. All
+    else is as in the old run. With `validate_only` it tells what would be reused and makes nothing. Fails as CreateRun
+    does, and with RUN_NOT_FOUND. The old run may be in any state; what it has when the new one is taken up counts.
+    Repeating is safe with a `request_id` or a `run_id`.
     """
     WatchRun: _aio.UnaryStreamMultiCallable[_run_service_pb2.WatchRunRequest, _run_service_pb2.WatchRunResponse]  # type: ignore[assignment]
     """Streams the events of a run in order, from any point: first those that happened, then each one as it
@@ -229,8 +263,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.UpdateRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.UpdateRunResponse, _abc.Awaitable[_run_service_pb2.UpdateRunResponse]]:
-        """Changes display name, description or labels. Fails with RUN_NOT_FOUND, ETAG_MISMATCH,
-        INVALID_UPDATE_MASK. Repeating is safe.
+        """Changes display name, description, labels, priority or `max_parallel_tasks`; the last two count from the next step
+        on that starts. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, INVALID_UPDATE_MASK. Repeating is safe.
         """
 
     @_abc_1.abstractmethod
@@ -268,9 +302,10 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _run_service_pb2.CancelRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CancelRunResponse, _abc.Awaitable[_run_service_pb2.CancelRunResponse]]:
-        """Asks for a run to be stopped: nothing new starts and what runs is stopped (asked to end, then killed
-        after a grace). The run goes through CANCELLING to CANCELLED; watch it to see that. Fails with
-        RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating while it is being cancelled is safe.
+        """Asks for a run to be stopped: nothing new starts but exit tasks, and what runs is stopped (asked to end, then
+        killed after a grace). The run goes through CANCELLING to CANCELLED; watch it to see that. Fails with
+        RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating while it is being cancelled is safe; a repeat with
+        `cancel_exit_tasks` ends those too.
         """
 
     @_abc_1.abstractmethod
@@ -283,6 +318,40 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         goes on. Answers once an engine has taken that up, with the run on its way; if none does within 3 s, with the
         run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
         with RUN_NOT_RETRYABLE while the run is under way.
+        """
+
+    @_abc_1.abstractmethod
+    def PauseRun(
+        self,
+        request: _run_service_pb2.PauseRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.PauseRunResponse, _abc.Awaitable[_run_service_pb2.PauseRunResponse]]:
+        """Asks for nothing new to start in a run; what runs goes on. Cancelling ends a pause. Answers with `pause_time` set; its
+        owner tells that it has taken it up by a notice, RUN_PAUSED. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED,
+        RUN_CANCELLING. Repeating is safe and keeps the first time.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeRun(
+        self,
+        request: _run_service_pb2.ResumeRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.ResumeRunResponse, _abc.Awaitable[_run_service_pb2.ResumeRunResponse]]:
+        """Asks for a paused run to go on. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating is safe, as is
+        resuming a run that is not paused.
+        """
+
+    @_abc_1.abstractmethod
+    def RerunRun(
+        self,
+        request: _run_service_pb2.RerunRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.RerunRunResponse, _abc.Awaitable[_run_service_pb2.RerunRunResponse]]:
+        """Makes a new run from an old one, with changed parameters or another version of its pipeline, that takes the results
+        of the old run's steps wherever component and inputs are the same, whatever the pipeline says of caching. All
+        else is as in the old run. With `validate_only` it tells what would be reused and makes nothing. Fails as CreateRun
+        does, and with RUN_NOT_FOUND. The old run may be in any state; what it has when the new one is taken up counts.
+        Repeating is safe with a `request_id` or a `run_id`.
         """
 
     @_abc_1.abstractmethod

@@ -130,6 +130,7 @@ class Task(_message.Message):
     ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
+    CACHE_NOTE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the task, `namespaces/{namespace}/runs/{run}/tasks/{task}`. The id is the path of keys from the
     root joined by dots, as in `outer.train` or `loop.3.train`; the root is `root`.
@@ -154,6 +155,10 @@ class Task(_message.Message):
     """Of an iteration: which one, from 0. Absent for other kinds."""
     attempt_count: _builtins.int
     """How many attempts there were so far."""
+    cache_note: _builtins.str
+    """Why no result of an earlier run was reused although one was looked for: what differs from the newest one of the
+    same step, or what became of it. Empty when a result was reused, or none was looked for.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -203,10 +208,11 @@ class Task(_message.Message):
         attempt_count: _builtins.int = ...,
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
         next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
+        cache_note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_iteration_index", b"_iteration_index", "create_time", b"create_time", "end_time", b"end_time", "inputs", b"inputs", "iteration_index", b"iteration_index", "next_attempt_time", b"next_attempt_time", "outputs", b"outputs", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_iteration_index", b"_iteration_index", "attempt_count", b"attempt_count", "attempts", b"attempts", "cached_from", b"cached_from", "create_time", b"create_time", "display_name", b"display_name", "end_time", b"end_time", "inputs", b"inputs", "iteration_index", b"iteration_index", "key", b"key", "kind", b"kind", "message", b"message", "name", b"name", "next_attempt_time", b"next_attempt_time", "outputs", b"outputs", "parent_task", b"parent_task", "reason", b"reason", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_iteration_index", b"_iteration_index", "attempt_count", b"attempt_count", "attempts", b"attempts", "cache_note", b"cache_note", "cached_from", b"cached_from", "create_time", b"create_time", "display_name", b"display_name", "end_time", b"end_time", "inputs", b"inputs", "iteration_index", b"iteration_index", "key", b"key", "kind", b"kind", "message", b"message", "name", b"name", "next_attempt_time", b"next_attempt_time", "outputs", b"outputs", "parent_task", b"parent_task", "reason", b"reason", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__iteration_index: _TypeAlias = _typing.Literal["iteration_index"]  # noqa: Y015
     _WhichOneofArgType__iteration_index: _TypeAlias = _typing.Literal["_iteration_index", b"_iteration_index"]  # noqa: Y015
@@ -307,7 +313,7 @@ class Attempt(_message.Message):
         STATE_SUCCEEDED: Attempt._State.ValueType  # 3
         """Final: ended well, outputs stored."""
         STATE_FAILED: Attempt._State.ValueType  # 4
-        """Final: the step's own failure - its exit code, its outputs, its time limit, its environment."""
+        """Final: it failed; `failure_class` says whose fault that was."""
         STATE_LOST: Attempt._State.ValueType  # 5
         """Final: the launcher cannot tell how it ended."""
         STATE_CANCELLED: Attempt._State.ValueType  # 6
@@ -329,11 +335,52 @@ class Attempt(_message.Message):
     STATE_SUCCEEDED: Attempt.State.ValueType  # 3
     """Final: ended well, outputs stored."""
     STATE_FAILED: Attempt.State.ValueType  # 4
-    """Final: the step's own failure - its exit code, its outputs, its time limit, its environment."""
+    """Final: it failed; `failure_class` says whose fault that was."""
     STATE_LOST: Attempt.State.ValueType  # 5
     """Final: the launcher cannot tell how it ended."""
     STATE_CANCELLED: Attempt.State.ValueType  # 6
     """Final: stopped because the run was cancelled."""
+
+    class _FailureClass:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _FailureClassEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Attempt._FailureClass.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        FAILURE_CLASS_UNSPECIFIED: Attempt._FailureClass.ValueType  # 0
+        """It has not failed."""
+        FAILURE_CLASS_STEP: Attempt._FailureClass.ValueType  # 1
+        """The step itself: its exit code, or outputs that are missing or cannot be read."""
+        FAILURE_CLASS_OUT_OF_MEMORY: Attempt._FailureClass.ValueType  # 2
+        """The step used more memory than it had."""
+        FAILURE_CLASS_TIMEOUT: Attempt._FailureClass.ValueType  # 3
+        """The step took longer than it may."""
+        FAILURE_CLASS_ENVIRONMENT: Attempt._FailureClass.ValueType  # 4
+        """The image or the environment could not be made."""
+        FAILURE_CLASS_INPUT: Attempt._FailureClass.ValueType  # 5
+        """An input could not be brought to the step."""
+        FAILURE_CLASS_LOST: Attempt._FailureClass.ValueType  # 6
+        """The launcher or the machine lost it."""
+
+    class FailureClass(_FailureClass, metaclass=_FailureClassEnumTypeWrapper):
+        """What ended an attempt that failed or was lost. Those of the step's own - STEP, OUT_OF_MEMORY, TIMEOUT - use up the
+        retries that the pipeline grants; of the others three are made good without touching those.
+        """
+
+    FAILURE_CLASS_UNSPECIFIED: Attempt.FailureClass.ValueType  # 0
+    """It has not failed."""
+    FAILURE_CLASS_STEP: Attempt.FailureClass.ValueType  # 1
+    """The step itself: its exit code, or outputs that are missing or cannot be read."""
+    FAILURE_CLASS_OUT_OF_MEMORY: Attempt.FailureClass.ValueType  # 2
+    """The step used more memory than it had."""
+    FAILURE_CLASS_TIMEOUT: Attempt.FailureClass.ValueType  # 3
+    """The step took longer than it may."""
+    FAILURE_CLASS_ENVIRONMENT: Attempt.FailureClass.ValueType  # 4
+    """The image or the environment could not be made."""
+    FAILURE_CLASS_INPUT: Attempt.FailureClass.ValueType  # 5
+    """An input could not be brought to the step."""
+    FAILURE_CLASS_LOST: Attempt.FailureClass.ValueType  # 6
+    """The launcher or the machine lost it."""
 
     NUMBER_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
@@ -347,6 +394,7 @@ class Attempt(_message.Message):
     LAUNCHER_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     HANDLE_FIELD_NUMBER: _builtins.int
+    FAILURE_CLASS_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """1 for the first attempt of the task."""
     state: Global___Attempt.State.ValueType
@@ -365,6 +413,8 @@ class Attempt(_message.Message):
     """Where it runs: a host's or node's name; empty until that is known."""
     handle: _builtins.str
     """What it is there: a process id or a pod's name; empty until that is known."""
+    failure_class: Global___Attempt.FailureClass.ValueType
+    """Whose fault it was that it failed; unspecified while it has not."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was decided."""
@@ -392,10 +442,11 @@ class Attempt(_message.Message):
         launcher: _builtins.str = ...,
         host: _builtins.str = ...,
         handle: _builtins.str = ...,
+        failure_class: Global___Attempt.FailureClass.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "create_time", b"create_time", "end_time", b"end_time", "exit_code", b"exit_code", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "create_time", b"create_time", "end_time", b"end_time", "exit_code", b"exit_code", "handle", b"handle", "host", b"host", "launcher", b"launcher", "log_tail", b"log_tail", "message", b"message", "number", b"number", "reason", b"reason", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "create_time", b"create_time", "end_time", b"end_time", "exit_code", b"exit_code", "failure_class", b"failure_class", "handle", b"handle", "host", b"host", "launcher", b"launcher", "log_tail", b"log_tail", "message", b"message", "number", b"number", "reason", b"reason", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015

@@ -57,7 +57,7 @@ UPDATE run SET owner = NULL WHERE uid = %(uid)s AND fence = %(fence)s;
 -- What the API has asked of the runs of a server.
 SELECT uid, cancel_request_time IS NOT NULL, cancel_message, cancel_exit_tasks,
     CASE WHEN pause_request_time IS NOT NULL THEN pause_time IS NOT NULL END, retry_request_time IS NOT NULL,
-    delete_request_time IS NOT NULL
+    delete_request_time IS NOT NULL, limits_request_time IS NOT NULL, priority, max_parallel_tasks
 FROM run
 WHERE owner = %(server_id)s
     AND (cancel_request_time IS NOT NULL OR retry_request_time IS NOT NULL OR delete_request_time IS NOT NULL

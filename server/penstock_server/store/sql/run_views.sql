@@ -10,7 +10,8 @@ SELECT run.uid, run.namespace, run.id, run.experiment_uid, experiment.id AS expe
         SELECT jsonb_object_agg(counted.state, counted.tasks)
         FROM (SELECT state, count(*) AS tasks FROM task WHERE task.run_uid = run.uid GROUP BY state) AS counted
     ) AS task_counts,
-    (SELECT outputs -> 'artifacts' FROM task WHERE task.run_uid = run.uid AND task.id = 'root') AS output_artifacts
+    (SELECT outputs -> 'artifacts' FROM task WHERE task.run_uid = run.uid AND task.id = 'root') AS output_artifacts,
+    (SELECT old.id FROM run AS old WHERE old.uid = run.rerun_of) AS rerun_of_id
 FROM run
 JOIN experiment ON experiment.uid = run.experiment_uid
 WHERE run.namespace = %(namespace)s AND run.id = %(id)s;
@@ -28,10 +29,12 @@ JOIN experiment ON experiment.uid = run.experiment_uid
 WHERE run.namespace = %(namespace)s AND run.uid = ANY(%(uids)s)
 
 -- name: of_runs
--- How many tasks of each of some runs are in which state, and the artifacts of their roots.
+-- How many tasks of each of some runs are in which state, the artifacts of their roots, and the runs they run again.
 SELECT counted.run_uid, jsonb_object_agg(counted.state, counted.tasks) AS task_counts,
     (SELECT outputs -> 'artifacts' FROM task WHERE task.run_uid = counted.run_uid AND task.id = 'root')
-        AS output_artifacts
+        AS output_artifacts,
+    (SELECT old.id FROM run AS new JOIN run AS old ON old.uid = new.rerun_of WHERE new.uid = counted.run_uid)
+        AS rerun_of_id
 FROM (
     SELECT run_uid, state, count(*) AS tasks FROM task WHERE run_uid = ANY(%(uids)s) GROUP BY run_uid, state
 ) AS counted

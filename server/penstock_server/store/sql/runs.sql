@@ -83,12 +83,18 @@ JOIN experiment ON experiment.uid = run.experiment_uid
 WHERE run.namespace = %(namespace)s
 
 -- name: update
--- Display name, description and labels, where it is still at the revision that was read.
+-- What can be edited, where it is still at the revision that was read; new limits are for the owner to take up.
 UPDATE run
-SET display_name = %(display_name)s, description = %(description)s, labels = %(labels)s,
-    revision = revision + 1, update_time = now()
+SET display_name = %(display_name)s, description = %(description)s, labels = %(labels)s, priority = %(priority)s,
+    max_parallel_tasks = %(max_parallel_tasks)s, revision = revision + 1, update_time = now(),
+    limits_request_time = CASE
+        WHEN end_time IS NULL AND (
+            priority <> %(priority)s OR max_parallel_tasks IS DISTINCT FROM %(max_parallel_tasks)s
+        ) THEN now()
+        ELSE limits_request_time
+    END
 WHERE uid = %(uid)s AND revision = %(revision)s
-RETURNING uid;
+RETURNING CASE WHEN limits_request_time IS NOT NULL THEN pg_notify('penstock_run', uid::text)::text END;
 
 -- name: archive
 -- In or out of the archive; one that is there already stays as it is.

@@ -7,7 +7,8 @@ WITH batch AS (
     SELECT *
     FROM jsonb_to_recordset(%(runs)s) AS b (
         uid uuid, fence bigint, sequence bigint, changes bigint, from_state text, to_state text, reason text,
-        message text, failed_task_id text, outputs jsonb, started boolean, reset boolean, paused boolean
+        message text, failed_task_id text, outputs jsonb, started boolean, reset boolean, paused boolean, priority integer,
+        max_parallel_tasks integer
     )
 ), held AS MATERIALIZED (
     SELECT run.uid, run.namespace, run.event_sequence, run.state
@@ -50,6 +51,11 @@ WITH batch AS (
             WHEN batch.to_state IN ('CANCELLING', 'SUCCEEDED', 'FAILED', 'CANCELLED') THEN NULL
             WHEN batch.paused = (run.pause_time IS NOT NULL) THEN NULL
             ELSE run.pause_request_time
+        END,
+        limits_request_time = CASE
+            WHEN batch.priority = run.priority AND batch.max_parallel_tasks IS NOT DISTINCT FROM run.max_parallel_tasks
+                THEN NULL
+            ELSE run.limits_request_time
         END,
         retry_request_time = CASE WHEN batch.reset THEN NULL ELSE run.retry_request_time END
     FROM batch
