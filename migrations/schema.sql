@@ -248,6 +248,7 @@ CREATE TABLE public.task (
     result_key text,
     cache_note text DEFAULT ''::text NOT NULL,
     queue_time timestamp with time zone,
+    step_key text,
     CONSTRAINT task_end_time_check CHECK (((end_time IS NOT NULL) = (state = ANY (ARRAY['SUCCEEDED'::text, 'FAILED'::text, 'SKIPPED'::text, 'CANCELLED'::text])))),
     CONSTRAINT task_kind_check CHECK ((kind = ANY (ARRAY['STEP'::text, 'DAG'::text, 'LOOP'::text, 'ITERATION'::text, 'IMPORTER'::text]))),
     CONSTRAINT task_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'QUEUED'::text, 'RUNNING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'SKIPPED'::text, 'CANCELLED'::text])))
@@ -255,6 +256,8 @@ CREATE TABLE public.task (
 WITH (fillfactor='70');
 
 COMMENT ON COLUMN public.task."position" IS 'number of the event that made it: the order in which tasks came to be';
+
+COMMENT ON COLUMN public.task.step_key IS 'of a cached step: which one it is of which pipeline, whatever it is given';
 
 ALTER TABLE ONLY public.artifact
     ADD CONSTRAINT artifact_output_key UNIQUE (run_uid, task_id, output, index);
@@ -383,6 +386,8 @@ CREATE INDEX task_cache_key_idx ON public.task USING btree (cache_key) WHERE ((c
 CREATE INDEX task_parent_idx ON public.task USING btree (run_uid, parent_id, "position") WHERE (parent_id IS NOT NULL);
 
 CREATE UNIQUE INDEX task_position_idx ON public.task USING btree (run_uid, "position") WHERE ("position" > 0);
+
+CREATE INDEX task_step_key_idx ON public.task USING btree (step_key, end_time DESC) WHERE ((step_key IS NOT NULL) AND (state = 'SUCCEEDED'::text) AND (cached_run_uid IS NULL));
 
 CREATE TRIGGER run_delete_events AFTER DELETE ON public.run FOR EACH ROW EXECUTE FUNCTION public.delete_events_of_run();
 

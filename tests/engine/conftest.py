@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from penstock_server.engine.history import check
 from penstock_server.engine.loop import Engine
 from penstock_server.engine.new_runs import NewRunRequest, NewRuns, Taker
 from penstock_server.engine.requests import RunRequests
+from penstock_server.engine.results import HasContent, anything
 from penstock_server.engine.settings import EngineSettings
 from penstock_server.launch.fake import FakeHost, FakeLauncher
 from penstock_server.model.errors import Unavailable
@@ -47,11 +48,13 @@ async def _holds(condition: Condition) -> bool:
 class Server:
     """What one server has of the engine: it can be killed, which drops all without a word."""
 
-    def __init__(self, database: Database, host: FakeHost, settings: Mapping[str, Any]) -> None:
+    def __init__(self, database: Database, host: FakeHost, settings: dict[str, Any]) -> None:
+        has_content: HasContent = settings.pop("has_content", anything)
         self.launcher = FakeLauncher(host)
         self.notifications = Notifications(database.dsn)
         defaults = {"artifact_root": "file:///artifacts", "max_parallel_steps": 4}
-        self.engine = Engine(database, self.notifications, self.launcher, EngineSettings(**{**defaults, **settings}))
+        engine_settings = EngineSettings(**{**defaults, **settings})
+        self.engine = Engine(database, self.notifications, self.launcher, engine_settings, has_content=has_content)
 
     async def start(self) -> "Server":
         await self.notifications.start()

@@ -1,13 +1,14 @@
 """What users do to runs under way, on the whole engine: pauses, limits, runs that are run again."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from penstock_server.engine.new_runs import RerunRequest
 from penstock_server.launch.fake import Act, FakeHost, failure
 from penstock_server.model.changes import RunLimits
 from penstock_server.model.ids import RunUid
-from penstock_server.model.resources import CachePolicy, TaskValues
+from penstock_server.model.resources import ArtifactValue, CachePolicy, TaskValues
 from penstock_server.store import runs
 from tests import pipelines
 from tests.engine.conftest import Field, eventually
@@ -131,5 +132,75 @@ async def test_caching_does_not_matter_to_a_run_again(field: Field) -> None:
     assert len(host.launches) == 2
 
 
+async def _count_waiting_for_twin(field: Field, uids: list[RunUid], count: int) -> bool:
+    return [await _has_reason(field, uid, "WAITING_FOR_TWIN") for uid in uids].count(True) == count
+
+
+async def _have_ended(field: Field, uids: list[RunUid]) -> bool:
+    return all([(await field.run(uid)).state.is_final for uid in uids])
+
+
 async def _has_reason(field: Field, uid: RunUid, reason: str) -> bool:
     return any(event.reason == reason for event in await field.events(uid))
+
+
+async def test_of_steps_that_do_the_same_at_once_one_runs(field: Field) -> None:
+    gate = asyncio.Event()
+    host = gated(gate)
+    await field.server(host, max_parallel_steps=4)
+    uids = [await field.submit(CACHED) for _ in range(3)]
+    await eventually(lambda: _count_waiting_for_twin(field, uids, 2), "the wait of two")
+    gate.set()
+    for uid in uids:
+        await field.ended(uid)
+    assert sorted([(await field.tasks(uid))["s0"].reason for uid in uids]) == ["CACHED", "CACHED", "COMPLETED"]
+    assert len(host.launches) == 1
+
+
+async def test_a_step_whose_twin_fails_runs_itself(field: Field) -> None:
+    gate = asyncio.Event()
+    ends = iter([replace(failure(), gate=gate), Act()])
+    await field.server(FakeHost(lambda request: next(ends)), max_parallel_steps=4)
+    uids = [await field.submit(CACHED) for _ in range(2)]
+    await eventually(lambda: _count_waiting_for_twin(field, uids, 1), "the wait")
+    gate.set()
+    await eventually(lambda: _have_ended(field, uids), "the end of both")
+    assert {(await field.run(uid)).state for uid in uids} == {"FAILED", "SUCCEEDED"}
+
+
+async def test_a_step_that_was_looked_up_in_vain_says_what_differed(field: Field) -> None:
+    await field.server()
+    for number, note in ((1, "no earlier run of this step has succeeded"), (2, "parameter x is 2 and was 1")):
+        uid = await field.submit(_cached_with(number))
+        await field.ended(uid)
+        assert note in (await field.tasks(uid))["s0"].cache_note
+
+
+async def test_a_result_that_is_too_old_or_gone_is_told(field: Field) -> None:
+    made = ArtifactValue("made", "system.Artifact", "file:///gone", digest="sha256:0")
+    outputs = TaskValues({}, {"made": (made,)})
+    is_there = True
+    await field.server(FakeHost(lambda request: Act(outputs=outputs)), has_content=lambda uri: is_there)
+    await field.ended(await field.submit(CACHED))
+    old = await field.submit(CACHED, cache_max_age_s=1e-6)
+    await field.ended(old)
+    assert "s old, and may be 1e-06 s" in (await field.tasks(old))["s0"].cache_note
+    is_there = False
+    gone = await field.submit(CACHED)
+    await field.ended(gone)
+    assert (await field.tasks(gone))["s0"].cache_note == "the artifact made of run r2 task s0 exists no more"
+
+
+def _cached_with(number: int) -> pipelines.Ir:
+    """One cached step that is given this number."""
+    ir = pipelines.chain(1, "true")
+    ir["components"]["comp-step"]["inputDefinitions"] = {"parameters": {"x": {"parameterType": "NUMBER_INTEGER"}}}
+    value = {"runtimeValue": {"constant": number}}
+    ir["root"]["dag"]["tasks"]["s0"] |= {
+        "cachingOptions": {"enableCache": True},
+        "inputs": {"parameters": {"x": value}},
+    }
+    return ir
+
+
+CACHED = _cached_with(0)

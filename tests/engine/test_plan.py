@@ -14,8 +14,6 @@ from penstock_server.engine.effects import (
 )
 from penstock_server.engine.history import check
 from penstock_server.engine.inputs import (
-    CacheAnswered,
-    CacheHit,
     CancelRequested,
     DeadlinePassed,
     LaunchRefused,
@@ -25,8 +23,7 @@ from penstock_server.engine.inputs import (
 )
 from penstock_server.launch.base import Observation, Phase
 from penstock_server.model.changes import Notice, TaskMove
-from penstock_server.model.ids import ROOT_TASK, AttemptId, RunUid, TaskId
-from penstock_server.model.resources import CachePolicy, TaskValues
+from penstock_server.model.ids import ROOT_TASK, AttemptId, TaskId
 from penstock_server.model.states import AttemptState, RunState, TaskState
 from penstock_server.spec.graph import Constant, DagInput, ParameterBinding, TaskOutput
 from tests.engine.world import World, dag, flat, new_run, pipeline, spec, step
@@ -259,54 +256,6 @@ def test_what_the_user_should_know_becomes_a_notice_once() -> None:
     decisions = world.see("a", Phase.STARTED, notices=notices)
     assert decisions.changes[0] == Notice("SETTINGS_IGNORED", "there are no images here", TaskId("a"), 1)
     assert world.see("a", Phase.STARTED, notices=notices).changes == []
-
-
-# Cache.
-
-
-def test_a_cached_step_asks_before_it_queues() -> None:
-    world = World(flat({"a": ()}, cached=True)).begin()
-    assert (world.waiting, len(world.lookups)) == ([], 1)
-    world.crash()
-    assert (world.waiting, len(world.lookups)) == ([], 1)
-    world.answer(CacheAnswered(TaskId("a"), None))
-    world.succeed("a")
-    assert world.run_state() is RunState.SUCCEEDED
-
-
-def test_a_cached_step_that_was_tried_asks_no_more() -> None:
-    world = World(flat({"a": ()}, retries=1, cached=True)).begin()
-    world.answer(CacheAnswered(TaskId("a"), None))
-    world.fail("a")
-    world.crash()
-    assert (world.waiting, world.lookups) == (["a"], [])
-
-
-def test_a_hit_reuses_the_outputs_and_starts_nothing() -> None:
-    world = World(flat({"a": ()}, cached=True)).begin()
-    source = RunUid(world.run.uid), TaskId("other")
-    world.answer(CacheAnswered(TaskId("a"), CacheHit(*source, TaskValues({"o": 1}))))
-    task = world.rows.tasks[TaskId("a")]
-    assert (task.state, task.reason, task.outputs.parameters) == (
-        TaskState.SUCCEEDED,
-        reasons.CACHED,
-        {"o": 1},
-    )
-    assert (task.cached_run_uid, task.cached_task_id) == source
-    assert world.launches == []
-    assert check(world.rows.events) == []
-
-
-def test_a_refreshing_run_offers_results_but_reads_none() -> None:
-    world = World(flat({"a": ()}, cached=True), new_run(cache_policy=CachePolicy.REFRESH)).begin()
-    assert (world.waiting, world.lookups) == (["a"], [])
-    assert world.rows.tasks[TaskId("a")].cache_key is not None
-
-
-def test_a_run_with_caching_disabled_has_no_keys() -> None:
-    world = World(flat({"a": ()}, cached=True), new_run(cache_policy=CachePolicy.DISABLED)).begin()
-    assert world.waiting == ["a"]
-    assert world.rows.tasks[TaskId("a")].cache_key is None
 
 
 # Cancel and deadline.

@@ -384,7 +384,7 @@ def test_a_step_that_waits_too_long_for_a_slot_fails() -> None:
     world = World(pipeline(dag("root", spec("a"))), run).begin()
     timers = [effect for effect in world.effects if isinstance(effect, WaitForQueue)]
     assert [timer.delay_s for timer in timers] == [5.0]
-    world.send(QueueTimedOut(TaskId("a"), 0))
+    world.send(QueueTimedOut(TaskId("a"), 1))
     assert reason(world, "a")[0] == reasons.QUEUE_TIMEOUT
     assert world.waiting == []
 
@@ -393,5 +393,16 @@ def test_a_step_that_started_in_time_is_not_timed_out() -> None:
     run = replace(new_run(), queue_timeout_s=5.0)
     world = World(pipeline(dag("root", spec("a"))), run).begin()
     world.grant("a")
-    world.send(QueueTimedOut(TaskId("a"), 0))
+    world.send(QueueTimedOut(TaskId("a"), 1))
     assert world.state("a") is TaskState.RUNNING
+
+
+def test_the_time_of_a_wait_that_a_pause_ended_is_not_that_of_the_next_one() -> None:
+    run = replace(new_run(), queue_timeout_s=5.0)
+    world = World(pipeline(dag("root", spec("a"))), run).begin()
+    world.send(PauseRequested())
+    world.send(ResumeRequested())
+    world.send(QueueTimedOut(TaskId("a"), 1))
+    assert world.state("a") is TaskState.QUEUED
+    world.send(QueueTimedOut(TaskId("a"), 2))
+    assert world.state("a") is TaskState.FAILED

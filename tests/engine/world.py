@@ -190,6 +190,8 @@ class Rows:
             not_before=delay or row.not_before,
             queue_time=self.now if change.to_state is TaskState.QUEUED else row.queue_time,
             result_key=change.result_key or row.result_key,
+            cache_note=change.cache_note or row.cache_note,
+            step_key=change.step_key or row.step_key,
             end_time=self.now if change.to_state.is_final else None,
         )
 

@@ -9,7 +9,7 @@ from penstock_server.model.errors import InvalidArgument
 from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.model.states import TaskState
 from penstock_server.spec import resolve
-from penstock_server.spec.caching import cache_key
+from penstock_server.spec.caching import cache_key, differences, result_key
 from penstock_server.spec.compile import compile_pipeline
 from penstock_server.spec.document import Document
 from penstock_server.spec.expressions import ExpressionError, select
@@ -202,6 +202,22 @@ def test_the_cache_key_follows_what_decides_the_result() -> None:
     component = replace(component, body=replace(component.body, env=(("MODE", "fast"),)))
     assert len({*keys, key()}) == len(keys) + 1
     assert key() == key()
+
+
+def test_what_differs_from_an_earlier_step_is_told_the_component_first() -> None:
+    graph = taking({"parameterType": "STRING"}, constant("x"))
+    component = graph.components["comp-b"]
+    before = TaskValues({"x": 1, "gone": "g"}, {"d": (ArtifactValue("d", "system.Dataset", "file:///a"),)})
+    now = TaskValues({"x": "é" * 99, "new": [1]}, {"d": (ArtifactValue("d", "system.Dataset", "file:///b"),)})
+    same = result_key(component, before, "root/b")
+    assert differences(component, "root/b", before, before, same) == []
+    assert differences(component, "root/b", now, before, "another") == [
+        "the component has changed (image, command, environment or interface)",
+        'parameter gone is not given and was "g"',
+        "parameter new is [1] and was not given",
+        f'parameter x is "{"é" * 59}... (101 characters) and was 1',
+        "artifact d is another one",
+    ]
 
 
 LOOPS = "[1].map(a, [2].map(b, [3].map(c, [4].map(d, [5].map(e, e)))))"

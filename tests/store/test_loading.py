@@ -16,6 +16,7 @@ from penstock_server.model.resources import TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
 from penstock_server.store import leases, loading, tasks, transitions
 from penstock_server.store.database import Database
+from penstock_server.store.tasks import CachedTask, EarlierTask, Wanted
 from tests import factories
 
 DONE, BUSY = TaskId("done"), TaskId("busy")
@@ -77,11 +78,34 @@ async def test_the_newest_result_under_a_key_is_found(database: Database) -> Non
     await run_with(database, *step(DONE), *succeed(DONE, "key", 1))
     newest, _ = await run_with(database, *step(DONE), *succeed(DONE, "key", 2))
     async with database.connection() as connection:
-        found = await tasks.find_cached(connection, "default", ["key", "other"])
-        assert await tasks.find_cached(connection, "elsewhere", ["key"]) == {}
-    assert set(found) == {"key"}
-    assert (found["key"].run_uid, found["key"].outputs.parameters) == (newest, {"y": 2})
-    assert 0 <= found["key"].age_s < 60
+        found = await tasks.find_cached(connection, "default", [Wanted("key"), Wanted("other")])
+        assert await tasks.find_cached(connection, "elsewhere", [Wanted("key")]) == {}
+    ((wanted, result),) = found.items()
+    assert isinstance(result, CachedTask)
+    assert (wanted, result.run_uid, result.outputs.parameters) == (Wanted("key"), newest, {"y": 2})
+    assert 0 <= result.age_s < 60
+
+
+async def test_without_a_result_the_newest_task_of_the_same_step_is_found(database: Database) -> None:
+    for value in (1, 2):
+        queued = TaskMove(
+            DONE,
+            TaskState.PENDING,
+            TaskState.QUEUED,
+            "READY",
+            inputs=TaskValues({"x": value}),
+            result_key=f"r{value}",
+            step_key="step",
+        )
+        end = TaskMove(DONE, TaskState.QUEUED, TaskState.SUCCEEDED, "", outputs=TaskValues(), cache_key=f"k{value}")
+        await run_with(database, TaskCreate(DONE, ROOT_TASK, "done", "", TaskKind.STEP, "READY"), queued, end)
+    async with database.connection() as connection:
+        found = await tasks.find_cached(connection, "default", [Wanted("k3", "step"), Wanted("k1", "step")])
+        assert await tasks.find_cached(connection, "elsewhere", [Wanted("k3", "step")]) == {}
+    earlier = found[Wanted("k3", "step")]
+    assert isinstance(earlier, EarlierTask)
+    assert (earlier.inputs.parameters, earlier.result_key) == ({"x": 2}, "r2")
+    assert isinstance(found[Wanted("k1", "step")], CachedTask)
 
 
 async def test_a_result_that_was_itself_reused_is_not_a_source(database: Database) -> None:
@@ -97,4 +121,4 @@ async def test_a_result_that_was_itself_reused_is_not_a_source(database: Databas
     )
     await run_with(database, TaskCreate(DONE, ROOT_TASK, "done", "", TaskKind.STEP, "READY"), reused)
     async with database.connection() as connection:
-        assert await tasks.find_cached(connection, "default", ["key"]) == {}
+        assert await tasks.find_cached(connection, "default", [Wanted("key")]) == {}

@@ -49,9 +49,19 @@ class LookUpCache:
     cache_key: str
     max_age_s: float | None = None
     """What ended longer ago is not reused."""
+    step_key: str | None = None
+    """Of a step: what an earlier one to compare with is looked for by, where there is none with the key."""
 
 
-Ask: TypeAlias = WantSlot | GiveSlotBack | KeepSlot | Limit | LookUpCache | GoOn
+@dataclass(frozen=True, slots=True)
+class AwaitTwin:
+    """The task waits for the end of one that does the same; answered by `TwinEnded`."""
+
+    task_id: TaskId
+    cache_key: str
+
+
+Ask: TypeAlias = WantSlot | GiveSlotBack | KeepSlot | Limit | LookUpCache | AwaitTwin | GoOn
 """Concerns this process alone, or only reads: need not wait for the commit."""
 
 
@@ -108,7 +118,8 @@ class WaitForQueue:
 
     urgent: ClassVar[bool] = False
     task_id: TaskId
-    attempt_count: int
+    wait: int
+    """Number of the wait, as the task counts them."""
     delay_s: float
 
 

@@ -38,6 +38,24 @@ class CacheAnswered:
 
     task_id: TaskId
     hit: CacheHit | None
+    note: str = ""
+    """Why there is no hit."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwinFound:
+    """Instead of `SlotGranted`: another task that does the same runs already, and its results will do."""
+
+    task_id: TaskId
+    twin: str
+    """Which one, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwinEnded:
+    """The other task has ended, one way or the other."""
+
+    task_id: TaskId
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +114,8 @@ class QueueTimedOut:
     """The task has waited for a slot for as long as it may."""
 
     task_id: TaskId
-    attempt_count: int
-    """How many attempts it had had when it began to wait."""
+    wait: int
+    """Number of the wait, as the task counts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +137,8 @@ PlanEvent: TypeAlias = (
     RunTaken
     | SlotGranted
     | CacheAnswered
+    | TwinFound
+    | TwinEnded
     | Observed
     | LaunchRefused
     | RetryDue

@@ -9,9 +9,14 @@ from penstock_server.engine.owned import OwnedRuns
 from penstock_server.engine.results import HasContent, missing
 from penstock_server.engine.state import LiveRun
 from penstock_server.model.errors import PenstockError
+from penstock_server.model.resources import TaskValues
+from penstock_server.spec.caching import differences
 from penstock_server.store import tasks
 from penstock_server.store.database import Database
-from penstock_server.store.tasks import CachedTask
+from penstock_server.store.tasks import CachedTask, EarlierTask, Wanted
+
+DIFFERENCES_MAX = 3
+"""So many are told."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,22 +49,41 @@ class Lookups:
                 await self._answer(namespace, questions)
 
     async def _answer(self, namespace: str, questions: list[tuple[LiveRun, LookUpCache]]) -> None:
-        keys = list({ask.cache_key for _, ask in questions})
+        wanted = {Wanted(ask.cache_key, ask.step_key) for _, ask in questions}
         try:
             async with self._database.connection() as connection:
-                found = await tasks.find_cached(connection, namespace, keys)
+                found = await tasks.find_cached(connection, namespace, wanted)
         except PenstockError as error:
             _log.warning("cache not looked up, the runs are loaded again", extra={"reason": error.reason})
             for run, _ in questions:
                 self._owned.reload(run)
             return
         for run, ask in questions:
-            self._owned.post(run, CacheAnswered(ask.task_id, self._hit(ask, found.get(ask.cache_key))))
+            hit, note = self._judged(run, ask, found.get(Wanted(ask.cache_key, ask.step_key)))
+            self._owned.post(run, CacheAnswered(ask.task_id, hit, note))
 
-    def _hit(self, ask: LookUpCache, found: CachedTask | None) -> CacheHit | None:
-        """What was found, unless it is too old or what it made is there no more."""
-        if found is None or (ask.max_age_s is not None and found.age_s > ask.max_age_s):
-            return None
-        if missing(found.outputs, self._has_content) is not None:
-            return None
-        return CacheHit(found.run_uid, found.id, found.outputs, found.run_id)
+    def _judged(
+        self, run: LiveRun, ask: LookUpCache, found: CachedTask | EarlierTask | None
+    ) -> tuple[CacheHit | None, str]:
+        """What was found, or why it is of no use."""
+        if found is None:
+            return None, "no earlier run of this step has succeeded"
+        source = f"run {found.run_id} task {found.id}"
+        if isinstance(found, EarlierTask):
+            return None, f"differs from {source}: {_difference(run, ask, found)}"
+        if ask.max_age_s is not None and found.age_s > ask.max_age_s:
+            return None, f"the result of {source} is {found.age_s:,.0f} s old, and may be {ask.max_age_s:,g} s"
+        if (gone := missing(found.outputs, self._has_content)) is not None:
+            return None, f"the artifact {gone} of {source} exists no more"
+        return CacheHit(found.run_uid, found.id, found.outputs, found.run_id), ""
+
+
+def _difference(run: LiveRun, ask: LookUpCache, earlier: EarlierTask) -> str:
+    """What differs between the task and an earlier one of the same step."""
+    task = run.tasks[ask.task_id]
+    inputs = task.inputs or TaskValues()
+    found = differences(task.component, task.place, inputs, earlier.inputs, earlier.result_key)
+    if not found:
+        return "the key that it is cached under has changed"
+    more = f"; and {len(found) - DIFFERENCES_MAX} more" if len(found) > DIFFERENCES_MAX else ""
+    return "; ".join(found[:DIFFERENCES_MAX]) + more

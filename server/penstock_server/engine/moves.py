@@ -51,6 +51,7 @@ def move_task(
     delay_s: float | None = None,
     result_key: str | None = None,
     cache_note: str | None = None,
+    step_key: str | None = None,
 ) -> None:
     """The task goes to `to`; a final state is told to those around it by `dags.settle`."""
     if to not in TASK_MOVES[task.state]:
@@ -69,6 +70,7 @@ def move_task(
             delay_s,
             result_key,
             cache_note,
+            step_key,
         )
     )
     task.state, task.reason, task.message = to, reason, message

@@ -9,13 +9,14 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from penstock_server.engine.commit import Committer
 from penstock_server.engine.dispatch import Dispatcher
 from penstock_server.engine.effects import (
     Adopt,
+    AwaitTwin,
     Decisions,
     Effect,
     Finished,
@@ -40,13 +41,17 @@ from penstock_server.engine.inputs import (
     QueueTimedOut,
     RetryDue,
     SlotGranted,
+    TwinEnded,
+    TwinFound,
 )
 from penstock_server.engine.observer import EngineObserver
 from penstock_server.engine.plan import advance
 from penstock_server.engine.slots import Slots
 from penstock_server.engine.state import LiveRun
+from penstock_server.engine.steps import uses_results
+from penstock_server.engine.twins import Twins
 from penstock_server.launch.base import Observation
-from penstock_server.model.ids import AttemptId, RunUid
+from penstock_server.model.ids import AttemptId, RunUid, TaskId
 from penstock_server.model.states import RunState
 
 _log = logging.getLogger(__name__)
@@ -79,6 +84,7 @@ class OwnedRuns:
     def __init__(self, owner: Owner, slots: Slots, observer: EngineObserver) -> None:
         self._owner = owner
         self._slots = slots
+        self._twins = Twins()
         self._observer = observer
         self._runs: dict[RunUid, LiveRun] = {}
         self._timers: dict[LiveRun, set[asyncio.TimerHandle]] = {}
@@ -227,10 +233,14 @@ class OwnedRuns:
                     self._slots.give_back(run.uid, ask.task_id)
                 case KeepSlot():
                     self._slots.keep(run.uid, ask.task_id)
+                    self._starts(run, ask.task_id)
                 case Limit():
                     self._slots.set_limits(run.uid, ask.limits)
                 case LookUpCache():
                     self._owner.look_up(run, ask)
+                case AwaitTwin():
+                    if not self._twins.wait(ask.cache_key, run.uid, ask.task_id):
+                        self.post(run, TwinEnded(ask.task_id))
                 case GoOn():
                     self.post(run, Continued())
         self._committer.add(run, decisions)
@@ -240,7 +250,29 @@ class OwnedRuns:
         while self._granting and (granted := self._slots.grant()) is not None:
             uid, task_id = granted
             if (run := self._runs.get(uid)) is not None:
-                self._advance(run, SlotGranted(task_id))
+                twin = self._twin_of(run, task_id)
+                if twin is None:
+                    self._starts(run, task_id)
+                self._advance(run, SlotGranted(task_id) if twin is None else TwinFound(task_id, twin))
+
+    def _twin_of(self, run: LiveRun, task_id: TaskId) -> str | None:
+        """The step that runs already and whose results the task would take, in words."""
+        task = run.tasks[task_id]
+        if task.cache_key is None or not uses_results(run, task):
+            return None
+        found = self._twins.running(task.cache_key)
+        if found is None or (other := self._runs.get(found[0])) is None:
+            return None
+        return f"run {other.record.id} task {found[1]}"
+
+    def _starts(self, run: LiveRun, task_id: TaskId) -> None:
+        if (key := run.tasks[task_id].cache_key) is not None:
+            self._twins.start(key, run.uid, task_id)
+
+    def _tell_twins(self, waiting: Iterable[tuple[RunUid, TaskId]]) -> None:
+        for uid, task_id in waiting:
+            if (run := self._runs.get(uid)) is not None:
+                self.post(run, TwinEnded(task_id))
 
     def _report(self) -> None:
         since = self._slots.waiting_since
@@ -256,6 +288,7 @@ class OwnedRuns:
         del self._runs[run.uid]
         self._committer.drop(run)
         self._slots.drop(run.uid)
+        self._tell_twins(self._twins.drop(run.uid))
         self._awake.set()
         for timer in self._timers.pop(run, ()):
             timer.cancel()
@@ -279,13 +312,14 @@ class OwnedRuns:
         if effect.state is not None:
             attempt = AttemptId(run.uid, effect.task_id, effect.number)
             self._observer.attempt_finished(attempt, run.record, effect.state)
+            self._tell_twins(self._twins.end(run.uid, effect.task_id))
         self._dispatcher.forget(run, effect)
 
     def _wait_for_retry(self, run: LiveRun, effect: WaitForRetry) -> None:
         self._after(effect.delay_s, run, RetryDue(effect.task_id))
 
     def _wait_for_queue(self, run: LiveRun, effect: WaitForQueue) -> None:
-        self._after(effect.delay_s, run, QueueTimedOut(effect.task_id, effect.attempt_count))
+        self._after(effect.delay_s, run, QueueTimedOut(effect.task_id, effect.wait))
 
     def _wait_for_deadline(self, run: LiveRun, effect: WaitForDeadline) -> None:
         self._after(effect.delay_s, run, DeadlinePassed())

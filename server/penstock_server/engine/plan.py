@@ -25,6 +25,8 @@ from penstock_server.engine.inputs import (
     RetryRequested,
     RunTaken,
     SlotGranted,
+    TwinEnded,
+    TwinFound,
 )
 from penstock_server.engine.moves import move_run, move_task
 from penstock_server.engine.restarts import tasks_to_restart
@@ -162,6 +164,10 @@ def _answer_cache(run: LiveRun, answer: CacheAnswered) -> None:
         steps.answer_cache(run, answer)
 
 
+def _end_twin(run: LiveRun, event: TwinEnded) -> None:
+    steps.end_twin(run, run.tasks[event.task_id])
+
+
 def _observe(run: LiveRun, event: Observed) -> None:
     steps.observe(run, event.observation)
 
@@ -182,6 +188,8 @@ _HANDLERS: dict[type, Callable[[LiveRun, Any], None]] = {
     RunTaken: _take,
     SlotGranted: _grant_slot,
     CacheAnswered: _answer_cache,
+    TwinFound: steps.find_twin,
+    TwinEnded: _end_twin,
     Observed: _observe,
     LaunchRefused: steps.refuse_launch,
     RetryDue: _retry_due,

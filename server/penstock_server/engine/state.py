@@ -74,6 +74,10 @@ class LiveTask:
     queued_s: float = 0.0
     """Of a loaded task: so long it had been QUEUED."""
     result_key: str | None = None
+    cache_note: str = ""
+    """Why no earlier result is reused, until that is recorded."""
+    waits: int = 0
+    """How often it has begun to wait for a slot, so that the end of an earlier wait's time is told from this one's."""
     index: int | None = None
     """Of an iteration: which one."""
     cause: str = ""

@@ -3,6 +3,7 @@
 from penstock_server.engine import reasons
 from penstock_server.engine.effects import (
     Adopt,
+    AwaitTwin,
     Forget,
     GiveSlotBack,
     KeepSlot,
@@ -13,14 +14,14 @@ from penstock_server.engine.effects import (
     WaitForRetry,
     WantSlot,
 )
-from penstock_server.engine.inputs import CacheAnswered, CacheHit, LaunchRefused, QueueTimedOut
+from penstock_server.engine.inputs import CacheAnswered, CacheHit, LaunchRefused, QueueTimedOut, TwinFound
 from penstock_server.engine.moves import create_attempt, move_attempt, move_task
 from penstock_server.engine.state import LiveAttempt, LiveRun, LiveTask
-from penstock_server.engine.values import cache_key, cache_max_age_s, queue_timeout_s, result_key
+from penstock_server.engine.values import cache_key, cache_max_age_s, queue_timeout_s, result_key, step_key
 from penstock_server.launch.base import Observation, Phase
 from penstock_server.model.changes import Notice
 from penstock_server.model.ids import AttemptId
-from penstock_server.model.resources import CachePolicy, TaskValues
+from penstock_server.model.resources import CachePolicy, TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, TaskState
 from penstock_server.store.values import identified
 
@@ -35,6 +36,8 @@ _ENDS = {
     Phase.LOST: AttemptState.LOST,
     Phase.STOPPED: AttemptState.CANCELLED,
 }
+_NO_QUEUE = frozenset({reasons.RUN_PAUSED, reasons.WAITING_FOR_TWIN})
+"""Why a QUEUED step may wait for something else than its turn."""
 
 
 def queue(run: LiveRun, task: LiveTask, inputs: TaskValues) -> None:
@@ -44,7 +47,8 @@ def queue(run: LiveRun, task: LiveTask, inputs: TaskValues) -> None:
         _reuse(run, task, hit, reasons.REUSED, inputs=inputs, result_key=result)
         return
     reason = reasons.RUN_PAUSED if run.holds_back else reasons.WAITING_FOR_SLOT
-    move_task(run, task, TaskState.QUEUED, reason, inputs=inputs, cache_key=key, result_key=result)
+    same = step_key(run, task) if key is not None else None
+    move_task(run, task, TaskState.QUEUED, reason, inputs=inputs, cache_key=key, result_key=result, step_key=same)
     if not run.holds_back:
         ask(run, task)
 
@@ -61,6 +65,8 @@ def resume(run: LiveRun, task: LiveTask) -> None:
         hold(run, task)
     elif task.state is TaskState.QUEUED and task.reason == reasons.RUN_PAUSED:
         release(run, task)
+    elif task.state is TaskState.QUEUED and task.reason == reasons.WAITING_FOR_TWIN:
+        end_twin(run, task)
     elif task.state is TaskState.QUEUED:
         ask(run, task)
 
@@ -83,12 +89,17 @@ def release(run: LiveRun, task: LiveTask) -> None:
 
 def ask(run: LiveRun, task: LiveTask) -> None:
     """Ask for a slot, or first, if that may spare the step its run, for results of earlier runs."""
-    policy = run.record.cache_policy
-    imports = task.reason == reasons.LOOKING_UP
-    if task.cache_key and not task.attempt_count and (imports or policy is CachePolicy.DEFAULT):
-        run.decisions.asks.append(LookUpCache(task.id, task.cache_key, cache_max_age_s(run, task)))
+    if task.cache_key is not None and uses_results(run, task):
+        same = step_key(run, task) if task.kind is TaskKind.STEP else None
+        run.decisions.asks.append(LookUpCache(task.id, task.cache_key, cache_max_age_s(run, task), same))
     else:
         _wait_for_slot(run, task)
+
+
+def uses_results(run: LiveRun, task: LiveTask) -> bool:
+    """True for a task that takes the results of an earlier one, if there are any, rather than run."""
+    wants = task.reason == reasons.LOOKING_UP or run.record.cache_policy is CachePolicy.DEFAULT
+    return task.cache_key is not None and task.attempt_count == 0 and wants
 
 
 def answer_cache(run: LiveRun, answer: CacheAnswered) -> None:
@@ -96,6 +107,7 @@ def answer_cache(run: LiveRun, answer: CacheAnswered) -> None:
     task = run.tasks[answer.task_id]
     if task.state is not TaskState.QUEUED:
         return
+    task.cache_note = answer.note
     if answer.hit is not None:
         _reuse(run, task, answer.hit, reasons.CACHED)
     elif run.holds_back:
@@ -109,9 +121,26 @@ def grant_slot(run: LiveRun, task: LiveTask) -> None:
     if task.state is not TaskState.QUEUED or run.stops(task) or run.holds_back:
         run.decisions.asks.append(GiveSlotBack(task.id))
         return
-    move_task(run, task, TaskState.RUNNING, reasons.STARTED)
+    move_task(run, task, TaskState.RUNNING, reasons.STARTED, cache_note=task.cache_note or None)
     attempt = create_attempt(run, task)
     run.decisions.effects.append(Launch(task.id, attempt.number))
+
+
+def find_twin(run: LiveRun, found: TwinFound) -> None:
+    """Another task that does the same runs already: wait for its results instead of for a slot."""
+    task = run.tasks[found.task_id]
+    run.decisions.asks.append(GiveSlotBack(task.id))
+    if task.state is TaskState.QUEUED and task.cache_key is not None and not run.stops(task) and not run.holds_back:
+        message = f"{found.twin} does the same and runs already"
+        move_task(run, task, TaskState.QUEUED, reasons.WAITING_FOR_TWIN, message)
+        run.decisions.asks.append(AwaitTwin(task.id, task.cache_key))
+
+
+def end_twin(run: LiveRun, task: LiveTask) -> None:
+    """The other one has ended: see what it has left."""
+    if task.state is TaskState.QUEUED and task.reason == reasons.WAITING_FOR_TWIN:
+        move_task(run, task, TaskState.QUEUED, reasons.WAITING_FOR_SLOT)
+        ask(run, task)
 
 
 def retry_due(run: LiveRun, task: LiveTask) -> None:
@@ -128,8 +157,8 @@ def retry_due(run: LiveRun, task: LiveTask) -> None:
 def time_out_of_queue(run: LiveRun, event: QueueTimedOut) -> None:
     """The step has waited for a slot for too long; what it waited for otherwise does not count."""
     task = run.tasks[event.task_id]
-    waits = task.state is TaskState.QUEUED and task.reason != reasons.RUN_PAUSED and not task.is_delayed
-    if waits and task.attempt_count == event.attempt_count and not run.stops(task):
+    waits = task.state is TaskState.QUEUED and task.reason not in _NO_QUEUE and not task.is_delayed
+    if waits and task.waits == event.wait and not run.stops(task):
         run.decisions.asks.append(GiveSlotBack(task.id))
         fail(run, task, reasons.QUEUE_TIMEOUT, f"no slot was free within {queue_timeout_s(run, task):g} s")
 
@@ -182,10 +211,11 @@ def fail(run: LiveRun, task: LiveTask, reason: str, message: str) -> None:
 
 def _wait_for_slot(run: LiveRun, task: LiveTask) -> None:
     run.decisions.asks.append(WantSlot(task.id))
+    task.waits += 1
     limit = queue_timeout_s(run, task)
     if limit is not None:
         left, task.queued_s = max(0.0, limit - task.queued_s), 0.0
-        run.decisions.effects.append(WaitForQueue(task.id, task.attempt_count, left))
+        run.decisions.effects.append(WaitForQueue(task.id, task.waits, left))
 
 
 def _reuse(

@@ -72,6 +72,11 @@ def result_key(task: LiveTask, inputs: TaskValues) -> str | None:
     return caching.result_key(task.component, inputs, task.place) if task.kind is TaskKind.STEP else None
 
 
+def step_key(run: LiveRun, task: LiveTask) -> str:
+    """Which step it is of which pipeline."""
+    return caching.step_key(task.id, run.graph.name, run.record.namespace)
+
+
 def importer_key(run: LiveRun, artifact: ArtifactValue) -> str:
     """The key under which an importer looks for the same artifact, imported before."""
     return caching.importer_key(artifact, run.graph.name, run.record.namespace)

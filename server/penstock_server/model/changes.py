@@ -54,6 +54,7 @@ class TaskMove:
     """The next attempt starts so many seconds from now (`not_before`)."""
     result_key: str | None = None
     cache_note: str | None = None
+    step_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

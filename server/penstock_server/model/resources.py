@@ -226,6 +226,8 @@ class Task:
     """Why no earlier result was reused: what differed; empty when none was looked for."""
     queue_time: datetime | None = None
     """When it last became QUEUED."""
+    step_key: str | None = None
+    """Of a cached step: which one it is of which pipeline, whatever it is given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from penstock_server.model.json import Json
 from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec.graph import Component, Container, TaskSpec
+
+SHOWN_MAX = 60
+"""So much is shown of a value that differs."""
 
 
 def cache_key(component: Component, task: TaskSpec, inputs: TaskValues, pipeline: str, namespace: str) -> str:
@@ -25,6 +29,40 @@ def result_key(component: Component, inputs: TaskValues, place: str) -> str:
     besides. Iterations of a loop are one place.
     """
     return _digest(["result", place, _subject(component, inputs, _content)])
+
+
+def step_key(task_id: str, pipeline: str, namespace: str) -> str:
+    """The same over which step it is of which pipeline, whatever it does and is given."""
+    return _digest([namespace, pipeline, "step", task_id])
+
+
+def differences(
+    component: Component, place: str, inputs: TaskValues, earlier: TaskValues, earlier_result_key: str | None
+) -> list[str]:
+    """What differs between a step and an earlier one of the same place, in words, the component first.
+
+    `earlier` and `earlier_result_key` are the other one's. The key tells whether the component has changed: with the
+    same one it would be that of this component with those inputs.
+    """
+    changed = earlier_result_key is not None and earlier_result_key != result_key(component, earlier, place)
+    found = ["the component has changed (image, command, environment or interface)"] if changed else []
+    for name in sorted(inputs.parameters.keys() | earlier.parameters.keys()):
+        now, before = (_shown(values.parameters, name) for values in (inputs, earlier))
+        if now != before:
+            found.append(f"parameter {name} is {_cut(now)} and was {_cut(before)}")
+    for name in sorted(inputs.artifacts.keys() | earlier.artifacts.keys()):
+        now_made, before_made = ([_identity(a) for a in v.artifacts.get(name, ())] for v in (inputs, earlier))
+        if now_made != before_made:
+            found.append(f"artifact {name} is another one")
+    return found
+
+
+def _shown(parameters: Mapping[str, Json], name: str) -> str:
+    return json.dumps(parameters[name], sort_keys=True, ensure_ascii=False) if name in parameters else "not given"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}... ({len(text):,} characters)"
 
 
 def importer_key(artifact: ArtifactValue, pipeline: str, namespace: str) -> str:

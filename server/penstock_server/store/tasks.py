@@ -1,6 +1,6 @@
 """Tasks and their attempts, as they are read. What moves them is in `transitions`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -29,6 +29,25 @@ class CachedTask:
     outputs: TaskValues
     age_s: float
     """Since it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierTask:
+    """The newest one of the same step that succeeded, with other inputs or another component."""
+
+    run_id: str
+    id: TaskId
+    inputs: TaskValues
+    result_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A result that is looked for."""
+
+    cache_key: str
+    step_key: str | None = None
+    """What is looked for if there is none, to tell what differs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +137,19 @@ async def attempts_of_run(connection: Connection, run_uid: RunUid) -> list[Attem
         return [_read_attempt(row) for row in await cursor.fetchall()]
 
 
-async def find_cached(connection: Connection, namespace: str, keys: Sequence[str]) -> Mapping[str, CachedTask]:
-    """For each key that has one, the newest task of the namespace that succeeded under it."""
-    cursor = await connection.execute(_SQL["find_cached"], {"namespace": namespace, "keys": list(keys)})
-    rows = await cursor.fetchall()
-    return {
-        key: CachedTask(run_uid, run_id, task_id, from_json(outputs), float(age_s))
-        for key, run_uid, run_id, task_id, outputs, age_s in rows
-    }
+async def find_cached(
+    connection: Connection, namespace: str, wanted: Collection[Wanted]
+) -> Mapping[Wanted, CachedTask | EarlierTask]:
+    """The newest task of the namespace that succeeded under each cache key; else the newest one of the same step."""
+    asked = list(wanted)
+    keys = {"keys": [each.cache_key for each in asked], "step_keys": [each.step_key for each in asked]}
+    cursor = await connection.execute(_SQL["find_cached"], {"namespace": namespace, **keys})
+    return {asked[place - 1]: _found(*columns) for place, *columns in await cursor.fetchall()}
+
+
+def _found(
+    run_uid: RunUid, run_id: str, id: TaskId, outputs: Any, age_s: float, inputs: Any, result_key: str | None
+) -> CachedTask | EarlierTask:
+    if outputs is None:
+        return EarlierTask(run_id, id, from_json(inputs), result_key)
+    return CachedTask(run_uid, run_id, id, from_json(outputs), float(age_s))

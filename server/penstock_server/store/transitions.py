@@ -43,6 +43,7 @@ _CLEAN: Mapping[str, Any] = {
     "cache_key": None,
     "result_key": None,
     "cache_note": None,
+    "step_key": None,
 }
 """Of a task that begins again."""
 _STEP_STATES = frozenset({AttemptState.RUNNING, AttemptState.SUCCEEDED, AttemptState.FAILED})
@@ -193,6 +194,8 @@ class _Rows:
             row["result_key"] = move.result_key
         if move.cache_note is not None:
             row["cache_note"] = move.cache_note
+        if move.step_key is not None:
+            row["step_key"] = move.step_key
         if move.cached_from is not None:
             row |= {"cached_run_uid": str(move.cached_from[0]), "cached_task_id": move.cached_from[1]}
 

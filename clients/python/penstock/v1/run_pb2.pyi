@@ -416,14 +416,14 @@ class Run(_message.Message):
 
     @_builtins.property
     def task_timeout(self) -> _duration_pb2.Duration:
-        """How long each attempt at any of its steps may take; then it is stopped and has failed, with reason TIMEOUT. A
+        """How long each attempt at any of its steps may take; then it is stopped and has failed, with reason TIMED_OUT. A
         shorter limit in the pipeline's platform document counts instead. More than 0 and at most 365 days. Default: no limit.
         """
 
     @_builtins.property
     def queue_timeout(self) -> _duration_pb2.Duration:
-        """How long each of its steps may wait for a slot; then it has failed, with reason QUEUE_TIMEOUT. Time in which the
-        run is paused does not count. A shorter limit in the pipeline's platform document counts instead. More than 0 and
+        """How long each of its steps may wait for a slot; then it has failed, with reason QUEUE_TIMEOUT. Resuming a
+        paused run begins it anew. A shorter limit in the pipeline's platform document counts instead. More than 0 and
         at most 365 days. Default: no limit.
         """
 

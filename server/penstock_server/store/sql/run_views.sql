@@ -50,7 +50,7 @@ WHERE uid = %(uid)s;
 -- Some tasks of a run.
 SELECT run_uid, id, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,
     cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, result_key, cache_note,
-    queue_time, position
+    queue_time, step_key, position
 FROM task
 WHERE run_uid = %(run_uid)s AND id = ANY(%(ids)s);
 

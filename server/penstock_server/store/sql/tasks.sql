@@ -2,7 +2,7 @@
 -- The tasks of a run, or of one parent; conditions, order and limit are added.
 SELECT run_uid, id, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,
     cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, result_key, cache_note,
-    queue_time, position
+    queue_time, step_key, position
 FROM task
 WHERE run_uid = %(run_uid)s AND position > 0 AND (%(parent_id)s::text IS NULL OR parent_id = %(parent_id)s)
 
@@ -10,7 +10,7 @@ WHERE run_uid = %(run_uid)s AND position > 0 AND (%(parent_id)s::text IS NULL OR
 -- One task.
 SELECT run_uid, id, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,
     cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, result_key, cache_note,
-    queue_time, position
+    queue_time, step_key, position
 FROM task
 WHERE run_uid = %(run_uid)s AND id = %(task_id)s;
 
@@ -26,7 +26,7 @@ ORDER BY number;
 -- Every task of a run, parents first, for the engine that takes it over.
 SELECT run_uid, id, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,
     cached_run_uid, cached_task_id, attempt_count, not_before, create_time, start_time, end_time, result_key, cache_note,
-    queue_time, position
+    queue_time, step_key, position
 FROM task
 WHERE run_uid = %(run_uid)s AND position > 0
 ORDER BY position;
@@ -41,10 +41,11 @@ WHERE a.run_uid = %(run_uid)s AND t.end_time IS NULL
 ORDER BY a.task_id, a.number;
 
 -- name: find_cached
--- For each key the newest result in the namespace.
-SELECT wanted.cache_key AS wanted_key, found.*
-FROM unnest(%(keys)s::text[]) AS wanted (cache_key)
-CROSS JOIN LATERAL (
+-- For each cache key the newest result in the namespace; where there is none, the newest task of the same step.
+SELECT wanted.place, coalesce(found.run_uid, same.run_uid), coalesce(found.run_id, same.run_id),
+    coalesce(found.id, same.id), found.outputs, found.age_s, same.inputs, same.result_key
+FROM unnest(%(keys)s::text[], %(step_keys)s::text[]) WITH ORDINALITY AS wanted (cache_key, step_key, place)
+LEFT JOIN LATERAL (
     SELECT t.run_uid, r.id AS run_id, t.id, t.outputs, extract(EPOCH FROM now() - t.end_time) AS age_s
     FROM task AS t
     JOIN run AS r ON r.uid = t.run_uid
@@ -52,4 +53,14 @@ CROSS JOIN LATERAL (
         AND r.namespace = %(namespace)s
     ORDER BY t.end_time DESC
     LIMIT 1
-) AS found;
+) AS found ON true
+LEFT JOIN LATERAL (
+    SELECT t.run_uid, r.id AS run_id, t.id, t.inputs, t.result_key
+    FROM task AS t
+    JOIN run AS r ON r.uid = t.run_uid
+    WHERE found.run_uid IS NULL AND t.step_key = wanted.step_key AND t.state = 'SUCCEEDED'
+        AND t.cached_run_uid IS NULL AND r.namespace = %(namespace)s
+    ORDER BY t.end_time DESC
+    LIMIT 1
+) AS same ON true
+WHERE found.run_uid IS NOT NULL OR same.run_uid IS NOT NULL;

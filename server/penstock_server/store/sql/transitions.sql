@@ -65,18 +65,18 @@ WITH batch AS (
 ), new_task AS (
     INSERT INTO task (
         run_uid, id, position, parent_id, key, display_name, kind, state, reason, message, inputs, outputs, cache_key,
-        cached_run_uid, cached_task_id, attempt_count, not_before, result_key, cache_note, queue_time, start_time,
-        end_time
+        cached_run_uid, cached_task_id, attempt_count, not_before, result_key, cache_note, step_key, queue_time,
+        start_time, end_time
     )
     SELECT t.run_uid, t.id, t.position, t.parent_id, t.key, t.display_name, t.kind, t.state, t.reason, t.message,
         coalesce(t.inputs, '{}'), coalesce(t.outputs, '{}'), t.cache_key, t.cached_run_uid, t.cached_task_id,
         t.attempts, now() + make_interval(secs => t.delay_s), t.result_key, coalesce(t.cache_note, ''),
-        CASE WHEN t.queued THEN now() END, CASE WHEN t.started THEN now() END, CASE WHEN t.ended THEN now() END
+        t.step_key, CASE WHEN t.queued THEN now() END, CASE WHEN t.started THEN now() END, CASE WHEN t.ended THEN now() END
     FROM jsonb_to_recordset(%(new_tasks)s) AS t (
         run_uid uuid, id text, position bigint, parent_id text, key text, display_name text, kind text, state text,
         reason text, message text, inputs jsonb, outputs jsonb, cache_key text, cached_run_uid uuid,
         cached_task_id text, attempts integer, delay_s double precision, result_key text, cache_note text,
-        queued boolean, started boolean, ended boolean
+        step_key text, queued boolean, started boolean, ended boolean
     )
     JOIN held ON held.uid = t.run_uid
 ), task_batch AS (
@@ -84,7 +84,7 @@ WITH batch AS (
     FROM jsonb_to_recordset(%(tasks)s) AS t (
         run_uid uuid, id text, expected text, state text, reason text, message text, inputs jsonb, outputs jsonb,
         cache_key text, cached_run_uid uuid, cached_task_id text, attempts integer, delay_s double precision,
-        result_key text, cache_note text, queued boolean, started boolean, ended boolean, reset boolean
+        result_key text, cache_note text, step_key text, queued boolean, started boolean, ended boolean, reset boolean
     )
     JOIN held ON held.uid = t.run_uid
 ), moved_task AS (
@@ -101,6 +101,7 @@ WITH batch AS (
         not_before = now() + make_interval(secs => t.delay_s),
         result_key = coalesce(t.result_key, CASE WHEN t.reset THEN NULL ELSE task.result_key END),
         cache_note = coalesce(t.cache_note, CASE WHEN t.reset THEN '' ELSE task.cache_note END),
+        step_key = coalesce(t.step_key, CASE WHEN t.reset THEN NULL ELSE task.step_key END),
         queue_time = CASE WHEN t.queued THEN now() WHEN t.reset THEN NULL ELSE task.queue_time END,
         start_time = CASE
             WHEN t.reset AND t.started THEN now()
