@@ -5,14 +5,11 @@ from dataclasses import replace
 import pytest
 
 from penstock_server.engine import reasons
-from penstock_server.engine.effects import Launch, Stop, WaitForQueue
+from penstock_server.engine.effects import Launch, Stop
 from penstock_server.engine.inputs import (
     CacheAnswered,
     CacheHit,
     CancelRequested,
-    PauseRequested,
-    QueueTimedOut,
-    ResumeRequested,
     RetryRequested,
 )
 from penstock_server.launch.base import Phase
@@ -355,54 +352,29 @@ def test_an_importer_without_a_uri_fails() -> None:
     assert reason(world, "get")[0] == "IMPORT_URI_INVALID"
 
 
-def test_nothing_new_starts_while_the_run_is_paused() -> None:
-    world = World(pipeline(dag("root", spec("a"), spec("b"), spec("c", after=["a"])))).begin()
-    world.grant("a")
-    world.send(PauseRequested())
-    assert world.waiting == []
-    world.see("a", Phase.SUCCEEDED)
-    assert reason(world, "b")[0] == reason(world, "c")[0] == reasons.RUN_PAUSED
-    world.run.record = replace(world.run.record, pause_time=world.rows.now)
-    world.rows.run = replace(world.rows.run, pause_time=world.rows.now)
-    world.crash()
-    assert world.waiting == []
-    world.send(ResumeRequested())
-    world.succeed("b", "c")
+def test_a_loop_over_what_a_skipped_task_would_have_made_is_skipped() -> None:
+    numbers = giving(body("maker", spec("work", "producer")), out="work.n")
+    skipped = when(over(spec("loop", "maker"), [1.0]), "1 == 2")
+    branch = giving(dag("branch", skipped), ParameterType.LIST, all="loop.out")
+    follows = over(spec("over", "worker", ["if"], parameters=given(items="if.all")), "items")
+    worker = replace(taking(step(), item=number()), name="worker")
+    world = World(pipeline(dag("root", spec("if", "branch"), follows), branch, numbers, producer("n"), worker)).begin()
+    assert reason(world, "over")[0] == reasons.UPSTREAM_SKIPPED
     assert world.run_state() is RunState.SUCCEEDED
 
 
-def test_a_paused_run_can_be_cancelled_and_runs_its_exit_tasks() -> None:
-    world = World(guarded()).begin()
-    world.send(PauseRequested())
-    world.send(CancelRequested(reasons.CANCEL_REQUESTED, ""))
-    world.succeed("clean")
-    assert world.run_state() is RunState.CANCELLED
-
-
-def test_a_step_that_waits_too_long_for_a_slot_fails() -> None:
-    run = replace(new_run(), queue_timeout_s=5.0)
-    world = World(pipeline(dag("root", spec("a"))), run).begin()
-    timers = [effect for effect in world.effects if isinstance(effect, WaitForQueue)]
-    assert [timer.delay_s for timer in timers] == [5.0]
-    world.send(QueueTimedOut(TaskId("a"), 1))
-    assert reason(world, "a")[0] == reasons.QUEUE_TIMEOUT
-    assert world.waiting == []
-
-
-def test_a_step_that_started_in_time_is_not_timed_out() -> None:
-    run = replace(new_run(), queue_timeout_s=5.0)
-    world = World(pipeline(dag("root", spec("a"))), run).begin()
-    world.grant("a")
-    world.send(QueueTimedOut(TaskId("a"), 1))
-    assert world.state("a") is TaskState.RUNNING
-
-
-def test_the_time_of_a_wait_that_a_pause_ended_is_not_that_of_the_next_one() -> None:
-    run = replace(new_run(), queue_timeout_s=5.0)
-    world = World(pipeline(dag("root", spec("a"))), run).begin()
-    world.send(PauseRequested())
-    world.send(ResumeRequested())
-    world.send(QueueTimedOut(TaskId("a"), 1))
-    assert world.state("a") is TaskState.QUEUED
-    world.send(QueueTimedOut(TaskId("a"), 2))
-    assert world.state("a") is TaskState.FAILED
+def test_what_a_retry_no_longer_opens_ends_with_what_holds_it() -> None:
+    inner = taking(dag("inner", spec("a"), spec("b", after=["a"])), x=number(default=7.0))
+    clean = at_the_end(spec("clean", "inner", ["make"], parameters=given(x="make.n")))
+    world = World(pipeline(dag("root", spec("make", "producer"), when(clean, f"{X} > 5.0")), producer("n"), inner))
+    world.begin()
+    world.fail("make")
+    world.succeed("clean.a", "clean.b")
+    world.crash()
+    world.send(RetryRequested())
+    world.succeed("make", n=1.0)
+    assert world.run_state() is RunState.SUCCEEDED
+    assert [reason(world, task)[0] for task in ("clean", "clean.a")] == [
+        reasons.CONDITION_FALSE,
+        reasons.HOLDER_NOT_RUN,
+    ]

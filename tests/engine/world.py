@@ -175,6 +175,8 @@ class Rows:
     def _move_task(self, change: TaskMove) -> None:
         row = self.tasks[change.id]
         assert row.state is change.from_state, (row.state, change)
+        if change.to_state is TaskState.PENDING:
+            row = _clean(row)
         delay = None if change.delay_s is None else self.now + timedelta(seconds=change.delay_s)
         cached_run, cached_task = change.cached_from or (row.cached_run_uid, row.cached_task_id)
         self.tasks[change.id] = replace(
@@ -210,6 +212,23 @@ class Rows:
         self.attempts[change.task_id, change.number] = replace(
             row, state=change.to_state, reason=change.reason, failure_class=change.failure_class
         )
+
+
+def _clean(row: Task) -> Task:
+    """The row of a task that begins again."""
+    nothing = TaskValues()
+    return replace(
+        row,
+        inputs=nothing,
+        outputs=nothing,
+        cache_key=None,
+        cached_run_uid=None,
+        cached_task_id=None,
+        queue_time=None,
+        result_key=None,
+        cache_note="",
+        step_key=None,
+    )
 
 
 def task_row(uid: RunUid, change: TaskCreate, now: datetime) -> Task:

@@ -146,6 +146,7 @@ def _create_children(run: LiveRun, dag: LiveTask) -> None:
 
 def _tell(run: LiveRun, task: LiveTask) -> None:
     """Tell the siblings that wait for the task, and the one around it, that it has ended."""
+    _leave(run, task)
     holder = task.parent
     if holder is None:
         _finish(run)
@@ -157,6 +158,15 @@ def _tell(run: LiveRun, task: LiveTask) -> None:
     holder.open_children -= 1
     if holder.open_children == 0 and holder.state is TaskState.RUNNING:
         _end(run, holder)
+
+
+def _leave(run: LiveRun, holder: LiveTask) -> None:
+    """What waited within a task that has ended without being opened is not run: it was made when a retry began."""
+    for child in (holder.children or {}).values():
+        if child.state is TaskState.PENDING:
+            move_task(
+                run, child, TaskState.SKIPPED, reasons.HOLDER_NOT_RUN, f"{holder.key}, which holds it, did not run"
+            )
 
 
 def _tell_siblings(run: LiveRun, dag: LiveTask, task: LiveTask) -> None:

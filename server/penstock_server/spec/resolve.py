@@ -136,6 +136,7 @@ def task_inputs(
     for name, artifact in own.artifacts.items():
         if not artifact.optional and name not in artifacts:
             raise sources.missing(f"input artifact {name}", task.artifacts.get(name))
+    sources.check_items(parameters, artifacts)
     return TaskInputs(TaskValues(parameters, artifacts), TaskValues({**bound, **parameters}, artifacts))
 
 
@@ -286,6 +287,18 @@ class _Sources:
                 message = f"{what} comes from {source.producer}, in which the task that makes it was skipped"
                 return UpstreamSkipped("UPSTREAM_SKIPPED", message)
         return ResolutionError("INPUT_MISSING", f"{what} of {self.task.key} has no value and is required")
+
+    def check_items(self, parameters: Mapping[str, Json], artifacts: Mapping[str, object]) -> None:
+        """Raise ResolutionError, as for inputs, when what a loop runs over comes of a task that has not made it."""
+        loop = self.task.iterator
+        if loop is None or not isinstance(loop.items, DagInput):
+            return
+        name = loop.items.name
+        given, bound = (artifacts, self.task.artifacts) if loop.over_artifacts else (parameters, self.task.parameters)
+        binding = bound.get(name)
+        source = binding.source if isinstance(binding, ParameterBinding) else binding
+        if isinstance(source, TaskOutput) and given.get(name) is None:
+            raise self.missing(f"the list {name}", source)
 
     def config(self, component: Component, inputs: Mapping[str, Json]) -> Json:
         """What a step is told of its own settings."""
