@@ -23,6 +23,8 @@ class Row:
     file: str
     expected: Expected
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    cache_policy: str = "DISABLED"
+    """That of the run."""
     quick: bool = False
     """Belongs to `make test`."""
     accepted_only: str = ""
