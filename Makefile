@@ -27,8 +27,8 @@ demo: setup ## Run the example pipeline on a server of its own and watch it end
 test: setup ## Run the tests
 	$(RUN) pytest -n $(PYTEST_WORKERS)
 
-conformance: setup ## Run every pipeline of the corpus to its end
-	$(RUN) pytest -m "" tests/conformance/test_corpus.py
+conformance: setup ## Run every pipeline of the corpus, and our own, to its end
+	$(RUN) pytest -m "" tests/conformance/test_corpus.py tests/conformance/test_own_pipelines.py
 
 check: lint types verify test ## Run every check: lint, types, layers, generated code, tests
 

@@ -4,12 +4,14 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from penstock_server.engine.new_runs import RerunRequest
 from penstock_server.launch.fake import Act, FakeHost, failure
 from penstock_server.model.changes import RunLimits
 from penstock_server.model.ids import RunUid
 from penstock_server.model.resources import ArtifactValue, CachePolicy, TaskValues
-from penstock_server.store import runs
+from penstock_server.store import runs, tasks, transitions
 from tests import pipelines
 from tests.engine.conftest import Field, eventually
 from tests.engine.test_loop import gated, keys
@@ -155,6 +157,33 @@ async def test_of_steps_that_do_the_same_at_once_one_runs(field: Field) -> None:
         await field.ended(uid)
     assert sorted([(await field.tasks(uid))["s0"].reason for uid in uids]) == ["CACHED", "CACHED", "COMPLETED"]
     assert len(host.launches) == 1
+
+
+async def test_a_step_takes_the_result_that_the_one_before_it_has_only_just_made(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the database is asked before that is committed, and answers only afterwards."""
+    commit, find = transitions.commit, tasks.find_cached
+
+    async def commit_late(*batch: Any) -> transitions.CommitResult:
+        await asyncio.sleep(0.02)
+        return await commit(*batch)
+
+    async def answer_late(*wanted: Any) -> Any:
+        found = await find(*wanted)
+        await asyncio.sleep(0.1)
+        return found
+
+    monkeypatch.setattr(transitions, "commit", commit_late)
+    monkeypatch.setattr(tasks, "find_cached", answer_late)
+    ir = _cached_with(1)
+    steps = ir["root"]["dag"]["tasks"]
+    for number in range(1, 4):
+        steps[f"s{number}"] = {**steps["s0"], "dependentTasks": [f"s{number - 1}"]}
+    host = FakeHost()
+    await field.server(host)
+    await field.ended(await field.submit(ir))
+    assert keys(host) == ["s0"]
 
 
 async def test_a_step_whose_twin_fails_runs_itself(field: Field) -> None:

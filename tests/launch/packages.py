@@ -5,6 +5,7 @@ import hashlib
 import os
 import shlex
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -30,12 +31,12 @@ def make_wheel(folder: Path, name: str = "tiny", value: int = 42) -> Path:
     return wheel
 
 
-def python_step(code: str, root: Path, *packages: str) -> StepRequest:
+def python_step(code: str, root: Path, *packages: str, arguments: Sequence[str] = ()) -> StepRequest:
     """A step that asks for packages as KFP's lightweight components do, from wheels in `root`, and runs
-    `code`."""
+    `code` with the arguments."""
     make_wheel(root / "wheels")
     wanted = " ".join(shlex.quote(package) for package in packages or ("tiny==1.0",))
-    return step(of=component(["sh", "-c", prologue(wanted), "sh", "-ec", 'python3 -c "$0"', code]))
+    return step(of=component(["sh", "-c", prologue(wanted), "sh", "-ec", 'python3 -c "$0" "$@"', code, *arguments]))
 
 
 def prologue(wanted: str) -> str:

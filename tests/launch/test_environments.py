@@ -20,6 +20,16 @@ async def test_a_step_finds_the_packages_it_asks_for(tmp_path: Path) -> None:
         assert prefix.startswith(str(tmp_path / "environments"))
 
 
+async def test_a_component_is_told_more_than_an_argument_holds(tmp_path: Path) -> None:
+    told = "é\r\n" + "x" * 1_000_000
+    async with running(tmp_path, uv=counting_uv(tmp_path)) as launched:
+        code = "import sys; print(sys.argv[1], len(sys.argv[2]), ascii(sys.argv[2][:3]))"
+        request = python_step(code, tmp_path, arguments=["--executor_input", told])
+        assert (await launched.run(request)).phase is Phase.SUCCEEDED
+        log = (await launched.log_of(request)).decode()
+        assert log.split() == ["--executor_input", str(len(told)), r"'\xe9\r\n'"]
+
+
 async def test_later_steps_with_the_same_packages_do_not_call_uv(tmp_path: Path) -> None:
     uv = counting_uv(tmp_path)
     async with running(tmp_path, uv=uv) as launched:

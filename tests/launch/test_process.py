@@ -95,9 +95,9 @@ async def test_names_of_shell_commands_mean_the_programs(tmp_path: Path) -> None
         (lambda: step("./no-such-file"), "EXIT_CODE", 127, "not found"),
         (lambda: shell("kill -SEGV $$"), "EXIT_CODE", 139, "exit code 139 (SIGSEGV)"),
         (lambda: shell("echo out of memory >&2; exit 4"), "EXIT_CODE", 4, "exit code 4: out of memory"),
-        (lambda: step(), "START_FAILED", None, "neither a command nor arguments"),
-        (lambda: step("echo", "x" * 200_000), "START_FAILED", None, "Argument list too long"),
-        (lambda: step("echo", "a\0b"), "START_FAILED", None, "null byte"),
+        (lambda: step(), "COMMAND_INVALID", None, "neither a command nor arguments"),
+        (lambda: step("echo", "x" * 200_000), "COMMAND_INVALID", None, "Argument list too long"),
+        (lambda: step("echo", "a\0b"), "COMMAND_INVALID", None, "null byte"),
     ],
 )
 async def test_what_cannot_run_fails_with_a_clear_message(

@@ -32,7 +32,15 @@ def test_an_attempt_is_named_by_run_task_and_number() -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(2.0, 2), (2.5, 2.5), ([1.0, {"a": 3.0}], [1, {"a": 3}]), (True, True), (None, None), ("2.0", "2.0")],
+    [
+        (2.0, 2),
+        (2.5, 2.5),
+        ([1.0, {"a": 3.0}], [1, {"a": 3}]),
+        (True, True),
+        (None, None),
+        ("2.0", "2.0"),
+        (1e300, 1e300),
+    ],
 )
 def test_integral_numbers_lose_their_fraction_at_any_depth(value: Json, expected: Json) -> None:
     assert repr(with_integers(value)) == repr(expected)

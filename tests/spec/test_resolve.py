@@ -31,7 +31,9 @@ def taking(declared: dict[str, Any], source: dict[str, Any], **more: dict[str, A
     spec["components"]["comp-step"]["outputDefinitions"] = outputs
     inputs = {"parameters": {"x": declared}}
     spec["components"]["comp-b"] = {"executorLabel": "exec-step", "inputDefinitions": inputs}
-    spec["root"]["inputDefinitions"] = {"parameters": {"given": {"parameterType": "STRUCT", "isOptional": True}}}
+    kinds = {"given": "STRUCT", "text": "STRING"}
+    declared_here = {name: {"parameterType": kind, "isOptional": True} for name, kind in kinds.items()}
+    spec["root"]["inputDefinitions"] = {"parameters": declared_here}
     task = spec["root"]["dag"]["tasks"]["b"]
     task["componentRef"]["name"] = "comp-b"
     task["inputs"] = {"parameters": {"x": source, **more}}
@@ -43,7 +45,7 @@ def inputs_of(graph: PipelineGraph, given: object = None, made: TaskValues | Non
     assert isinstance(body, Dag)
     task = body.tasks["b"]
     component = graph.components[task.component]
-    dag_inputs = TaskValues({"given": given})  # type: ignore[dict-item]
+    dag_inputs = TaskValues({"given": given, "text": '[1,{"a":null}]'})  # type: ignore[dict-item]
     ending = None if made is None else Ending(TaskState.SUCCEEDED, made, "")
     return dict(resolve.task_inputs(component, task, dag_inputs, lambda _: ending, CONSTANTS).values.parameters)
 
@@ -64,9 +66,11 @@ TAKEN = [
     ("STRING", constant("{{$.pipeline_task_name}}"), "b"),
     ("STRING", constant("{{$.pipeline_job_uuid}}"), "uuid-1"),
     ("STRING", constant("at {{$.workspace_path}}/x"), "at /kfp-workspace/x"),
-    ("STRING", constant("say {{$.pipeline_job_name}}"), "say {{$.pipeline_job_name}}"),
+    ("STRING", constant("say {{$.pipeline_job_name}}"), "say My run"),
+    ("STRING", constant("say {{$.nothing}} {{$}}"), "say {{$.nothing}} {{$}}"),
     ("STRUCT", constant({"a": ["{{$.pipeline_job_name}}", 1.0]}), {"a": ["My run", 1]}),
     ("STRUCT", {"componentInputParameter": "given"}, {"k": [1]}),
+    ("LIST", {"componentInputParameter": "text"}, [1, {"a": None}]),
     (
         "NUMBER_INTEGER",
         {"componentInputParameter": "given", "parameterExpressionSelector": 'parseJson(string_value)["k"][0]'},
@@ -139,8 +143,8 @@ def test_a_value_that_cannot_be_made_fails_with_its_reason(
 
 def test_the_root_is_completed_with_defaults_and_null() -> None:
     graph = taking({"parameterType": "STRING"}, constant("x"))
-    assert resolve.root_inputs(graph, {}).parameters == {"given": None}
-    assert resolve.root_inputs(graph, {"given": {"a": 2.0}}).parameters == {"given": {"a": 2}}
+    assert resolve.root_inputs(graph, {}).parameters == {"given": None, "text": None}
+    assert resolve.root_inputs(graph, {"given": {"a": 2.0}}).parameters == {"given": {"a": 2}, "text": None}
 
 
 def test_outputs_of_a_dag_are_those_of_its_tasks() -> None:

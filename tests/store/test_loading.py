@@ -12,6 +12,7 @@ from penstock_server.model.changes import (
     TaskMove,
 )
 from penstock_server.model.ids import ROOT_TASK, RunUid, ServerId, TaskId
+from penstock_server.model.json import Json
 from penstock_server.model.resources import TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
 from penstock_server.store import leases, loading, tasks, transitions
@@ -31,7 +32,7 @@ def step(id: TaskId) -> tuple[Change, ...]:
     )
 
 
-def succeed(id: TaskId, key: str, output: int) -> tuple[Change, ...]:
+def succeed(id: TaskId, key: str, output: Json) -> tuple[Change, ...]:
     outputs = TaskValues({"y": output})
     return (
         AttemptMove(id, 1, AttemptState.LAUNCHING, AttemptState.SUCCEEDED, "SUCCEEDED"),
@@ -72,6 +73,16 @@ async def test_an_engine_finds_all_it_needs_to_go_on(database: Database) -> None
 async def test_a_run_that_is_gone_is_no_error(database: Database) -> None:
     async with database.connection() as connection:
         assert await loading.load_run(connection, RunUid(uuid.uuid4())) is None
+
+
+async def test_numbers_are_stored_and_read_as_they_were(database: Database) -> None:
+    numbers: list[Json] = [1e300, -1e300, 5e-324, 0.1, 2**53 + 1, -(2**60), 7]
+    uid, _ = await run_with(database, *step(DONE), *succeed(DONE, "key", numbers))
+    async with database.connection() as connection:
+        record = await loading.load_run(connection, uid)
+    assert record is not None
+    (stored,) = (task.outputs.parameters["y"] for task in record.tasks if task.id == DONE)
+    assert repr(stored) == repr(numbers)
 
 
 async def test_the_newest_result_under_a_key_is_found(database: Database) -> None:

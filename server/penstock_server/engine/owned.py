@@ -237,7 +237,7 @@ class OwnedRuns:
                 case Limit():
                     self._slots.set_limits(run.uid, ask.limits)
                 case LookUpCache():
-                    self._owner.look_up(run, ask)
+                    self._look_up(run, ask)
                 case AwaitTwin():
                     if not self._twins.wait(ask.cache_key, run.uid, ask.task_id):
                         self.post(run, TwinEnded(ask.task_id))
@@ -254,6 +254,14 @@ class OwnedRuns:
                 if twin is None:
                     self._starts(run, task_id)
                 self._advance(run, SlotGranted(task_id) if twin is None else TwinFound(task_id, twin))
+
+    def _look_up(self, run: LiveRun, ask: LookUpCache) -> None:
+        """Look for a result, unless one is being made, or has been made and is not committed."""
+        twin = self._twin_of(run, ask.task_id)
+        if twin is None:
+            self._owner.look_up(run, ask)
+        else:
+            self.post(run, TwinFound(ask.task_id, twin))
 
     def _twin_of(self, run: LiveRun, task_id: TaskId) -> str | None:
         """The step that runs already and whose results the task would take, in words."""

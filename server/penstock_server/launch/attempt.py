@@ -10,6 +10,7 @@ who took the step before: this server, one that was killed, or one that runs bes
 """
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
@@ -19,8 +20,9 @@ from penstock_server.launch import shim, strays, verdicts, workspace
 from penstock_server.launch.base import Observation, Phase, Published, StepRequest
 from penstock_server.launch.environments import EnvironmentBuildError
 from penstock_server.launch.journal import Journal, Record, uptime_s
+from penstock_server.launch.long_arguments import handed_over
 from penstock_server.launch.outputs import CollectedOutputs, collect
-from penstock_server.launch.program import Program, ProgramError, ProgramNotFoundError, plan_program
+from penstock_server.launch.program import COMMAND_INVALID, Program, ProgramError, ProgramNotFoundError, plan_program
 from penstock_server.launch.scratch import AttemptFolder
 from penstock_server.launch.watch import ProcessWatch, reap
 from penstock_server.launch.workplace import NO_ROOM, RETRY_S, Workplace, as_unavailable
@@ -221,12 +223,16 @@ class ProcessAttempt:
         env = program.environment(self.place.base_environment, python_env)
         try:
             argv = program.resolved(env)
+            if python_env is not None:
+                argv = handed_over(argv, Path(self.folder.live, "executor_input.json"))
             with as_unavailable(NO_ROOM):
                 pid = shim.start(self._held, argv, env, self.folder.work, self.folder.log)
         except ProgramNotFoundError as error:
             self._refuse("EXIT_CODE", str(error), exit_code=verdicts.NOT_FOUND_CODE)
         except (OSError, ValueError) as error:
-            self._refuse("START_FAILED", f"the system cannot start this command: {error}")
+            is_wrong = isinstance(error, ValueError) or error.errno == errno.E2BIG
+            reason = COMMAND_INVALID if is_wrong else "START_FAILED"
+            self._refuse(reason, f"the system cannot start this command: {error}")
         else:
             self._watch.begin(pid)
             self._release()

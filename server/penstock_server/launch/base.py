@@ -110,7 +110,7 @@ class Observation:
     phase: Phase
     reason: str = ""
     """Stable, UPPER_SNAKE: EXIT_CODE, OUT_OF_MEMORY, TIMED_OUT, OUTPUT_MISSING, OUTPUT_INVALID, ENVIRONMENT_FAILED,
-    INPUT_UNAVAILABLE, START_FAILED, PUBLISH_FAILED, LAUNCHER_ERROR, PROCESS_GONE, STOPPED."""
+    INPUT_UNAVAILABLE, COMMAND_INVALID, START_FAILED, PUBLISH_FAILED, LAUNCHER_ERROR, PROCESS_GONE, STOPPED."""
     message: str = ""
     exit_code: int | None = None
     """128 + n when signal n ended it."""

@@ -5,8 +5,8 @@
     <root>/<key>.lock     held while it is built, also by the `uv` that builds it: one that a killed server
                           has left behind is waited for rather than disturbed
 
-The key covers the requirements and the interpreter. Neither the server's own environment nor the machine's
-Python is written to.
+The key covers the requirements, the interpreter and what we put in ourselves (see `long_arguments`). Neither the
+server's own environment nor the machine's Python is written to.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock_server.launch.long_arguments import HOOK, HOOK_NAME
 from penstock_server.launch.strays import signal_group
 from penstock_server.launch.surroundings import base_bin
 from penstock_server.spec.packages import PackageGroup, Requirements
@@ -121,7 +122,7 @@ class StepEnvironments:
             build.exception()  # whoever waits for the build hears of it; there may be nobody left who does
 
     def _key(self, requirements: Requirements) -> str:
-        parts = f"{requirements.key}\n{self._settings.python}\n{sys.version}"
+        parts = f"{requirements.key}\n{self._settings.python}\n{sys.version}\n{HOOK}"
         return hashlib.sha256(parts.encode()).hexdigest()[:24]
 
     def _path(self, requirements: Requirements) -> Path:
@@ -150,7 +151,7 @@ class StepEnvironments:
             await self._uv([*install, "--no-index", "--find-links", str(wheels), "pip"], lock)
         for group in requirements.groups:
             await self._uv([*install, *group_arguments(group)], lock)
-        (path / _READY).write_text(f"{requirements.key}\n")
+        await asyncio.to_thread(_finish, path, requirements)
 
     async def _uv(self, arguments: Sequence[str], lock: int) -> None:
         process = await asyncio.create_subprocess_exec(
@@ -173,6 +174,12 @@ class StepEnvironments:
         if process.returncode != 0:
             told = output.decode("utf-8", "replace")[-_ERROR_BYTES_MAX:].strip()
             raise EnvironmentBuildError(told or f"uv {arguments[0]} ended with {process.returncode} and said nothing")
+
+
+def _finish(path: Path, requirements: Requirements) -> None:
+    for packages in path.glob("lib/python*/site-packages"):
+        (packages / HOOK_NAME).write_text(HOOK)
+    (path / _READY).write_text(f"{requirements.key}\n")
 
 
 def _remove(path: Path) -> None:

@@ -24,10 +24,14 @@ OUTPUT_FILE = "output_metadata.json"
 """Name of the file that the KFP executor writes its results to, in the task directory."""
 
 
+COMMAND_INVALID = "COMMAND_INVALID"
+"""Reason of a step whose command no machine could start."""
+
+
 class ProgramError(Exception):
     """The step has nothing that could be run; the message says why."""
 
-    reason = "START_FAILED"
+    reason = COMMAND_INVALID
 
 
 class ProgramNotFoundError(Exception):

@@ -27,7 +27,7 @@ from penstock_server.spec.graph import (
     TaskSpec,
 )
 from penstock_server.spec.task_config import task_config
-from penstock_server.spec.values import as_text, problem
+from penstock_server.spec.values import as_text, problem, read_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ EndingOf = Callable[[str], Ending | None]
 """How the sibling with that key ended; None when there is none."""
 
 WORKSPACE_PATH = "/kfp-workspace"
-_FILLED = re.compile(r"\{\{\$\.inputs\.parameters\[(?:'([^']*)'|\"([^\"]*)\")\]\}\}|\{\{\$\.workspace_path\}\}")
+_FILLED = re.compile(r"\{\{\$\.inputs\.parameters\[(?:'([^']*)'|\"([^\"]*)\")\]\}\}|(\{\{\$\.\w+\}\})")
 
 
 class ResolutionError(Exception):
@@ -195,9 +195,15 @@ def looped_parameter(task: TaskSpec) -> str | None:
 
 
 def converted(task: TaskSpec, name: str, declared: ParameterInput, value: Json) -> Json:
-    """The value as the component declares it: a STRING takes everything as text. Raises ResolutionError."""
+    """The value as the component declares it: a STRING takes everything as text. Raises ResolutionError.
+
+    The SDK makes a STRING of an item whose type it does not know. What became a text for that, on its way into a DAG,
+    becomes what it was again within it.
+    """
     if declared.type is ParameterType.STRING and not isinstance(value, str):
         value = as_text(value)
+    elif isinstance(value, str) and name in task.parameters and isinstance(task.parameters[name].source, DagInput):
+        value = read_back(declared.type, value)
     if wrong := problem(declared, value):
         raise ResolutionError("INPUT_TYPE", f"input {name} of {task.key} {wrong}")
     return value
@@ -232,8 +238,8 @@ def filled(value: Json, inputs: Mapping[str, Json], texts: Mapping[str, str]) ->
 
     def text_of(match: "re.Match[str]") -> str:
         name = match.group(1) or match.group(2) or ""
-        if match.group(0) == "{{$.workspace_path}}":
-            return WORKSPACE_PATH
+        if match.group(3):
+            return texts.get(match.group(3), match.group(3))
         return as_text(inputs[name]) if name in inputs else match.group(0)
 
     return _FILLED.sub(text_of, value)

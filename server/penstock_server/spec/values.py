@@ -59,6 +59,18 @@ def from_text(kind: ParameterType, text: str) -> Json:
     return value
 
 
+def read_back(kind: ParameterType, text: str) -> Json:
+    """What `as_text` made the text of, if that was of the type; else the text."""
+    if kind is ParameterType.STRING:
+        return text
+    try:
+        read: Json = json.loads(text)
+        check_holdable(read)
+    except (ValueError, RecursionError):
+        return text
+    return with_integers(read) if fits(kind, read) else text
+
+
 def check_holdable(value: Json) -> None:
     """Raise ValueError for a value that is too deep, or has a number beyond those of doubles. Without recursion."""
     level, depth = [value], 0

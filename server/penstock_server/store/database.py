@@ -15,6 +15,7 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from penstock_server.model.errors import Unavailable
+from penstock_server.model.json import WHOLE_MAX
 from penstock_server.store.failures import RETRY_AFTER_S, translated
 
 Connection = AsyncConnection[TupleRow]
@@ -169,4 +170,10 @@ def _cut(connection: Connection) -> None:
 
 def _loads(data: str | bytes) -> Any:
     """JSON, quickly where there is nothing in it, as in most columns of most rows."""
-    return {} if data == b"{}" else json.loads(data)
+    return {} if data == b"{}" else json.loads(data, parse_int=_whole)
+
+
+def _whole(digits: str) -> int | float:
+    """Postgres writes all digits of a number, also of 1e300, which was a double and is one again."""
+    number = int(digits)
+    return number if abs(number) < WHOLE_MAX else float(digits)
