@@ -48,18 +48,17 @@ class RunningMethods(Face):
     ) -> Operation[Run]:
         """Make a run; returns as soon as the server has stored it.
 
-        `source` is a path to a compiled pipeline, its text, its IR as a dict, or a pipeline that the server
-        keeps: `line-fit`, `line-fit@3`, a whole name, a Pipeline or PipelineVersion message. `cache_policy`
-        is DEFAULT, DISABLED or REFRESH, by default what the pipeline version or the server says; results older
-        than `cache_max_age` are not reused. `deadline` is how long the run may take, `task_timeout` each attempt
-        at a step, `queue_timeout` the wait of a step for a slot (numbers mean seconds). Of runs with a higher
-        `priority` (-1000 to 1000) steps start first; `max_parallel_tasks` bounds its steps at a time.
-        With `validate_only` everything is checked and nothing is made. Raises InvalidArgumentError (spec or
-        parameters; see `violations`), UnimplementedError (the spec asks for what the server cannot do),
-        NotFoundError.
+        `source` is a path to a compiled pipeline, its text, its IR as a dict, or a pipeline that the server keeps:
+        `line-fit`, `line-fit@3`, a whole name, a Pipeline or PipelineVersion message. `cache_policy` is DEFAULT,
+        DISABLED or REFRESH, by default what the pipeline version or the server says; results older than
+        `cache_max_age` are not reused. `deadline` is how long the run may take, `task_timeout` each attempt at a step,
+        `queue_timeout` the wait of a step for a slot (numbers mean seconds). Of runs with a higher `priority` (-1000 to
+        1000) steps start first; `max_parallel_tasks` bounds its steps at a time. With `validate_only` everything is
+        checked and nothing is made. Raises InvalidArgumentError (spec or parameters; see `violations`),
+        UnimplementedError (the spec asks for what the server cannot do), NotFoundError.
 
-        The call is repeated while the server is away for a moment; its `request_id`, made up unless given,
-        keeps that from making a second run.
+        The call is repeated while the server is away for a moment; its `request_id`, made up unless given, keeps that
+        from making a second run.
         """
         run = Run(
             display_name=display_name,
