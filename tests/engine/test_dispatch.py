@@ -160,8 +160,15 @@ async def test_an_attempt_to_be_stopped_is_asked_about_only_then() -> None:
     assert await desk.settled() == ["stop 1", "adopt 1"]
 
 
-async def test_a_failing_adoption_loads_the_runs_again() -> None:
-    desk = Desk(failures=1)
+async def test_an_adoption_is_tried_again() -> None:
+    desk = Desk(failures=2)
+    desk.dispatcher.adopt(desk.run, Adopt(A, 1))
+    assert await desk.settled() == ["adopt 1"] * 3
+    assert desk.owner.reloaded == []
+
+
+async def test_an_adoption_that_fails_time_and_again_loads_the_runs_again() -> None:
+    desk = Desk(failures=3)
     desk.dispatcher.adopt(desk.run, Adopt(A, 1))
     await desk.settled()
     assert desk.owner.reloaded == [desk.run]

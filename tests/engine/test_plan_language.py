@@ -378,3 +378,16 @@ def test_what_a_retry_no_longer_opens_ends_with_what_holds_it() -> None:
         reasons.CONDITION_FALSE,
         reasons.HOLDER_NOT_RUN,
     ]
+
+
+def test_a_loop_whose_waiting_pass_ends_with_a_cancel_waits_for_the_one_that_runs_also_over_a_crash() -> None:
+    clean = at_the_end(over(spec("clean", "worker", ["make"]), [1.0, 2.0], parallelism=1))
+    worker = replace(taking(step(), item=number()), name="worker")
+    world = World(pipeline(dag("root", spec("make"), clean), worker)).begin()
+    world.succeed("make")
+    world.grant("clean.0")
+    world.send(CancelRequested(reasons.CANCEL_REQUESTED, ""))
+    world.crash(cancels_exit_tasks=True)
+    assert (world.state("clean.1"), world.run_state()) == (TaskState.CANCELLED, RunState.CANCELLING)
+    world.see("clean.0", Phase.STOPPED)
+    assert world.run_state() is RunState.CANCELLED

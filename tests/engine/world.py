@@ -302,7 +302,7 @@ class World:
     def __init__(self, graph: PipelineGraph, run: Run | None = None) -> None:
         self.graph = graph
         self.rows = Rows(run or new_run())
-        self.rows.events.append(_created(self.rows.run))
+        self.rows.events.append(created(self.rows.run))
         root = TaskCreate(ROOT_TASK, None, ROOT_TASK, "p", TaskKind.DAG, "READY")
         self.rows.write([root])
         self.waiting: list[TaskId] = []
@@ -317,10 +317,11 @@ class World:
         self.send(RunTaken())
         return self
 
-    def crash(self) -> Decisions:
+    def crash(self, *, cancels_exit_tasks: bool = False) -> Decisions:
         """The engine ends and another one takes the run over, with only the rows to go by."""
         self.waiting, self.lookups, self.effects = [], [], []
         self.run = self._load()
+        self.run.cancels_exit_tasks = cancels_exit_tasks
         return self.send(RunTaken())
 
     def send(self, event: PlanEvent) -> Decisions:
@@ -408,5 +409,5 @@ class World:
         )
 
 
-def _created(run: Run) -> Event:
+def created(run: Run) -> Event:
     return Event(run.uid, 1, 0, START, EventSubject.RUN, None, None, None, RunState.PENDING, "", "")

@@ -5,7 +5,6 @@ A notification says where to look; without any the claims look by themselves aft
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from penstock_server.engine.inputs import (
     RetryRequested,
     RunTaken,
 )
-from penstock_server.engine.leases import RETRY_S, Lease
+from penstock_server.engine.leases import RETRY_S, Clock, Lease
 from penstock_server.engine.owned import OwnedRuns
 from penstock_server.engine.rerun import reusable
 from penstock_server.engine.restore import restore
@@ -66,6 +65,7 @@ class Claims:
         launcher: str,
         runs_max: int,
         poll_s: float,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._subscription = subscription
@@ -76,6 +76,7 @@ class Claims:
         self._launcher = launcher
         self._runs_max = runs_max
         self._poll_s = poll_s
+        self._clock = clock
         self._dropped: dict[RunUid, _Dropped] = {}
         self._faults: dict[RunUid, int] = {}
         self._doomed: set[RunUid] = set()
@@ -99,14 +100,14 @@ class Claims:
         if fault:
             faults = self._faults[run.uid] = self._faults.get(run.uid, 0) + 1
             delay_s = min(FAULT_DELAY_MAX_S, 2.0 ** (faults - 1))
-        self._dropped[run.uid] = _Dropped(run.fence, time.monotonic() + delay_s)
+        self._dropped[run.uid] = _Dropped(run.fence, self._clock() + delay_s)
         self._subscription.put(str(run.uid))
 
     def finished(self, run: LiveRun) -> None:
         """The run has ended here: delete it if that was asked for."""
         self._faults.pop(run.uid, None)
         if run.uid in self._doomed:
-            self._dropped[run.uid] = _Dropped(run.fence, time.monotonic())
+            self._dropped[run.uid] = _Dropped(run.fence, self._clock())
             self._subscription.put(str(run.uid))
 
     def forget(self) -> None:
@@ -116,7 +117,7 @@ class Claims:
 
     def _wait_s(self) -> float:
         """Until the next look without a notification."""
-        now = time.monotonic()
+        now = self._clock()
         return min([self._poll_s, *(max(0.05, dropped.due - now) for dropped in self._dropped.values())])
 
     async def _look(self, payloads: frozenset[str]) -> None:
@@ -137,7 +138,7 @@ class Claims:
         while (room := min(CLAIMS_MAX, self._runs_max - len(self._owned))) > 0:
             async with self._database.transaction() as connection:
                 claimed = await leases.claim_runs(connection, self._lease.server_id, room)
-            now = time.monotonic()
+            now = self._clock()
             self._dropped |= {claim.uid: _Dropped(claim.fence, now) for claim in claimed}
             await self._load_dropped()
             if len(claimed) < room:
@@ -147,13 +148,13 @@ class Claims:
         """Runs that are this server's by the database, and that it does not know of: made by a call that broke."""
         async with self._database.connection() as connection:
             held = await leases.held_runs(connection, self._lease.server_id)
-        now = time.monotonic()
+        now = self._clock()
         for claim in held:
             if self._owned.get(claim.uid) is None and claim.uid not in self._dropped:
                 self._dropped[claim.uid] = _Dropped(claim.fence, now)
 
     async def _load_dropped(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         due = [(uid, dropped.fence) for uid, dropped in self._dropped.items() if dropped.due <= now]
         results = await asyncio.gather(*(self._load(uid, fence) for uid, fence in due), return_exceptions=True)
         _raise_first(results)
@@ -220,7 +221,7 @@ class Claims:
 
     def _try_later(self, uid: RunUid, fence: int) -> None:
         faults = self._faults[uid] = self._faults.get(uid, 0) + 1
-        self._dropped[uid] = _Dropped(fence, time.monotonic() + min(FAULT_DELAY_MAX_S, 2.0 ** (faults - 1)))
+        self._dropped[uid] = _Dropped(fence, self._clock() + min(FAULT_DELAY_MAX_S, 2.0 ** (faults - 1)))
 
     def _forget_run(self, uid: RunUid) -> None:
         self._dropped.pop(uid, None)

@@ -11,7 +11,6 @@ from penstock_server.engine.observer import EngineObserver
 from penstock_server.engine.requested import RequestedSteps
 from penstock_server.engine.state import LiveRun
 from penstock_server.launch.base import Launcher, StepRequest
-from penstock_server.model.errors import Unavailable
 from penstock_server.model.ids import AttemptId, TaskId
 
 _log = logging.getLogger(__name__)
@@ -124,15 +123,20 @@ class Dispatcher:
             # An attempt to be stopped that has never started must not be started by being asked about.
             await asyncio.wait(self._stopping)
         wanted, self._adopting = self._adopting, []
-        try:
-            if not all(self._ownership.may_act(run) for run, _ in wanted):
-                raise Unavailable("LEASE_LAPSED", "the lease was not renewed in time")
-            await self._launcher.adopt([request for _, request in wanted])
-        except Exception as error:
-            # Nothing is known; the runs are loaded again, which asks again.
-            _log.warning("launcher cannot adopt", extra={"attempts": len(wanted), "error": repr(error)})
-            for run in {run for run, _ in wanted}:
-                self._ownership.reload(run)
+        for delay_s in (*LAUNCH_DELAYS_S, None):
+            try:
+                if not all(self._ownership.may_act(run) for run, _ in wanted):
+                    break
+                await self._launcher.adopt([request for _, request in wanted])
+                return
+            except Exception as error:
+                # Repeated, since the launcher may be back in a moment.
+                _log.warning("launcher cannot adopt", extra={"attempts": len(wanted), "error": repr(error)})
+            if delay_s is not None:
+                await asyncio.sleep(delay_s)
+        # Nothing is known; the runs are loaded again, which asks again.
+        for run in dict.fromkeys(run for run, _ in wanted):
+            self._ownership.reload(run)
 
     async def _stop(self, attempt: AttemptId) -> None:
         if (launching := self._launching.get(attempt)) is not None:

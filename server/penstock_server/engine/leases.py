@@ -12,6 +12,8 @@ from penstock_server.store.database import Database
 
 _log = logging.getLogger(__name__)
 
+Clock = Callable[[], float]
+"""Seconds that only ever go forward, since whenever."""
 RETRY_S = 0.5
 """Wait between tries while the database is away."""
 
@@ -26,7 +28,7 @@ class Lease:
         ttl_s: float,
         new_id: Callable[[], ServerId],
         on_lost: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._database = database
         self._ttl_s = ttl_s

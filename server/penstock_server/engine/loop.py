@@ -10,6 +10,7 @@ Every part is a task of its own; only `owned` touches a run.
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -21,7 +22,7 @@ from penstock_server.engine.dispatch import Dispatcher
 from penstock_server.engine.effects import LookUpCache
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.inputs import RunTaken
-from penstock_server.engine.leases import RETRY_S, Lease
+from penstock_server.engine.leases import RETRY_S, Clock, Lease
 from penstock_server.engine.lookups import Lookups
 from penstock_server.engine.observer import EngineObserver, NullObserver
 from penstock_server.engine.owned import OwnedRuns
@@ -67,6 +68,7 @@ class Engine:
         observer: EngineObserver | None = None,
         has_content: HasContent = anything,
         new_id: Callable[[], ServerId] = new_server_id,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._database = database
         self._notifications = notifications
@@ -75,8 +77,9 @@ class Engine:
         self._graphs = graphs or Graphs()
         observer = observer or NullObserver()
         self._observer = observer
-        self._lease = Lease(database, ttl_s=settings.lease_ttl_s, new_id=new_id, on_lost=self._lease_lost)
-        self._owned = OwnedRuns(self, Slots(settings.max_parallel_steps), observer)
+        self._clock = clock
+        self._lease = Lease(database, ttl_s=settings.lease_ttl_s, new_id=new_id, on_lost=self._lease_lost, clock=clock)
+        self._owned = OwnedRuns(self, Slots(settings.max_parallel_steps), observer, clock)
         self._committer = Committer(self._write, self._owned, observer, linger_s=settings.linger_s)
         steps = RequestedSteps(settings.artifact_root, observer)
         self._dispatcher = Dispatcher(launcher, steps, self._owned, observer)
@@ -128,6 +131,7 @@ class Engine:
             launcher=self._launcher.name,
             runs_max=self._settings.runs_max,
             poll_s=self._settings.poll_s,
+            clock=self._clock,
         )
         deleted = self._exits.enter_context(self._notifications.subscribe(DELETED_CHANNEL))
         deletions = Deletions(deleted, self._launcher)

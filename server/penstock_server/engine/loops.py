@@ -32,14 +32,14 @@ def begin(run: LiveRun, loop: LiveTask, inputs: TaskValues) -> None:
         child.reason, child.message = _why_pending(loop, index)
         create_task(run, child)
         children[child.key] = child
+    # Counted before some are retired: those count as open until their end is told.
+    loop.open_children = sum(not child.state.is_final for child in children.values())
     resume(run, loop)
 
 
 def resume(run: LiveRun, loop: LiveTask) -> None:
     """Let as many iterations start as the limit allows beside those under way."""
     children = loop.children or {}
-    # Counted before some are retired: those count as open until their end is told.
-    loop.open_children = sum(not child.state.is_final for child in children.values())
     _retire(run, loop, children)
     loop.held_back = deque(child for child in children.values() if child.state is TaskState.PENDING)
     under_way = sum(child.state in (TaskState.QUEUED, TaskState.RUNNING) for child in children.values())

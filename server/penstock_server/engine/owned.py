@@ -7,7 +7,6 @@ Nothing else touches a `LiveRun`. What cannot be written or done makes the run b
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -44,6 +43,7 @@ from penstock_server.engine.inputs import (
     TwinEnded,
     TwinFound,
 )
+from penstock_server.engine.leases import Clock
 from penstock_server.engine.observer import EngineObserver
 from penstock_server.engine.plan import advance
 from penstock_server.engine.slots import Slots
@@ -81,8 +81,9 @@ class Owner(Protocol):
 class OwnedRuns:
     """Takes inputs in order, advances runs, hands decisions to the committer and lets effects happen."""
 
-    def __init__(self, owner: Owner, slots: Slots, observer: EngineObserver) -> None:
+    def __init__(self, owner: Owner, slots: Slots, observer: EngineObserver, clock: Clock) -> None:
         self._owner = owner
+        self._clock = clock
         self._slots = slots
         self._twins = Twins()
         self._observer = observer
@@ -156,7 +157,7 @@ class OwnedRuns:
             await self._awake.wait()
             self._awake.clear()
             if self._inbox:
-                self._observer.loop_lag(time.monotonic() - self._inbox_since)
+                self._observer.loop_lag(self._clock() - self._inbox_since)
             self._work_through()
             while self._inbox:
                 await asyncio.sleep(0)
@@ -200,15 +201,15 @@ class OwnedRuns:
 
     def _work_through(self) -> None:
         """Take inputs until there are none, or until others have to have their turn; then hand out free slots."""
-        until = time.monotonic() + TURN_S
-        while self._inbox and time.monotonic() < until:
+        until = self._clock() + TURN_S
+        while self._inbox and self._clock() < until:
             run, event = self._inbox.popleft()
             self._advance(run, event)
         self._grant()
 
     def _enter(self, item: tuple[LiveRun | None, PlanEvent]) -> None:
         if not self._inbox:
-            self._inbox_since = time.monotonic()
+            self._inbox_since = self._clock()
             self._awake.set()
         self._inbox.append(item)
 
@@ -228,7 +229,7 @@ class OwnedRuns:
         for ask in decisions.asks:
             match ask:
                 case WantSlot():
-                    self._slots.want(run.uid, ask.task_id, time.monotonic())
+                    self._slots.want(run.uid, ask.task_id, self._clock())
                 case GiveSlotBack():
                     self._slots.give_back(run.uid, ask.task_id)
                 case KeepSlot():
@@ -284,7 +285,7 @@ class OwnedRuns:
 
     def _report(self) -> None:
         since = self._slots.waiting_since
-        oldest_s = 0.0 if since is None else time.monotonic() - since
+        oldest_s = 0.0 if since is None else self._clock() - since
         self._observer.queue_depth(self._slots.waiting, self._slots.held, oldest_s)
 
     def _holds(self, run: LiveRun) -> bool:
