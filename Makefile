@@ -10,7 +10,7 @@ RUN := $(BIN)/python -m
 PYTEST_WORKERS ?= 2
 BENCH ?=
 
-.PHONY: help setup demo test conformance check lint types generate verify bench run
+.PHONY: help setup demo test conformance simulate check lint types generate verify bench run
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -29,6 +29,11 @@ test: setup ## Run the tests
 
 conformance: setup ## Run every pipeline of the corpus, and our own, to its end
 	$(RUN) pytest -m "" tests/conformance/test_corpus.py tests/conformance/test_own_pipelines.py
+
+SEEDS ?= 300
+START ?= 0
+simulate: setup ## Play SEEDS worlds in which much goes wrong, from seed START on
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --seeds $(SEEDS) --start $(START)
 
 check: lint types verify test ## Run every check: lint, types, layers, generated code, tests
 
