@@ -133,7 +133,7 @@ def list_tasks(
                 state_name(task),
                 elapsed_text(task.start_time, task.end_time),
                 task.reason,
-                first_line(task.message or task.cache_note),
+                first_line(task.message or (task.cache_note and f"not reused: {task.cache_note}")),
             ]
             for task in tasks
         ],
