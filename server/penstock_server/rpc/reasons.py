@@ -208,12 +208,6 @@ REASONS: Mapping[str, Reason] = {
         of_calls=False,
     ),
     # Told between the parts of a server; a failed attempt may show them.
-    "LEASE_LAPSED": Reason(
-        errors.Unavailable,
-        "This server's lease ran out before a step was started.",
-        "Nothing; the server that owns the run goes on with it.",
-        of_calls=False,
-    ),
     "LAUNCHER_UNAVAILABLE": Reason(
         errors.Unavailable,
         "The machine cannot serve a step just now.",
