@@ -17,6 +17,7 @@ from penstock_server.model.changes import (
     AttemptMove,
     Change,
     Notice,
+    RunLimits,
     RunMove,
     RunPause,
     TaskCreate,
@@ -51,8 +52,10 @@ from penstock_server.spec.graph import (
     TaskSpec,
     TriggerStrategy,
 )
+from penstock_server.store.transitions import RUN_LIMITS_CHANGED, RUN_PAUSED, RUN_RESUMED
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+_STEP_STATES = (AttemptState.RUNNING, AttemptState.SUCCEEDED, AttemptState.FAILED)
 Edges = Mapping[str, Sequence[str]]
 
 
@@ -137,7 +140,7 @@ class Rows:
                 case AttemptMove():
                     self._move_attempt(change)
                     self._event(change, change.task_id, change.number, change.from_state, change.to_state)
-                case RunPause():
+                case RunPause() | RunLimits():
                     self._event(change, None, None, None, None)
                 case Notice():
                     self._event(change, change.task_id, change.attempt, None, None)
@@ -147,7 +150,7 @@ class Rows:
         self, change: Change, task: TaskId | None, attempt: int | None, before: str | None, after: str | None
     ) -> None:
         subject = SUBJECT_OF[type(change)]
-        reason = getattr(change, "reason", "")
+        reason = _told_by(change)
         message = getattr(change, "message", "")
         number = len(self.events) + 1
         self.events.append(
@@ -179,8 +182,9 @@ class Rows:
         assert row.state is change.from_state or not self.compares, (row.state, change)
         if change.to_state is TaskState.PENDING:
             row = _clean(row)
+        queued = TaskState.QUEUED is change.to_state is not change.from_state
         delay = None if change.delay_s is None else self.now + timedelta(seconds=change.delay_s)
-        cached_run, cached_task = change.cached_from or (row.cached_run_uid, row.cached_task_id)
+        cached_run, cached_task = change.cached_from or (None, None)
         self.tasks[change.id] = replace(
             row,
             state=change.to_state,
@@ -191,8 +195,9 @@ class Rows:
             cache_key=change.cache_key or row.cache_key,
             cached_run_uid=cached_run,
             cached_task_id=cached_task,
-            not_before=delay or row.not_before,
-            queue_time=self.now if change.to_state is TaskState.QUEUED else row.queue_time,
+            not_before=delay,
+            queue_time=self.now if queued else row.queue_time,
+            start_time=row.start_time or (self.now if change.to_state is TaskState.RUNNING else None),
             result_key=change.result_key or row.result_key,
             cache_note=change.cache_note or row.cache_note,
             step_key=change.step_key or row.step_key,
@@ -212,8 +217,29 @@ class Rows:
         row = self.attempts[change.task_id, change.number]
         assert row.state is change.from_state or not self.compares
         self.attempts[change.task_id, change.number] = replace(
-            row, state=change.to_state, reason=change.reason, failure_class=change.failure_class
+            row,
+            state=change.to_state,
+            reason=change.reason,
+            message=change.message,
+            failure_class=change.failure_class,
+            exit_code=change.exit_code,
+            log_tail=change.log_tail,
+            host=change.host or row.host,
+            handle=change.handle or row.handle,
+            start_time=row.start_time or (self.now if change.to_state in _STEP_STATES else None),
+            end_time=self.now if change.to_state.is_final else None,
         )
+
+
+def _told_by(change: Change) -> str:
+    """The reason of the event of a change."""
+    match change:
+        case RunPause(paused):
+            return RUN_PAUSED if paused else RUN_RESUMED
+        case RunLimits():
+            return RUN_LIMITS_CHANGED
+        case _:
+            return getattr(change, "reason", "")
 
 
 def _clean(row: Task) -> Task:
@@ -227,6 +253,7 @@ def _clean(row: Task) -> Task:
         cached_run_uid=None,
         cached_task_id=None,
         queue_time=None,
+        start_time=None,
         result_key=None,
         cache_note="",
         step_key=None,
@@ -412,4 +439,4 @@ class World:
 
 
 def created(run: Run) -> Event:
-    return Event(run.uid, 1, 0, START, EventSubject.RUN, None, None, None, RunState.PENDING, "", "")
+    return Event(run.uid, 1, 0, START, EventSubject.RUN, None, None, None, RunState.PENDING, run.reason, "")

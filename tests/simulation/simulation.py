@@ -9,7 +9,7 @@ import asyncio
 import logging
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -17,6 +17,7 @@ from random import Random
 
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.loop import Engine
+from penstock_server.engine.reasons import WAITING_FOR_ENGINE
 from penstock_server.engine.settings import EngineSettings
 from penstock_server.model.changes import TaskCreate
 from penstock_server.model.errors import PenstockError
@@ -74,11 +75,11 @@ class SimulatedNotifications:
 class Simulation:
     """One world."""
 
-    def __init__(self, seed: int, loop: VirtualTimeLoop) -> None:
+    def __init__(self, seed: int, loop: VirtualTimeLoop, store: ModelStore) -> None:
         self.seed = seed
         self.random = Random(seed)
         self.loop = loop
-        self.store = ModelStore(loop.time)
+        self.store = store
         self.store.told = self._tell
         self.programs: dict[RunUid, Program] = {}
         self.graphs = Graphs()
@@ -160,7 +161,8 @@ class Simulation:
         digest = f"sha256:{number}"
         self.graphs.put(digest, graph_of(program))
         self.programs[uid] = program
-        run = replace(new_run(), uid=uid, id=f"r{number}", spec_digest=digest, max_parallel_tasks=self.limit)
+        run = replace(new_run(), uid=uid, id=f"r{number}", spec_digest=digest, reason=WAITING_FOR_ENGINE)
+        run = replace(run, max_parallel_tasks=self.limit)
         self.store.insert(new_rows(run))
 
     async def _start_server(self) -> None:
@@ -215,15 +217,15 @@ def new_rows(run: Run) -> Rows:
     """The rows of a run that was just made, with its root."""
     rows = Rows(run)
     rows.events.append(created(run))
-    rows.write([TaskCreate(ROOT_TASK, None, ROOT_TASK, "p", TaskKind.DAG, "READY")])
+    rows.write([TaskCreate(ROOT_TASK, None, ROOT_TASK, "p", TaskKind.DAG, run.reason)])
     return rows
 
 
-def simulate(seed: int) -> Told:
-    """Play one seed."""
+def simulate(seed: int, make_store: Callable[[Callable[[], float]], ModelStore] = ModelStore) -> Told:
+    """Play one seed, on a store that is told the time by the function it is made with."""
     loop = VirtualTimeLoop()
     asyncio.set_event_loop(loop)
-    simulation = Simulation(seed, loop)
+    simulation = Simulation(seed, loop, make_store(loop.time))
     problems: list[str] = []
     try:
         with in_place_of_postgres(), _quiet():

@@ -18,6 +18,9 @@ from penstock_server.store.loading import RunRecord
 from penstock_server.store.transitions import CommitResult
 from tests.engine.world import Rows
 
+LEASES = ("register", "heartbeat", "release", "claim_runs", "held_runs", "release_run", "read_requests")
+"""What is asked of leases."""
+
 
 @dataclass(slots=True)
 class StoredRun:
@@ -58,7 +61,8 @@ class ModelStore:
         if asked.get("retry"):
             allowed = state in (RunState.FAILED, RunState.CANCELLED)
         elif "pause" in asked:
-            allowed = state in (RunState.PENDING, RunState.RUNNING) and not stored.asked.cancel
+            can_wait = state in (RunState.PENDING, RunState.RUNNING) and not stored.asked.cancel
+            allowed = can_wait and asked["pause"] != (stored.rows.run.pause_time is not None)
         else:
             allowed = not state.is_final
         if allowed:
@@ -106,8 +110,7 @@ class ModelStore:
             self.runs[uid].owner = None
 
     def read_requests(self, server: ServerId) -> dict[RunUid, RequestFlags]:
-        nothing = RequestFlags()
-        return {u: s.asked for u, s in self.runs.items() if s.owner == server and s.asked != nothing}
+        return {uid: stored.asked for uid, stored in self.runs.items() if stored.owner == server and _is_asked(stored)}
 
     def load_run(self, uid: RunUid) -> RunRecord | None:
         stored = self.runs[uid]
@@ -138,6 +141,11 @@ class ModelStore:
         stored = self.runs[changes.run_uid]
         is_owner = stored.owner == server and stored.fence == changes.fence
         return is_owner and stored.rows.run.event_sequence == changes.event_sequence
+
+
+def _is_asked(stored: StoredRun) -> bool:
+    asked = stored.asked
+    return asked.cancel or asked.retry or asked.delete or asked.pause is not None or asked.limits is not None
 
 
 def _take_up(stored: StoredRun, change: object) -> None:
@@ -235,7 +243,7 @@ def _asks(name: str) -> Callable[..., Awaitable[Any]]:
 @contextmanager
 def in_place_of_postgres() -> Iterator[None]:
     """Let the functions of the store ask the model."""
-    places: list[tuple[object, str]] = [(leases, name) for name in _LEASES]
+    places: list[tuple[object, str]] = [(leases, name) for name in LEASES]
     places += [(loading, "load_run"), (transitions, "commit")]
     patches = [patch.object(module, name, _asks(name)) for module, name in places]
     patches.append(patch.object(tasks, "find_cached", _nothing_cached))
@@ -246,6 +254,3 @@ def in_place_of_postgres() -> Iterator[None]:
     finally:
         for each in patches:
             each.stop()
-
-
-_LEASES = ("register", "heartbeat", "release", "claim_runs", "held_runs", "release_run", "read_requests")

@@ -64,6 +64,14 @@ async def test_a_run_whose_owner_ends_is_claimed_under_a_new_fence(database: Dat
     assert await claim(database, second) == [ClaimedRun(held.uid, held.fence + 1)]
 
 
+async def test_a_server_whose_registration_was_not_answered_may_register_again(database: Database) -> None:
+    owner = await server(database)
+    await factories.insert_run(database)
+    async with database.transaction() as connection:
+        await leases.register(connection, owner, 60)
+    assert len(await claim(database, owner)) == 1
+
+
 async def test_a_lease_that_ran_out_is_neither_renewed_nor_good_for_claims(database: Database) -> None:
     await factories.insert_run(database)
     owner = await server(database)

@@ -1,6 +1,7 @@
 -- name: register
--- This server is alive, until its lease runs out.
-INSERT INTO server (server_id, expire_time) VALUES (%(server_id)s, now() + make_interval(secs => %(ttl_s)s));
+-- This server is alive, until its lease runs out. Asked again, where the answer was lost, it is the same server.
+INSERT INTO server (server_id, expire_time) VALUES (%(server_id)s, now() + make_interval(secs => %(ttl_s)s))
+ON CONFLICT (server_id) DO UPDATE SET expire_time = excluded.expire_time;
 
 -- name: heartbeat
 -- Renews a lease that has not run out.
