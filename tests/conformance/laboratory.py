@@ -47,7 +47,7 @@ def opened(
     if "PYTEST_XDIST_WORKER" not in os.environ:
         together = sorted(_chosen(request, rows), key=lambda row: row.file not in first)
     with (
-        running(folder / "data", "--max-parallel-steps", str(STEPS_AT_ONCE), PATH=_path_with_bash(folder)) as server,
+        running(folder / "data", "--max-parallel-steps", str(STEPS_AT_ONCE), PATH=path_with_bash(folder)) as server,
         Client(server.grpc) as client,
     ):
         yield Laboratory(client, pipelines, together)
@@ -67,7 +67,7 @@ def _chosen(request: pytest.FixtureRequest, rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row.is_run and row.file in chosen]
 
 
-def _path_with_bash(folder: Path) -> str:
+def path_with_bash(folder: Path) -> str:
     """A PATH whose `sh` is bash, as in the images that some of the pipelines name."""
     bash = shutil.which("bash")
     assert bash is not None, "bash is needed: install it"

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock_server.launch.base import Observation, Phase, StepRequest
+from penstock_server.launch import attempt
+from penstock_server.launch.base import Observation, Phase, Published, StepRequest
+from penstock_server.model.errors import Unavailable
 from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec.graph import ParameterType
 from tests.launch.world import STRING, FolderStore, component, running, step
@@ -194,3 +196,38 @@ async def test_a_store_that_refuses_fails_the_attempt(tmp_path: Path) -> None:
     async with running(tmp_path, store=store) as launched:
         end = await launched.run(making('printf weights > "$1"', store.root))
         assert (end.phase, end.reason) == (Phase.FAILED, "PUBLISH_FAILED")
+
+
+class FullStore(FolderStore):
+    """A store without room for the first outputs that it is given."""
+
+    def __init__(self, root: Path, refusals: float) -> None:
+        super().__init__(root)
+        self.refusals = refusals
+
+    async def publish(self, source: Path, uri: str) -> Published:
+        """Store it, once there is room."""
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise Unavailable("ARTIFACT_STORE_UNAVAILABLE", "no space left")
+        return await super().publish(source, uri)
+
+
+async def test_a_store_that_is_full_for_a_while_costs_nothing_but_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "RETRY_S", 0.01)
+    store = FullStore(tmp_path / "store", refusals=7)
+    async with running(tmp_path, store=store) as launched:
+        artifact = model_of(await launched.run(making('printf weights > "$1"', store.root)))
+        assert Path(artifact.uri.removeprefix("file://")).read_text() == "weights"
+
+
+async def test_a_store_that_stays_full_fails_the_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt, "RETRY_S", 0.01)
+    monkeypatch.setattr(attempt, "STORE_PATIENCE_S", 0.1)
+    store = FullStore(tmp_path / "store", refusals=float("inf"))
+    async with running(tmp_path, store=store) as launched:
+        end = await launched.run(making('printf weights > "$1"', store.root))
+        assert (end.phase, end.reason) == (Phase.FAILED, "PUBLISH_FAILED")
+        assert "no space left" in end.message

@@ -2,13 +2,17 @@
 
 import hashlib
 import os
+import resource
 import time
 from pathlib import Path
 
 import pytest
 
-from penstock_server.model.errors import InvalidArgument, NotFound
+from penstock_server.model.errors import InvalidArgument, NotFound, Unavailable
 from penstock_server.store.objects import ABANDONED_AFTER_S, BLOCK_BYTES, TEMPORARY, LocalArtifacts
+
+SMALL_BYTES = 256 * 1024
+"""Files that are larger do not fit, where a test says so."""
 
 
 @pytest.fixture
@@ -43,6 +47,22 @@ async def test_a_file_is_stored_with_its_digest(artifacts: LocalArtifacts, sourc
     path = artifacts.local_path(uri)
     assert path is not None
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("size", [SMALL_BYTES + 1, 3 * BLOCK_BYTES])
+async def test_what_there_is_no_room_for_is_told_and_leaves_nothing(
+    artifacts: LocalArtifacts, source: Path, size: int
+) -> None:
+    (source / "model").write_bytes(bytes(size))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL_BYTES, before[1]))
+    try:
+        with pytest.raises(Unavailable, match=r"cannot be written: [^\n]*$") as refused:
+            await artifacts.publish(source / "model", f"{artifacts.root_uri}/ns/run/train/1/model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert refused.value.reason == "ARTIFACT_STORE_UNAVAILABLE"
+    assert everything_in(artifacts) == [TEMPORARY]
 
 
 async def test_a_folder_is_stored_with_any_names_its_files_have(artifacts: LocalArtifacts, source: Path) -> None:

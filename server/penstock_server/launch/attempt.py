@@ -35,6 +35,8 @@ from penstock_server.spec.step import OutputError
 _log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 0.1
+STORE_PATIENCE_S = 120.0
+"""So long an output is tried to be stored, once that has failed."""
 INTERRUPTIONS_MAX = 5
 """After so many errors of our own an attempt is given up."""
 
@@ -54,6 +56,8 @@ class ProcessAttempt:
     _watch: ProcessWatch = field(init=False)
     _task: "asyncio.Task[None] | None" = None
     _interruptions: int = 0
+    _unstored_since: float | None = None
+    """Since when (event loop's time) the outputs cannot be stored."""
 
     def __post_init__(self) -> None:
         self._watch = ProcessWatch(self._gone, self._guarded)
@@ -333,9 +337,17 @@ class ProcessAttempt:
             for uri, source in outputs.to_publish.items():
                 published[uri] = await self.place.artifacts.publish(source, uri)
         except (PenstockError, OSError) as error:
+            if isinstance(error, Unavailable) and self._may_store_later():
+                raise
             self._refuse("PUBLISH_FAILED", f"an output artifact could not be stored: {error}", exit_code=0)
             return
         self._conclude(verdicts.succeeded(self.request.attempt, outputs.values(published)))
+
+    def _may_store_later(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if self._unstored_since is None:
+            self._unstored_since = now
+        return now - self._unstored_since < STORE_PATIENCE_S
 
     # Telling
 

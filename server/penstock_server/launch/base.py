@@ -207,7 +207,10 @@ class ArtifactTransfer(Protocol):
         fetched."""
 
     async def publish(self, source: Path, uri: str) -> Published:
-        """Store the file or folder `source` at `uri`, whole or not at all; repeating it is safe."""
+        """Store the file or folder `source` at `uri`, whole or not at all; repeating it is safe.
+
+        Raises Unavailable where it has not happened and may later, as on a disk that is full.
+        """
 
     async def fetch(self, uri: str, target: Path) -> None:
         """Bring the content of `uri` to `target`. Raises NotFound."""

@@ -208,6 +208,12 @@ REASONS: Mapping[str, Reason] = {
         of_calls=False,
     ),
     # Told between the parts of a server; a failed attempt may show them.
+    "ARTIFACT_STORE_UNAVAILABLE": Reason(
+        errors.Unavailable,
+        "The output of a step cannot be stored just now.",
+        "Nothing; it is tried again for two minutes. Look at the disk that holds the artifacts.",
+        of_calls=False,
+    ),
     "LAUNCHER_UNAVAILABLE": Reason(
         errors.Unavailable,
         "The machine cannot serve a step just now.",

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
-from penstock_server.model.errors import InvalidArgument, NotFound
+from penstock_server.model.errors import InvalidArgument, NotFound, Unavailable
 
 TEMPORARY = ".unpublished"
 BLOCK_BYTES = 1024 * 1024
@@ -72,7 +73,7 @@ class LocalArtifacts:
         """Store the file or folder at `uri`, instead of what is there.
 
         Raises InvalidArgument for a URI outside of the root and for what is neither file nor folder, NotFound
-        without a `source`.
+        without a `source`, Unavailable where it cannot be written, as on a disk that is full.
         """
         target = self._find(uri)
         if target is None:
@@ -97,13 +98,15 @@ class LocalArtifacts:
 
     def _publish(self, source: Path, target: Path) -> StoredObject:
         workplace = self._root / TEMPORARY / uuid.uuid4().hex
-        workplace.mkdir(parents=True)
         try:
+            workplace.mkdir(parents=True)
             stored = self._write(source, workplace / "whole")
             target.parent.mkdir(parents=True, exist_ok=True)
             _put_in_place(workplace / "whole", target, workplace / "replaced")
         except FileNotFoundError as error:
             raise NotFound("ARTIFACT_NOT_FOUND", f"there is nothing at {error.filename}") from error
+        except (OSError, BaseError) as error:
+            raise _unavailable(error) from error
         finally:
             shutil.rmtree(workplace, ignore_errors=True)
         return stored
@@ -135,8 +138,11 @@ class LocalArtifacts:
                     yield block
 
         key = f"{TEMPORARY}/{uuid.uuid4().hex}"
-        obstore.put(self._store, key, blocks())
-        (self._root / key).replace(target)
+        try:
+            obstore.put(self._store, key, blocks())
+            (self._root / key).replace(target)
+        finally:
+            (self._root / key).unlink(missing_ok=True)
         return StoredObject(f"sha256:{digest.hexdigest()}", size)
 
 
@@ -154,6 +160,12 @@ def _files(folder: Path) -> list[Path]:
 def _no_file(name: str) -> InvalidArgument:
     message = f"{name} is a device, or a link to a folder or to nothing; write a file or a folder"
     return InvalidArgument("ARTIFACT_NOT_A_FILE", message)
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    """The store cannot be written; of what was under way nothing is left."""
+    message = f"the artifact store cannot be written: {str(error).splitlines()[0]}"
+    return Unavailable("ARTIFACT_STORE_UNAVAILABLE", message, retry_after_s=1)
 
 
 def _put_in_place(whole: Path, target: Path, replaced: Path) -> None:

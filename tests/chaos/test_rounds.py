@@ -1,0 +1,45 @@
+"""A round of faults on real servers, as `make chaos` plays many; and journals that tell of a fault of ours."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.chaos.rounds import play, problems_of_journal
+from tests.chaos.world import World, opened
+
+
+@pytest.fixture
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with opened(tmp_path_factory.mktemp("chaos")) as world:
+        yield world
+
+
+@pytest.mark.slow
+def test_a_round_of_faults_breaks_nothing(world: World) -> None:
+    told = play(world, Random().randrange(1_000_000, 2_000_000))
+    assert told.problems == [], f"seed {told.seed}"
+    assert told.steps >= told.runs
+    assert told.faults.total() > 0
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["start r a 0", "start r a 0"],
+        ["start r a 0", "end r a 0", "end r a 0"],
+        ["start r a 1", "start r a 0"],
+        ["start r a 0", "start r a 1", "end r a 0"],
+    ],
+)
+def test_a_journal_tells_of_attempts_that_ran_twice_or_beside_each_other(tmp_path: Path, lines: list[str]) -> None:
+    journal = tmp_path / "journal"
+    journal.write_text("\n".join(lines))
+    assert problems_of_journal(journal) != []
+
+
+def test_a_journal_of_attempts_one_after_the_other_is_right(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    journal.write_text("start r a 0\nstart r b 0\nend r b 0\nstart r a 1\nend r a 1\n")
+    assert problems_of_journal(journal) == []
