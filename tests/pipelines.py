@@ -1,5 +1,6 @@
 """Small KFP v2 pipelines as IR objects, for tests and benchmarks that need a shape rather than a meaning."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,3 +57,16 @@ def fan_out(width: int, *command: str) -> Ir:
 def wide(width: int, *command: str) -> Ir:
     """`width` steps that wait for nothing."""
     return dag({f"s{i}": [] for i in range(width)}, *command)
+
+
+def loop_of_loops(side: int, *command: str) -> Ir:
+    """A loop with `side` passes over a loop with `side` passes over one step."""
+    inner = chain(1, *command)
+    items = {"items": {"raw": json.dumps(list(range(side)))}, "itemInput": "item"}
+    taken = {"parameters": {"item": {"parameterType": "NUMBER_INTEGER"}}}
+    inner["components"]["comp-step"]["inputDefinitions"] = taken
+    inner["root"]["dag"]["tasks"]["s0"]["parameterIterator"] = items
+    inner["components"]["comp-inner"] = {"dag": inner["root"]["dag"], "inputDefinitions": taken}
+    outer = task("comp-inner") | {"parameterIterator": items}
+    inner["root"] = {"dag": {"tasks": {"outer": outer}}}
+    return inner
