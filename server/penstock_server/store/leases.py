@@ -38,7 +38,7 @@ async def release(connection: Connection, server_id: ServerId) -> None:
 
 
 async def claim_runs(connection: Connection, server_id: ServerId, limit: int) -> list[ClaimedRun]:
-    """At most `limit` runs that have something to do and no living owner. None when the lease has run out."""
+    """At most `limit` runs that have something to do and no living owner, oldest first. None without a lease."""
     cursor = await connection.execute(_SQL["claim"], {"server_id": server_id, "limit": limit})
     return [ClaimedRun(*row) for row in await cursor.fetchall()]
 

@@ -37,14 +37,16 @@ WITH free AS (
     FOR NO KEY UPDATE OF run SKIP LOCKED
 ), taken AS (
     SELECT uid FROM free UNION ALL SELECT uid FROM abandoned LIMIT %(limit)s
+), claimed AS (
+    UPDATE run
+    SET owner = %(server_id)s, fence = run.fence + 1
+    FROM taken
+    WHERE run.uid = taken.uid AND EXISTS (
+        SELECT 1 FROM server WHERE server_id = %(server_id)s AND expire_time > now()
+    )
+    RETURNING run.uid, run.fence, run.create_time
 )
-UPDATE run
-SET owner = %(server_id)s, fence = run.fence + 1
-FROM taken
-WHERE run.uid = taken.uid AND EXISTS (
-    SELECT 1 FROM server WHERE server_id = %(server_id)s AND expire_time > now()
-)
-RETURNING run.uid, run.fence;
+SELECT uid, fence FROM claimed ORDER BY create_time, uid;
 
 -- name: held
 -- The runs of a server.
