@@ -125,6 +125,18 @@ REASONS: Mapping[str, Reason] = {
         "A run cannot be made from a component version here.",
         "Use a pipeline version or an inline spec.",
     ),
+    # Triggers.
+    "INVALID_CRON": Reason(
+        _INVALID,
+        "A cron expression cannot be read, or never comes true.",
+        "See schedules.md; the message names the part.",
+    ),
+    "INVALID_TIME_ZONE": Reason(
+        _INVALID, "A time zone is not one of the IANA database.", "Use a name such as `Europe/Berlin`."
+    ),
+    "INVALID_INTERVAL": Reason(
+        _INVALID, "The interval is too short or too long.", "Use one from a second to 100 years."
+    ),
     # Resources.
     "NAMESPACE_NOT_FOUND": _missing("namespace"),
     "NAMESPACE_EXISTS": _exists("a namespace"),
