@@ -137,6 +137,11 @@ REASONS: Mapping[str, Reason] = {
     "INVALID_INTERVAL": Reason(
         _INVALID, "The interval is too short or too long.", "Use one from a second to 100 years."
     ),
+    "INVALID_MACRO": Reason(
+        _INVALID,
+        "A parameter has a macro that is not known, or macros that write too much.",
+        "See schedules.md; `$${` writes a plain `${`.",
+    ),
     # Resources.
     "NAMESPACE_NOT_FOUND": _missing("namespace"),
     "NAMESPACE_EXISTS": _exists("a namespace"),
