@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from penstock import Client
-from penstock.errors import DeadlineExceededError
+from penstock.errors import DeadlineExceededError, UnavailableError
 from penstock.v1 import run_pb2
 from penstock_server.engine.history import check
 from tests import pipelines
@@ -22,6 +22,7 @@ from tests.e2e.histories import events_of
 from tests.servers import Server
 
 RUN_TIMEOUT_S = 180
+RETRY_S = 0.2
 SYNTHETIC = 16
 REAL = 2
 CORPUS = Path(__file__).parent.parent / "corpus"
@@ -125,10 +126,16 @@ def _look(world: World, server: Server, runs: Sequence[_Run], told: Told) -> Non
 
 
 def _wait(client: Client, name: str) -> run_pb2.Run | None:
-    try:
-        return client.wait(name, timeout=RUN_TIMEOUT_S)
-    except (DeadlineExceededError, TimeoutError):
-        return None
+    """The run at its end; None when that does not come. The database may still be on its way back."""
+    give_up = time.monotonic() + RUN_TIMEOUT_S
+    while (left_s := give_up - time.monotonic()) > 0:
+        try:
+            return client.wait(name, timeout=left_s)
+        except UnavailableError:
+            time.sleep(RETRY_S)
+        except (DeadlineExceededError, TimeoutError):
+            break
+    return None
 
 
 def _unexpected(outcome: Outcome, row: Row | None) -> list[str]:
