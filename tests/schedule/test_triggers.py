@@ -90,16 +90,37 @@ def test_instants_of_other_zones_are_understood_and_slots_are_in_utc() -> None:
         assert slot.tzinfo is UTC
 
 
-@pytest.mark.parametrize("instant", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
-@pytest.mark.parametrize("trigger", [Cron("0 0 29 2 *", "America/New_York"), Cron("@every 876000h"), Interval(HOUR)])
-def test_the_ends_of_the_calendar_do_no_harm(trigger: Cron | Interval, instant: datetime) -> None:
-    table = Timetable(trigger, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
-    for slot in (table.next_after(instant), table.last_until(instant), table.previous(instant)):
-        assert slot is None or slot.tzinfo is UTC
-    beyond = Timetable(trigger, datetime.max.replace(tzinfo=UTC))
-    first = beyond.next_after(START)
-    assert first is None or first.year >= 9998
-    assert beyond.last_until(START) is None
+ENDS = [
+    datetime.min.replace(tzinfo=UTC),
+    datetime(2, 1, 1, tzinfo=UTC),
+    datetime(2, 1, 2, tzinfo=UTC),
+    datetime(9997, 12, 31, tzinfo=UTC),
+    datetime(9998, 1, 1, tzinfo=UTC),
+    datetime.max.replace(tzinfo=UTC),
+]
+
+
+@pytest.mark.parametrize("instant", ENDS, ids=str)
+@pytest.mark.parametrize("start", [ENDS[0], START, ENDS[-1]], ids=str)
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        Cron("0 0 29 2 *", "America/New_York"),
+        Cron("* * * * *", "Pacific/Apia"),
+        Cron("@every 876000h"),
+        Interval(timedelta(days=25)),
+    ],
+    ids=str,
+)
+def test_the_ends_of_the_calendar_do_no_harm(trigger: Cron | Interval, start: datetime, instant: datetime) -> None:
+    """There may be no slots any more, but never one on the wrong side of the instant."""
+    for end in (None, ENDS[0], ENDS[-1]):
+        table = Timetable(trigger, start, end)
+        assert (table.next_after(instant) or ENDS[-1]) >= instant
+        assert (table.last_until(instant) or ENDS[0]) <= instant
+        assert (table.previous(instant) or ENDS[0]) <= instant
+        for slots in (table.between(instant, ENDS[-1], 3), table.newest_between(START, instant, 3)):
+            assert sorted(set(slots)) == slots
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def _wall_times(text: str) -> WallTimes:
     texts = re.split(r"[ \t]+", text)
     if len(texts) not in (len(_FIVE), len(_SIX)):
         form = "minute hour day-of-month month day-of-week, with the second before them where it matters"
-        raise ValueError(f"the expression has {len(texts) if text else 0} fields and needs five or six: {form}")
+        raise ValueError(f"five or six fields are needed, not {len(texts) if text else 0}: {form}")
     places = _FIVE if len(texts) == len(_FIVE) else _SIX
     said = {place: fields.read(place, one) for place, one in zip(places, texts, strict=True)}
     _check_dates(said)

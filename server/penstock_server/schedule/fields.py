@@ -90,9 +90,7 @@ def _range(place: Field, low: str, high: str | None, *, open_ended: bool) -> ran
     if place.is_weekday and end == 0 < first:
         end = 7
     if end < first:
-        raise ValueError(
-            f"the range {low}-{high} runs backwards; write it as two, such as {low}-{last},{place.low}-{high}"
-        )
+        raise ValueError(f"the range {low}-{high} runs backwards; write it as {low}-{last},{place.low}-{high}")
     return range(first, end + 1)
 
 

@@ -18,7 +18,7 @@ EVERY_MIN, EVERY_MAX = cron.EVERY_MIN, cron.EVERY_MAX
 
 _MICROSECOND = timedelta(microseconds=1)
 _EARLIEST, _LATEST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 1, 1, tzinfo=UTC)
-"""Instants beyond are taken for these, so that no zone leads out of the calendar."""
+"""Looking for slots ends here, so that no zone leads out of the calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +91,18 @@ class Timetable:
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The first slot after `instant`; None when there is none any more."""
-        series, opening = self._series(), self._opening()
+        opening = self._opening()
         if opening is None:
             return None
-        slot = series.after(max(_utc(instant), opening - _MICROSECOND))
-        return slot if slot is not None and self._is_open(slot) else None
+        slot = self._series().after(max(_utc(instant), opening - _MICROSECOND))
+        return slot if slot is not None and slot > instant and self._is_open(slot) else None
 
     def last_until(self, instant: datetime) -> datetime | None:
         """The newest slot that is not after `instant`; None when there has been none yet."""
         opening = self._opening()
-        newest = _utc(instant)
-        if self.end_time is not None:
-            newest = min(newest, _utc(self.end_time) - _MICROSECOND)
-        slot = self._series().until(newest)
-        return slot if slot is not None and opening is not None and slot >= opening else None
+        newest = instant if self.end_time is None else min(instant, _utc(self.end_time) - _MICROSECOND)
+        slot = self._series().until(_utc(newest))
+        return slot if slot is not None and opening is not None and opening <= slot <= newest else None
 
     def between(self, after: datetime, until: datetime, limit: int) -> list[datetime]:
         """The oldest `limit` slots after `after` and not after `until`, ascending."""
@@ -123,7 +121,8 @@ class Timetable:
 
         Of the first slot of an interval it is the start.
         """
-        return self._series().until(_utc(instant) - _MICROSECOND)
+        slot = self._series().until(_utc(instant) - _MICROSECOND)
+        return slot if slot is not None and slot < instant else None
 
     def _forward(self, after: datetime, until: datetime) -> Iterator[datetime]:
         slot = self.next_after(after)
