@@ -15,6 +15,7 @@ from uv import find_uv_bin
 from penstock_server.launch.base import Launcher, Observation, Phase, Published, RunFacts, StepRequest
 from penstock_server.launch.environments import EnvironmentSettings, StepEnvironments, uv_environment
 from penstock_server.launch.process import ProcessLauncher, ProcessSettings
+from penstock_server.launch.warm import WarmSettings
 from penstock_server.model.errors import NotFound
 from penstock_server.model.ids import AttemptId, RunUid, TaskId
 from penstock_server.model.resources import TaskValues
@@ -160,6 +161,7 @@ def make_launcher(
     grace_s: float = 5,
     uv: Path | None = None,
     vmstat: Path | None = None,
+    warm: WarmSettings | None = None,
     **variables: str,
 ) -> ProcessLauncher:
     """A process launcher on the folder `root`, not started; `variables` are added to its environment."""
@@ -167,7 +169,9 @@ def make_launcher(
     settings = EnvironmentSettings(uv=uv or Path(find_uv_bin()), environ=uv_environment(environ))
     environments = StepEnvironments(root / "environments", settings)
     artifacts = store or FolderStore(root / "store")
-    process = ProcessSettings(environ, grace_s=grace_s, vmstat=vmstat or Path("/proc/vmstat"))
+    process = ProcessSettings(
+        environ, grace_s=grace_s, vmstat=vmstat or Path("/proc/vmstat"), warm=warm or WarmSettings()
+    )
     return ProcessLauncher(root / "steps", artifacts, environments, process)
 
 

@@ -5,7 +5,8 @@
     <root>/<key>.lock     held while it is built, also by the `uv` that builds it: one that a killed server
                           has left behind is waited for rather than disturbed
 
-The key covers the requirements, the interpreter and what we put in ourselves (see `long_arguments`). Neither the
+The key covers the requirements, the interpreter and what we put in ourselves (see `long_arguments`
+and `warm_hook`). Neither the
 server's own environment nor the machine's Python is written to.
 """
 
@@ -21,12 +22,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock_server.launch.long_arguments import HOOK, HOOK_NAME
+from penstock_server.launch import long_arguments, warm_hook
 from penstock_server.launch.strays import signal_group
 from penstock_server.launch.surroundings import base_bin
 from penstock_server.spec.packages import PackageGroup, Requirements
 
 _READY = ".ready"
+_HOOKS = {long_arguments.HOOK_NAME: long_arguments.HOOK, warm_hook.HOOK_NAME: warm_hook.HOOK}
+"""What Python runs as it starts in an environment of ours."""
 _LOCK_POLL_S = 0.1
 _ERROR_BYTES_MAX = 4096
 _NOT_FOR_UV = frozenset({"UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_PROJECT", "UV_PROJECT_ENVIRONMENT"})
@@ -122,7 +125,7 @@ class StepEnvironments:
             build.exception()  # whoever waits for the build hears of it; there may be nobody left who does
 
     def _key(self, requirements: Requirements) -> str:
-        parts = f"{requirements.key}\n{self._settings.python}\n{sys.version}\n{HOOK}"
+        parts = f"{requirements.key}\n{self._settings.python}\n{sys.version}\n{''.join(_HOOKS.values())}"
         return hashlib.sha256(parts.encode()).hexdigest()[:24]
 
     def _path(self, requirements: Requirements) -> Path:
@@ -178,13 +181,23 @@ class StepEnvironments:
 
 def _finish(path: Path, requirements: Requirements) -> None:
     for packages in path.glob("lib/python*/site-packages"):
-        (packages / HOOK_NAME).write_text(HOOK)
+        for name, hook in _HOOKS.items():
+            (packages / name).write_text(hook)
     (path / _READY).write_text(f"{requirements.key}\n")
 
 
 def _remove(path: Path) -> None:
     if path.exists():
         shutil.rmtree(path)
+
+
+def build_of(path: Path) -> tuple[int, int] | None:
+    """What tells this build of the environment at `path` from others; None when it is not ready."""
+    try:
+        ready = os.stat(path / _READY)
+    except OSError:
+        return None
+    return ready.st_ino, ready.st_mtime_ns
 
 
 async def _lock(fd: int) -> None:

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock_server.launch import strays, verdicts
@@ -22,6 +22,7 @@ from penstock_server.launch.journal import Journal, read_boot_id
 from penstock_server.launch.logs import read_log
 from penstock_server.launch.scratch import AttemptFolder, Folders
 from penstock_server.launch.surroundings import PASSED_ON, base_environment
+from penstock_server.launch.warm import WarmPythons, WarmSettings
 from penstock_server.launch.workplace import Workplace, as_unavailable
 from penstock_server.model.errors import PenstockError, Unavailable
 from penstock_server.model.ids import AttemptId, RunUid
@@ -36,6 +37,8 @@ class ProcessSettings:
     passed_on: tuple[str, ...] = PASSED_ON
     grace_s: float = 10
     """Seconds between asking a step to end and ending it."""
+    warm: WarmSettings = field(default_factory=WarmSettings)
+    """How many Pythons are kept loaded for KFP components."""
     vmstat: Path = Path("/proc/vmstat")
     """Where the kernel counts the processes that it has killed for want of memory."""
 
@@ -58,13 +61,16 @@ class ProcessLauncher:
         self._folders = Folders(root)
         self._environments = environments
         self._janitor = Janitor(self._folders)
+        base = base_environment(settings.environ, settings.passed_on)
+        self._warm = WarmPythons(base, settings.warm)
         self._place = Workplace(
             host=socket.gethostname(),
             boot_id=read_boot_id(),
             grace_s=settings.grace_s,
-            base_environment=base_environment(settings.environ, settings.passed_on),
+            base_environment=base,
             artifacts=artifacts,
             environments=environments,
+            warm=self._warm,
             janitor=self._janitor,
             vmstat=settings.vmstat,
         )
@@ -86,6 +92,7 @@ class ProcessLauncher:
         self._closed = True
         for attempt in self._attempts.values():
             await attempt.close()
+        self._warm.close()
         await self._environments.close()
         await self._janitor.close()
         self._told.put_nowait(None)

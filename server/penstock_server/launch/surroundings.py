@@ -42,15 +42,18 @@ def step_environment(
     What a step installs by itself with pip lands in the attempt's folder: neither the machine's own Python
     nor an environment that is shared with other steps changes under it.
     """
-    env = dict(base)
+    env = python_environment(base, python_env) if python_env is not None else dict(base)
     env["TMPDIR"] = folder.tmp
     env["PIP_TARGET"] = env["PYTHONPATH"] = folder.packages
     env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
-    if python_env is not None:
-        env["VIRTUAL_ENV"] = str(python_env)
-        env["PATH"] = f"{python_env / 'bin'}{os.pathsep}{env['PATH']}"
     env.update(request.env)
     return env
+
+
+def python_environment(base: Mapping[str, str], python_env: Path) -> dict[str, str]:
+    """What is so for all steps in the Python environment `python_env`."""
+    path = f"{python_env / 'bin'}{os.pathsep}{base['PATH']}"
+    return {**base, "VIRTUAL_ENV": str(python_env), "PATH": path}
 
 
 def mark(env: dict[str, str], request: StepRequest) -> dict[str, str]:

@@ -26,12 +26,14 @@ class ProcessWatch:
         self._pidfd: int | None = None
         self._timers: list[asyncio.TimerHandle] = []
 
-    def begin(self, pid: int, journal: Journal | None = None) -> bool:
+    def begin(self, pid: int, journal: Journal | None = None, pidfd: int | None = None) -> bool:
         """Watch the shim `pid`; False when there is none such.
 
         `journal` is given when the shim was found rather than started: it must be the one of this journal.
+        `pidfd` is given when another process started it, which has opened it while it was sure to live.
         """
-        pidfd = _open(pid)
+        if pidfd is None:
+            pidfd = _open(pid)
         if journal is not None and not journal.is_held_by(pid):
             if pidfd is not None:
                 os.close(pidfd)

@@ -12,6 +12,7 @@ from penstock_server.launch.base import ArtifactTransfer, StepRequest
 from penstock_server.launch.environments import StepEnvironments
 from penstock_server.launch.janitor import Janitor
 from penstock_server.launch.journal import uptime_s
+from penstock_server.launch.warm import WarmPythons
 from penstock_server.model.errors import Unavailable
 from penstock_server.model.json import JsonObject
 
@@ -35,6 +36,7 @@ class Workplace:
     """Variables that every step gets."""
     artifacts: ArtifactTransfer
     environments: StepEnvironments
+    warm: WarmPythons
     janitor: Janitor
     vmstat: Path
     """The kernel's counters, among them how often it has killed a process for want of memory."""

@@ -31,6 +31,7 @@ from penstock_server.launch.base import Launcher
 from penstock_server.launch.environments import EnvironmentSettings, StepEnvironments, uv_environment
 from penstock_server.launch.process import ProcessLauncher, ProcessSettings
 from penstock_server.launch.surroundings import PASSED_ON
+from penstock_server.launch.warm import WarmSettings
 from penstock_server.main.addresses import Address, parse_address
 from penstock_server.main.readiness import Load, Readiness
 from penstock_server.main.settings import Settings
@@ -193,7 +194,8 @@ class Assembly:
                 Path(find_uv_bin()), self._uv_environment(), timeout_s=settings.step_environment_timeout_s
             ),
         )
-        process = ProcessSettings(os.environ, (*PASSED_ON, *settings.step_environ), settings.step_grace_s)
+        warm = WarmSettings(settings.warm_pythons_max, settings.warm_python_idle_s)
+        process = ProcessSettings(os.environ, (*PASSED_ON, *settings.step_environ), settings.step_grace_s, warm)
         launcher = self._telemetry.around(
             ProcessLauncher(self._data_dir / "steps", StoredArtifacts(artifacts), environments, process)
         )

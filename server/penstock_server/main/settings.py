@@ -179,6 +179,23 @@ class Settings:
         unit="s",
         minimum=1,
     )
+    warm_pythons_max: int = setting(
+        4,
+        doc="Python environments of steps for which an interpreter is kept that has loaded what KFP components need: "
+        "their steps are forks of it and start in a few milliseconds. 0: each step starts an interpreter of its own.",
+        group=STEPS,
+        metavar="N",
+        minimum=0,
+        maximum=1000,
+    )
+    warm_python_idle_s: float = setting(
+        600.0,
+        doc="When no step has asked for such an interpreter for so long, it ends.",
+        group=STEPS,
+        metavar="SECONDS",
+        unit="s",
+        minimum=1,
+    )
     cache_policy: str = setting(
         "default",
         doc="What runs do with the results of earlier runs where neither they nor their pipeline versions say so. "
