@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
@@ -83,6 +84,14 @@ class Bed:
     def step_floor_ms(self, *, at_once: int = 1) -> float:
         """F in milliseconds for `python3 -c pass`."""
         return 1000 * floors.step_floor_s(self.dsn, PASS, count=40 * at_once, at_once=at_once)
+
+    def component_floor_ms(self, source: str) -> float:
+        """Z in milliseconds for the component `source`, in the Python environment that the server has made for it."""
+        (python,) = (self._folder / "data" / "environments").glob("*/bin/python3")
+        with TemporaryDirectory(dir=self._folder) as folder:
+            return 1000 * floors.component_floor_s(
+                self.dsn, floors.LoadedPython(python, source, Path(folder)), count=40
+            )
 
     def create(self, spec: dict[str, Any]) -> run_pb2.Run:
         """Submit an inline spec through the API."""

@@ -1,7 +1,7 @@
 """The floors of the cost targets (design section 9), measured on the same machine and Postgres as what is compared.
 
 F, the floor of a step: one fork and exec of the step's command and two committed transactions. Z: the same with a fork
-of a Python that has everything loaded in place of the exec.
+of a Python that has the KFP executor loaded in place of the exec, whose child runs a component.
 """
 
 import os
@@ -9,6 +9,8 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 
@@ -30,25 +32,45 @@ def step_floor_s(dsn: str, command: Sequence[str], *, count: int, at_once: int =
     return _timed(dsn, one, count=count, at_once=at_once)
 
 
-def fork_floor_s(dsn: str, body: Callable[[], None], *, count: int) -> float:
-    """Z: seconds a step when each forks this Python, runs `body` in the child and commits twice."""
+@dataclass(frozen=True, slots=True)
+class LoadedPython:
+    """What Z forks; see `loaded_python`."""
 
-    def one(connection: psycopg.Connection) -> None:
-        def child() -> None:
-            pid = os.fork()
-            if pid == 0:
-                status = 1
-                try:
-                    body()
-                    status = 0
-                finally:
-                    os._exit(status)
-            _, status = os.waitpid(pid, 0)
-            assert status == 0
+    python: Path
+    """The interpreter of a step environment with kfp."""
+    source: str
+    """The component that its children run."""
+    folder: Path
+    """Theirs to work in, empty."""
 
-        _commits(connection, child)
 
-    return _timed(dsn, one, count=count, at_once=1)
+def component_floor_s(dsn: str, loaded: LoadedPython, *, count: int) -> float:
+    """Z: seconds a step when each forks a loaded Python whose child runs the component, and commits twice."""
+    program = Path(__file__).with_name("loaded_python.py")
+    command = [str(loaded.python), str(program), str(loaded.folder), loaded.source]
+    environ = {"PATH": os.environ["PATH"], "_KFP_RUNTIME": "true"}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environ) as python:
+        asked, answers = python.stdin, python.stdout
+        assert asked is not None
+        assert answers is not None
+
+        def step() -> None:
+            asked.write(b".")
+            assert answers.read(1) == b"."
+
+        return _timed(dsn, lambda connection: _commits(connection, step), count=count, at_once=1)
+
+
+def fork_floor_s(dsn: str, *, count: int) -> float:
+    """Seconds a step when each forks this Python, whose child ends at once, and commits twice."""
+
+    def child() -> None:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+
+    return _timed(dsn, lambda connection: _commits(connection, child), count=count, at_once=1)
 
 
 def _commits(connection: psycopg.Connection, work: Callable[[], object]) -> None:
