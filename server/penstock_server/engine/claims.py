@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import UUID
 
 from penstock_server.engine import reasons
 from penstock_server.engine.graphs import Graphs
@@ -81,6 +82,16 @@ class Claims:
         self._faults: dict[RunUid, int] = {}
         self._doomed: set[RunUid] = set()
         self._loads = asyncio.Semaphore(LOADS_MAX)
+        self._has_backlog = False
+
+    @property
+    def has_backlog(self) -> bool:
+        """True while runs may wait in the database for room here: no younger one is to pass them."""
+        return self._has_backlog
+
+    def note_backlog(self) -> None:
+        """A run is left to the database: look there as soon as one ends."""
+        self._has_backlog = True
 
     async def work(self) -> None:
         """Look whenever there is reason to, until cancelled."""
@@ -104,10 +115,11 @@ class Claims:
         self._subscription.put(str(run.uid))
 
     def finished(self, run: LiveRun) -> None:
-        """The run has ended here: delete it if that was asked for."""
+        """The run has ended here: delete it if that was asked for, and take the next one that waits for room."""
         self._faults.pop(run.uid, None)
         if run.uid in self._doomed:
             self._dropped[run.uid] = _Dropped(run.fence, self._clock())
+        if run.uid in self._doomed or self._has_backlog:
             self._subscription.put(str(run.uid))
 
     def forget(self) -> None:
@@ -125,13 +137,14 @@ class Claims:
         if not self._lease.is_valid:
             return
         everywhere = not payloads or RECONNECTED in payloads
-        held = {str(uid) for uid in self._owned.uids()}
+        named = frozenset() if everywhere else frozenset(RunUid(UUID(payload)) for payload in payloads)
+        held = frozenset(uid for uid in named if self._owned.get(uid) is not None)
         await self._load_dropped()
         if everywhere:
             await self._find_strays()
-        if everywhere or payloads - held:
+        if everywhere or named - held:
             await self._claim()
-        if everywhere or payloads & held:
+        if everywhere or held:
             await self._read_requests()
 
     async def _claim(self) -> None:
@@ -142,7 +155,9 @@ class Claims:
             self._dropped |= {claim.uid: _Dropped(claim.fence, now) for claim in claimed}
             await self._load_dropped()
             if len(claimed) < room:
+                self._has_backlog = False
                 return
+        self._has_backlog = True
 
     async def _find_strays(self) -> None:
         """Runs that are this server's by the database, and that it does not know of: made by a call that broke."""

@@ -108,8 +108,12 @@ class Engine:
 
     def offer(self) -> ServerId | None:
         """Under which id this server takes a run that is about to be made; None when it does not."""
-        takes = self._claiming is not None and self._lease.is_valid and not self._owned.is_busy
-        return self._lease.server_id if takes and len(self._owned) < self._settings.runs_max else None
+        if self._claiming is None or not self._lease.is_valid:
+            return None
+        if self._claims.has_backlog or self._owned.is_busy or len(self._owned) >= self._settings.runs_max:
+            self._claims.note_backlog()
+            return None
+        return self._lease.server_id
 
     def take_new(self, run: Run, graph: PipelineGraph) -> None:
         """Take up a run that was made under an offer."""

@@ -113,10 +113,6 @@ class OwnedRuns:
         """The run, if it is held."""
         return self._runs.get(uid)
 
-    def uids(self) -> frozenset[RunUid]:
-        """All runs that are held."""
-        return frozenset(self._runs)
-
     def take(self, run: LiveRun, *events: PlanEvent) -> None:
         """Hold the run from now on, and begin with the events; one that is held already stays as it is."""
         if run.uid in self._runs:
