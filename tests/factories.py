@@ -52,5 +52,4 @@ async def insert_run(database: Database, request: RequestKey | None = None, **va
             "traceparent": None,
             "root_display_name": "synthetic",
         }
-        run, _ = await runs.insert(connection, NewRun(**(defaults | values)), request)
-        return run
+        return (await runs.insert(connection, NewRun(**(defaults | values)), request)).run

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from penstock_server.engine.announcements import Announcements
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.reasons import WAITING_FOR_ENGINE
 from penstock_server.engine.rerun import Forecast, forecast, reusable
@@ -170,6 +171,7 @@ class NewRuns:
         self._taker = taker
         self._caching = caching
         self._has_content = has_content
+        self._announcements = Announcements(database)
 
     async def create_run(self, request: NewRunRequest, *, validate_only: bool = False) -> tuple[Run, bool]:
         """The new run, PENDING, or the one that the same request made before; whether it is new.
@@ -187,8 +189,7 @@ class NewRuns:
             return made.run, made.is_new
         async with self._database.writing(deadline_s=request.call_deadline_s) as connection:
             made = await self._create(connection, request, given)
-        if self._taker is not None and made.is_new and made.owner is not None and made.graph is not None:
-            self._taker.take_new(made.run, made.graph)
+        self._hand_on(made)
         return made.run, made.is_new
 
     async def rerun(self, request: RerunRequest, *, validate_only: bool = False) -> tuple[Run, Forecast | None]:
@@ -223,6 +224,15 @@ class NewRuns:
             return forecast(live)
 
         return await asyncio.to_thread(foresee)
+
+    def _hand_on(self, made: _Made) -> None:
+        """A new run goes to the engine of this process that has offered itself, or is told of to all."""
+        if not made.is_new:
+            return
+        if made.owner is None:
+            self._announcements.tell(made.run.uid)
+        elif self._taker is not None and made.graph is not None:
+            self._taker.take_new(made.run, made.graph)
 
     async def _inline_spec(self, source: RunSource) -> _Spec | None:
         """What the request brings along; None when it names what is stored."""
@@ -292,8 +302,8 @@ class NewRuns:
         # A run that repeats another one is claimed instead: whoever does that reads the other one's results.
         owner = self._taker.offer() if self._taker is not None and request.rerun_of is None else None
         new = self._new_run(request, spec)
-        run, is_new = await runs.insert(connection, new, request.request, owner=owner)
-        return _Made(run, is_new, spec.graph, owner)
+        made = await runs.insert(connection, new, request.request, owner=owner)
+        return _Made(made.run, made.is_new, spec.graph, made.owner)
 
     def _new_run(self, request: NewRunRequest, spec: _Spec) -> runs.NewRun:
         caching = _caching(request, spec.caching, self._caching)

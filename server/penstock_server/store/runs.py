@@ -1,6 +1,6 @@
 """Runs: made, read, listed and edited. What moves them from state to state is in `transitions`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString, cast
 
@@ -62,6 +62,17 @@ class NewRun:
     queue_timeout_s: float | None = None
     cache_max_age_s: float | None = None
     rerun_of: RunUid | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """What came of a run to be made."""
+
+    run: Run
+    is_new: bool
+    """False: the same request made it before."""
+    owner: ServerId | None = None
+    """Whose it is from the beginning; None: any engine's, once it is announced."""
 
 
 def resource_name(namespace: str, id: str) -> str:
@@ -144,12 +155,12 @@ LISTING = Listing(
 
 async def insert(
     connection: Connection, new: NewRun, request: RequestKey | None = None, *, owner: ServerId | None = None
-) -> tuple[Run, bool]:
+) -> Inserted:
     """A new run with its root task and first events; or the one that the same request made before.
 
     One statement writes it, so that no transaction is needed. It belongs to `owner` from the beginning, under
-    fence 1, and is told of by its first move; without one the engines and the watchers are notified. Raises
-    AlreadyExists(RUN_EXISTS | REQUEST_ID_REUSED), NotFound(NAMESPACE_NOT_FOUND | EXPERIMENT_NOT_FOUND) and
+    fence 1, if that is alive; without one it is to be announced. Raises AlreadyExists(RUN_EXISTS |
+    REQUEST_ID_REUSED), NotFound(NAMESPACE_NOT_FOUND | EXPERIMENT_NOT_FOUND) and
     FailedPrecondition(EXPERIMENT_ARCHIVED).
     """
     values = {field: getattr(new, field) for field in NewRun.__dataclass_fields__}
@@ -159,14 +170,19 @@ async def insert(
         await cursor.execute(_SQL["insert"], values | columns(request))
         row = await cursor.fetchone()
     if row is not None:
-        del row["owner"], row["told"]
-        return _read(row), True
+        taken_by = row.pop("owner")
+        return Inserted(_read(row), is_new=True, owner=taken_by)
     repeated = await find_repeat(connection, new.namespace, request) if request is not None else None
     if repeated is not None:
-        return repeated, False
+        return Inserted(repeated, is_new=False)
     await experiments.get_open(connection, new.namespace, new.experiment_id)
     name = resource_name(new.namespace, new.id)
     raise AlreadyExists("RUN_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name})
+
+
+async def announce(connection: Connection, uids: Sequence[RunUid]) -> None:
+    """Wake the engines and the watchers for new runs that nobody owns."""
+    await connection.execute(_SQL["announce"], {"uids": list(uids)})
 
 
 async def find_repeat(connection: Connection, namespace: str, request: RequestKey) -> Run | None:

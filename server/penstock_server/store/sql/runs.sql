@@ -1,8 +1,7 @@
 -- name: insert
 -- A new run with its root task, the two events of its beginning and its spec, unless that is stored; nothing when its
--- id or its request id is taken, or no experiment that is open has that name. A run that has an owner from the
--- beginning is news of the owner's at once, so that only a free one is told of: a commit that notifies has to wait for
--- all others that do.
+-- id or its request id is taken, or no experiment that is open has that name. It notifies nobody: a commit that does
+-- has to wait for all others that do.
 WITH made AS (
     INSERT INTO run (
         uid, namespace, id, experiment_uid, pipeline_id, pipeline_version, spec_digest, display_name, description,
@@ -36,11 +35,13 @@ WITH made AS (
     SELECT made.uid, first.sequence, made.namespace, first.subject, first.task_id, made.state, made.reason, made.message
     FROM made, (VALUES (1, 'RUN', NULL), (2, 'TASK', 'root')) AS first (sequence, subject, task_id)
 )
-SELECT made.*,
-    CASE WHEN made.owner IS NULL THEN ARRAY[
-        pg_notify('penstock_event', made.uid::text)::text, pg_notify('penstock_run', made.uid::text)::text
-    ] END AS told
-FROM made;
+SELECT made.* FROM made;
+
+-- name: announce
+-- Tells engines and watchers of new runs. It only wakes them, so the commit does not wait for the disk.
+SELECT set_config('synchronous_commit', 'off', true), pg_notify('penstock_event', made.uid::text),
+    pg_notify('penstock_run', made.uid::text)
+FROM unnest(%(uids)s::uuid[]) AS made (uid);
 
 -- name: by_request
 -- What a request has made before.
