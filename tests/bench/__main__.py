@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import engine_alone, rates, steps
+from tests.bench import engine_alone, lists, rates, scale, steps, watch
 from tests.bench.bed import Bed, Row
 
 MEASURES: dict[str, Callable[[Bed], list[Row]]] = {
@@ -21,8 +21,11 @@ MEASURES: dict[str, Callable[[Bed], list[Row]]] = {
     "latency": steps.latency,
     "components": steps.components,
     "engine": engine_alone.engine,
+    "scale": scale.scale,
+    "queue": scale.queue,
+    "watch": watch.watch,
     "rates": rates.rates,
-    "lists": rates.lists,
+    "lists": lists.lists,
 }
 
 

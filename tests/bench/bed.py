@@ -4,12 +4,12 @@ import asyncio
 import sys
 import time
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
+import psycopg
 from google.protobuf.struct_pb2 import Struct
 
 from penstock import Client
@@ -24,6 +24,7 @@ PASS = (str(Path(sys.base_prefix) / "bin" / "python3"), "-c", "pass")
 NAMESPACE = "namespaces/default"
 FINAL = frozenset({run_pb2.Run.STATE_SUCCEEDED, run_pb2.Run.STATE_FAILED, run_pb2.Run.STATE_CANCELLED})
 AT_ONCE = 8
+LOOK_AGAIN_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,15 @@ class Row:
     target: str = ""
 
 
+def inline(spec: dict[str, Any]) -> run_pb2.Run:
+    """A run of a spec of its own."""
+    struct = Struct()
+    struct.update(spec)
+    run = run_pb2.Run()
+    run.inline_spec.struct.CopyFrom(struct)
+    return run
+
+
 class Bed:
     """Postgres in a folder, a server on it with room for eight steps at once, and a client."""
 
@@ -46,6 +56,7 @@ class Bed:
         self._postgres = EmbeddedPostgres(folder / "database")
         self.dsn = ""
         self._server: Server | None = None
+        self._client: Client | None = None
 
     def __enter__(self) -> "Bed":
         self.dsn = self._loop.run_until_complete(self._postgres.start())
@@ -56,9 +67,7 @@ class Bed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._server is not None:
-            self.client.close()
-            self._server.stop()
+        self._stop()
         self._loop.run_until_complete(self._postgres.close())
         self._loop.close()
 
@@ -67,19 +76,50 @@ class Bed:
         """The loop that the database is supervised on; measures of async code run there."""
         return self._loop
 
-    @cached_property
+    @property
     def client(self) -> Client:
-        """A client of a warm server."""
-        options = ("--database-url", self.dsn, "--max-parallel-steps", str(AT_ONCE))
-        self._server = Server(self._folder / "data", options).start()
-        return Client(self._server.grpc)
+        """A client of the server, which is started when it is first needed."""
+        if self._client is None:
+            self.serve()
+        assert self._client is not None
+        return self._client
 
     @property
     def target(self) -> str:
         """Where the server listens."""
-        assert self.client.stubs is not None
+        return self._running.grpc
+
+    @property
+    def server_pid(self) -> int:
+        """The server's process."""
+        assert self._running.process is not None
+        return self._running.process.pid
+
+    @property
+    def postgres_pid(self) -> int:
+        """The process whose children serve the connections."""
+        return int((self._folder / "database" / "postgres" / "postmaster.pid").read_text().split()[0])
+
+    def serve(self, *more: str) -> None:
+        """Start the server, or start it anew, with further options."""
+        self._stop()
+        options = ("--database-url", self.dsn, "--max-parallel-steps", str(AT_ONCE), *more)
+        self._server = Server(self._folder / "data", options).start()
+        self._client = Client(self._server.grpc)
+
+    @property
+    def _running(self) -> Server:
+        if self._server is None:
+            self.serve()
         assert self._server is not None
-        return self._server.grpc
+        return self._server
+
+    def _stop(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        if self._server is not None:
+            self._server.stop()
+        self._client = self._server = None
 
     def step_floor_ms(self, *, at_once: int = 1) -> float:
         """F in milliseconds for `python3 -c pass`."""
@@ -93,14 +133,16 @@ class Bed:
                 self.dsn, floors.LoadedPython(python, source, Path(folder)), count=40
             )
 
-    def create(self, spec: dict[str, Any]) -> run_pb2.Run:
+    def create(self, spec: dict[str, Any], run_id: str = "") -> run_pb2.Run:
         """Submit an inline spec through the API."""
-        struct = Struct()
-        struct.update(spec)
-        run = run_pb2.Run()
-        run.inline_spec.struct.CopyFrom(struct)
-        request = run_service_pb2.CreateRunRequest(parent=NAMESPACE, run=run)
+        request = run_service_pb2.CreateRunRequest(parent=NAMESPACE, run=inline(spec), run_id=run_id)
         return self.client.stubs.run.CreateRun(request).run
+
+    def await_run(self, name: str) -> None:
+        """Wait until there is a run of that name, which somebody else makes."""
+        request = run_service_pb2.ListRunsRequest(parent=NAMESPACE, page_size=1, filter=f'name = "{name}"')
+        while not self.client.stubs.run.ListRuns(request).runs:
+            time.sleep(LOOK_AGAIN_S)
 
     def finish(self, run: run_pb2.Run) -> None:
         """Watch the run to its end."""
@@ -114,6 +156,14 @@ class Bed:
         request = run_service_pb2.ListRunsRequest(parent=NAMESPACE, page_size=1, filter="NOT end_time:*")
         while open_runs := self.client.stubs.run.ListRuns(request).runs:
             self.client.wait(open_runs[0])
+
+    def drop_open_runs(self, blocking: run_pb2.Run) -> None:
+        """Cancel the run that the server drives, and take those that wait behind it out of the database."""
+        self.client.stubs.run.CancelRun(run_service_pb2.CancelRunRequest(name=blocking.name))
+        self.client.wait(blocking)
+        self._stop()
+        with psycopg.connect(self.dsn) as connection:
+            connection.execute("DELETE FROM run WHERE end_time IS NULL")
 
     def run_s(self, spec: dict[str, Any]) -> float:
         """Seconds from CreateRun until the client sees the run SUCCEEDED."""

@@ -1,8 +1,11 @@
-"""The engine alone: real Postgres, fake launcher. Steps a second, and what a step costs as runs grow."""
+"""The engine alone: real Postgres, fake launcher. Steps a second, and what time and memory cost as runs grow."""
 
+import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from penstock_server.engine.graphs import Graphs
@@ -16,60 +19,98 @@ from penstock_server.store import runs
 from penstock_server.store.database import Database
 from penstock_server.store.notifications import EVENT_CHANNEL, Notifications
 from tests import pipelines
+from tests.bench import processes
 from tests.bench.bed import Bed, Row
 
-WIDTHS = (10, 100, 1_000, 10_000)
+WIDTHS = (100, 10, 1_000, 10_000)
+"""The first is what the others are compared with."""
+LENGTHS = (200, 2_000)
+SIDE = 100
 SLOTS = 100
 
 
 def engine(bed: Bed) -> list[Row]:
-    """One run of so many tasks that wait for nothing, and a chain of two hundred."""
+    """Runs of tasks that wait for nothing, chains, and a loop of loops."""
     return bed.loop.run_until_complete(_engine(bed.dsn))
 
 
-async def _engine(dsn: str) -> list[Row]:
-    database, notifications = Database(dsn), Notifications(dsn)
-    launcher, graphs = FakeLauncher(FakeHost()), Graphs()
-    settings = EngineSettings(artifact_root="file:///nowhere", max_parallel_steps=SLOTS)
+@dataclass(frozen=True, slots=True)
+class AloneEngine:
+    """An engine without a server."""
+
+    database: Database
+    notifications: Notifications
+    new_runs: NewRuns
+
+    async def run(self, request: NewRunRequest) -> Run:
+        """Make the run and wait for its end."""
+        with self.notifications.subscribe(EVENT_CHANNEL) as news:
+            run, _ = await self.new_runs.create_run(request)
+            while not run.state.is_final:
+                await news.wait(1)
+                async with self.database.connection() as connection:
+                    run = await runs.get(connection, run.namespace, run.id)
+        assert run.state == "SUCCEEDED", f"{run.reason}: {run.message}"
+        return run
+
+
+@asynccontextmanager
+async def alone(dsn: str, host: FakeHost, *, slots: int) -> AsyncIterator[AloneEngine]:
+    """An engine on the fake host, started and in the end drained."""
+    database, notifications, launcher, graphs = Database(dsn), Notifications(dsn), FakeLauncher(host), Graphs()
+    settings = EngineSettings(artifact_root="file:///nowhere", max_parallel_steps=slots)
     await database.open()
     await notifications.start()
     await launcher.start()
     moving = Engine(database, notifications, launcher, settings, graphs=graphs)
     await moving.start()
-    new_runs = NewRuns(database, graphs, moving)
     try:
-        await _seconds(database, notifications, new_runs, pipelines.wide(10, "true"))
-        costs = [
-            await _seconds(database, notifications, new_runs, pipelines.wide(width, "true")) / width for width in WIDTHS
-        ]
-        chain = await _seconds(database, notifications, new_runs, pipelines.chain(200, "true")) / 200
+        yield AloneEngine(database, notifications, NewRuns(database, graphs, moving))
     finally:
         await moving.drain()
         await moving.close()
         await launcher.close()
         await notifications.close()
         await database.close()
-    return [*_rows(costs), Row("engine alone, chain of 200, a step", 1000 * chain, "ms")]
 
 
-def _rows(costs: Sequence[float]) -> list[Row]:
-    flat = [
-        Row(f"engine alone, {width} tasks, a step", 1000 * cost, "ms", 1000 * costs[1], "flat: 1")
-        for width, cost in zip(WIDTHS, costs, strict=True)
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    step_ms: float
+    peak_mib: float
+    """Of memory, above what the process held before."""
+
+
+async def _engine(dsn: str) -> list[Row]:
+    async with alone(dsn, FakeHost(), slots=SLOTS) as moving:
+        await _cost(moving, pipelines.wide(10, "true"), 10)
+        wide = {width: await _cost(moving, pipelines.wide(width, "true"), width) for width in WIDTHS}
+        chains = {length: await _cost(moving, pipelines.chain(length, "true"), length) for length in LENGTHS}
+        loops = await _cost(moving, pipelines.loop_of_loops(SIDE, "true"), SIDE * SIDE)
+    first, shortest = wide[WIDTHS[0]], chains[LENGTHS[0]]
+    return [
+        Row("engine alone, 1,000 tasks", 1000 / wide[1_000].step_ms, "steps/s", None, "1,000 on one core"),
+        *_rows("{} tasks", wide, first),
+        *_rows("chain of {}", chains, shortest),
+        *_rows("{0} x {0} in loops", {SIDE: loops}, first),
     ]
-    return [*flat, Row("engine alone, 1,000 tasks", 1 / costs[2], "steps/s", None, "1,000 on one core")]
 
 
-async def _seconds(database: Database, notifications: Notifications, new_runs: NewRuns, spec: dict[str, Any]) -> float:
-    with notifications.subscribe(EVENT_CHANNEL) as news:
-        start = time.perf_counter()
-        request = NewRunRequest("default", f"bench-{uuid.uuid4().hex[:12]}", from_struct(spec))
-        run, _ = await new_runs.create_run(request)
-        while not (await _read(database, run)).state.is_final:
-            await news.wait(1)
-        return time.perf_counter() - start
+def _rows(name: str, costs: dict[int, _Cost], least: _Cost) -> list[Row]:
+    rows = []
+    for size, cost in sorted(costs.items()):
+        label = f"engine alone, {name.format(f'{size:,}')}"
+        rows.append(Row(f"{label}, a step", cost.step_ms, "ms", least.step_ms, "flat within 1.5"))
+        if size >= SIDE and cost is not least:
+            rows.append(Row(f"{label}, memory", cost.peak_mib, "MiB"))
+    return rows
 
 
-async def _read(database: Database, run: Run) -> Run:
-    async with database.connection() as connection:
-        return await runs.get(connection, run.namespace, run.id)
+async def _cost(moving: AloneEngine, spec: dict[str, Any], steps: int) -> _Cost:
+    pid = os.getpid()
+    processes.begin_memory_peak(pid)
+    before = processes.memory_mib(pid)
+    start = time.perf_counter()
+    await moving.run(NewRunRequest("default", f"bench-{uuid.uuid4().hex[:12]}", from_struct(spec)))
+    seconds = time.perf_counter() - start
+    return _Cost(1000 * seconds / steps, processes.memory_peak_mib(pid) - before)
