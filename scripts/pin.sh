@@ -13,3 +13,4 @@ pin() { # sources..., then the output
 pin clients/python/pyproject.toml requirements/client.txt
 pin clients/python/pyproject.toml server/pyproject.toml requirements/server.txt
 pin clients/python/pyproject.toml server/pyproject.toml requirements/dev.in requirements/dev.txt
+pin requirements/kfp.in requirements/kfp.txt

@@ -19,7 +19,6 @@ from google.protobuf.descriptor_pb2 import (
 from protovalidate._gen.buf.validate import validate_pb  # the only place where the package keeps its schema
 
 ROOT = Path(__file__).resolve().parent.parent
-SCHEMA = ROOT / "proto"
 THIRD_PARTY = ROOT / "build" / "protos"
 GOOGLE_API = ("annotations", "client", "field_behavior", "http", "launch_stage", "resource")
 GOOGLE_RPC = ("code", "error_details", "status")

@@ -53,6 +53,8 @@ def test_the_wheels_carry_what_they_need(wheels: list[Path]) -> None:
     statements = {f"penstock_server/store/sql/{path.name}" for path in ROOT.glob("server/penstock_server/store/sql/*")}
     assert migrations | statements <= server
     assert {"penstock/py.typed", "penstock/v1/run_service_pb2.py", "penstock/v1/run_pb2.pyi"} <= client
+    assert {"penstock/kfp/v2beta1/run_pb2_grpc.py", "penstock/kfp/v1beta1/pipeline_pb2.pyi"} <= client
+    assert {name.partition("/")[0] for name in client} == {"penstock", "penstock-0.1.0.dist-info"}
 
 
 def test_an_installed_server_runs_a_pipeline(environment: Path, tmp_path: Path) -> None:
