@@ -1,0 +1,51 @@
+"""KFP's published client, in an environment of its own: it pins libraries that the server has in other versions."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+UV = Path(sys.executable).parent / "uv"
+PROGRAM = Path(__file__).parent / "published_client.py"
+INSTALL_TIMEOUT_S = 300
+TIMEOUT_S = 60
+
+Ask = Callable[[dict[str, Any]], Any]
+
+
+@pytest.fixture(scope="session")
+def kfp_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with KFP's client and nothing of ours."""
+    folder = tmp_path_factory.mktemp("kfp") / "venv"
+    python = folder / "bin" / "python"
+    _run([UV, "venv", "--quiet", "--no-project", "--python", sys.executable, folder], INSTALL_TIMEOUT_S)
+    install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", python]
+    _run([*install, "--require-hashes", "-r", ROOT / "requirements" / "kfp.txt"], INSTALL_TIMEOUT_S)
+    return python
+
+
+@pytest.fixture(scope="session")
+def ask(kfp_python: Path) -> Ask:
+    """Asks `published_client.py`."""
+    return lambda request: json.loads(_run([kfp_python, PROGRAM], TIMEOUT_S, json.dumps(request)))
+
+
+@pytest.fixture(scope="session")
+def published(ask: Ask) -> Any:
+    """All models and operations of the published client."""
+    return ask({"ask": "tables"})
+
+
+def _run(command: list[str | Path], timeout_s: float, text: str = "") -> str:
+    environ = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    done = subprocess.run(
+        command, env=environ, input=text, capture_output=True, text=True, timeout=timeout_s, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
