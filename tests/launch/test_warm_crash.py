@@ -16,7 +16,6 @@ from tests.launch.world import attempt_id, running, until
 
 SLEEP_ON_TERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True)"
 SLEEP_ON_TERM += "\nwhile True: time.sleep(0.1)"
-SPARE = "spare"
 
 
 def journaled(root: Path, body: str = "") -> StepRequest:
@@ -32,20 +31,16 @@ def gated(root: Path, then: str) -> tuple[StepRequest, Path]:
     return journaled(root, f"import time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\n{then}"), gate
 
 
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 async def spare_of(python: int) -> int:
-    """The process id of the shim that waits for its step, in the group of the warm Python."""
-    found: list[int] = []
+    """The process id of the shim that waits for its step, while no other step of the warm Python runs."""
+    found: list[str] = []
 
     def look() -> bool:
-        found[:] = [child for child in children(python) if os.getpgid(child) == python]
-        return bool(found)
+        found[:] = Path(f"/proc/{python}/task/{python}/children").read_text().split()
+        return len(found) == 1 and os.getsid(int(found[0])) == int(found[0])
 
     await until(look)
-    return found[0]
+    return int(found[0])
 
 
 def is_gone(pid: int) -> bool:
@@ -58,7 +53,7 @@ async def test_a_step_survives_the_warm_python_that_forked_it(kfp_root: Path) ->
         python = await warm_up(kfp_root, launched)
         await launched.launcher.launch(request)
         await launched.start_of(request)
-        os.killpg(python, signal.SIGKILL)
+        os.kill(python, signal.SIGKILL)
         await until(lambda: is_gone(python))
         gate.touch()
         assert (await launched.end_of(request)).exit_code == 5
@@ -67,62 +62,84 @@ async def test_a_step_survives_the_warm_python_that_forked_it(kfp_root: Path) ->
     assert len(runs(kfp_root)) == 1
 
 
-@pytest.mark.parametrize("victim", ["warm Python", SPARE, "both"])
-async def test_a_step_whose_warm_python_ends_before_it_answers_runs_all_the_same(kfp_root: Path, victim: str) -> None:
+@pytest.mark.parametrize("victim", ["warm Python", "spare", "both"])
+async def test_steps_run_once_when_the_spare_or_its_warm_python_ends_before_it_hears_of_them(
+    kfp_root: Path, victim: str
+) -> None:
     async with running(kfp_root) as launched:
         python = await warm_up(kfp_root, launched)
         spare = await spare_of(python)
-        os.killpg(python, signal.SIGSTOP)  # so that it cannot answer
+        os.kill(spare, signal.SIGSTOP)  # so that it does not hear of the first, and the others wait for the next spare
         requests = [journaled(kfp_root) for _ in range(3)]
         for request in requests:
             await launched.launcher.launch(request)
-        assert [launched.phases(request) for request in requests] == [[], [], []]
-        for pid in {"warm Python": [python], SPARE: [spare], "both": [python, spare]}[victim]:
+        for pid in {"warm Python": [python], "spare": [spare], "both": [python, spare]}[victim]:
             os.kill(pid, signal.SIGKILL)
-        for pid in (python, spare):
-            strays.signal_process(pid, signal.SIGCONT)
+        strays.signal_process(spare, signal.SIGCONT)
         for request in requests:
             assert (await launched.end_of(request)).phase is Phase.SUCCEEDED
-            assert launched.phases(request) == [Phase.STARTED, Phase.SUCCEEDED]
     assert sorted(runs(kfp_root)) == sorted(str(request.attempt) for request in requests)
 
 
-async def test_a_warm_python_that_does_not_answer_is_ended(kfp_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm, "ANSWER_S", 0.1)
+async def test_a_warm_python_that_lets_steps_wait_is_ended(kfp_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm, "SPARE_S", 0.1)
     async with running(kfp_root) as launched:
         python = await warm_up(kfp_root, launched)
-        os.killpg(python, signal.SIGSTOP)
-        request = journaled(kfp_root)
-        assert (await launched.run(request)).phase is Phase.SUCCEEDED
-        assert kind_of(kfp_root, request) == "cold"
+        await spare_of(python)
+        os.kill(python, signal.SIGSTOP)
+        requests = [journaled(kfp_root) for _ in range(2)]
+        for request in requests:
+            await launched.launcher.launch(request)
+        for request in requests:
+            assert (await launched.end_of(request)).phase is Phase.SUCCEEDED
+        assert [kind_of(kfp_root, request) for request in requests] == ["warm", "cold"]
         assert is_gone(python)
 
 
-async def test_what_is_stopped_before_the_warm_python_answers_is_stopped(kfp_root: Path) -> None:
+async def test_what_is_stopped_before_the_spare_hears_of_it_is_stopped(kfp_root: Path) -> None:
     async with running(kfp_root) as launched:
-        python = await warm_up(kfp_root, launched)
-        spare = await spare_of(python)
+        spare = await spare_of(await warm_up(kfp_root, launched))
         os.kill(spare, signal.SIGSTOP)
         request, _ = gated(kfp_root, "")
         await launched.launcher.launch(request)
         await launched.launcher.stop(request.attempt)
-        os.kill(spare, signal.SIGCONT)
         assert (await launched.end_of(request)).phase is Phase.STOPPED
         assert processes_of(request) == []
 
 
-async def test_a_server_that_closes_before_the_answer_leaves_the_step_to_the_next(kfp_root: Path) -> None:
-    request, gate = gated(kfp_root, "")
+async def test_what_is_stopped_while_it_waits_for_a_spare_never_starts(kfp_root: Path) -> None:
+    async with running(kfp_root) as launched:
+        python = await warm_up(kfp_root, launched)
+        await spare_of(python)
+        os.kill(python, signal.SIGSTOP)
+        first, second = journaled(kfp_root), journaled(kfp_root)
+        await launched.launcher.launch(first)
+        await launched.launcher.launch(second)
+        await launched.launcher.stop(second.attempt)
+        assert (await launched.end_of(second)).phase is Phase.STOPPED
+        os.kill(python, signal.SIGCONT)
+        third = journaled(kfp_root)
+        assert (await launched.run(third)).phase is Phase.SUCCEEDED
+        assert kind_of(kfp_root, third) == "warm"
+        await launched.end_of(first)
+    assert sorted(runs(kfp_root)) == sorted([str(first.attempt), str(third.attempt)])
+
+
+async def test_a_server_that_closes_before_the_spare_hears_of_it_leaves_the_step_to_the_next(kfp_root: Path) -> None:
+    handed, waiting = journaled(kfp_root), journaled(kfp_root)
     async with running(kfp_root) as first:
         python = await warm_up(kfp_root, first)
-        os.killpg(python, signal.SIGSTOP)
-        await first.launcher.launch(request)
+        spare = await spare_of(python)
+        os.kill(spare, signal.SIGSTOP)
+        await first.launcher.launch(handed)
+        await first.launcher.launch(waiting)
     assert is_gone(python)
-    gate.touch()
     async with running(kfp_root) as second:
-        await second.launcher.adopt([request])
-        assert (await second.end_of(request)).phase is Phase.SUCCEEDED
-    assert len(runs(kfp_root)) == 1
+        await second.launcher.adopt([handed, waiting])
+        os.kill(spare, signal.SIGCONT)
+        assert (await second.end_of(handed)).phase is Phase.SUCCEEDED
+        assert (await second.end_of(waiting)).phase is Phase.SUCCEEDED
+    assert sorted(runs(kfp_root)) == sorted([str(handed.attempt), str(waiting.attempt)])
 
 
 async def test_a_killed_shim_means_lost_and_leaves_nothing(kfp_root: Path) -> None:
@@ -235,7 +252,7 @@ async def test_a_server_killed_at_any_moment_of_launching_leaves_each_step_run_o
 
         def kill() -> None:
             if with_python:
-                strays.signal_group(python, signal.SIGKILL)
+                strays.signal_process(python, signal.SIGKILL)
             server.process.kill()
 
         timer = threading.Timer(delay_s, kill)

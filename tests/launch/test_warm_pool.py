@@ -2,15 +2,18 @@
 
 import asyncio
 import os
+import selectors
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
-from penstock_server.launch.warm import WarmPython, WarmPythons, WarmSettings
+from penstock_server.launch.warm import Spare, WarmPython, WarmPythons, WarmSettings
+from penstock_server.launch.warm_request import WarmRequest
 from tests.launch.components import NOTE_KIND, kfp_step, kind_of, warm_up
 from tests.launch.test_warm_crash import is_gone
-from tests.launch.world import running, until
+from tests.launch.world import WAIT_S, running, until
 
 BASE = {"PATH": "/usr/bin:/bin"}
 
@@ -88,6 +91,38 @@ async def test_one_that_cannot_load_is_not_tried_with_each_step(python_envs: lis
     assert pythons.find(python_envs[0]) is None
     assert pythons.pids == tried
     pythons.close()
+
+
+async def test_a_spare_that_has_just_been_killed_is_not_taken_to_have_started_anything(
+    python_envs: list[Path], tmp_path: Path
+) -> None:
+    pythons = WarmPythons(BASE, WarmSettings())
+    python = await ready(pythons, python_envs[0])
+    started: list[bool] = []
+
+    def use(spare: Spare | None) -> bool:
+        assert spare is not None
+        for pid in (python.process.pid, spare.pid):
+            os.kill(pid, signal.SIGKILL)
+            wait_until_gone(pid)  # while the loop has no time to hear of it
+        journal = os.open(tmp_path / "journal", os.O_RDWR | os.O_CREAT)
+        started.append(spare.start(WarmRequest(b"", b""), journal, str(tmp_path / "log")))
+        os.close(journal)
+        return True
+
+    python.when_spare(use)
+    await until(lambda: bool(started))
+    assert started == [False]
+    await until(lambda: python.has_ended)
+    pythons.close()
+
+
+def wait_until_gone(pid: int) -> None:
+    with selectors.DefaultSelector() as selector:
+        pidfd = os.pidfd_open(pid)
+        selector.register(pidfd, selectors.EVENT_READ)
+        assert selector.select(WAIT_S)
+    os.close(pidfd)
 
 
 async def test_none_is_kept_where_none_is_allowed(kfp_root: Path) -> None:

@@ -12,10 +12,8 @@ who took the step before: this server, one that was killed, or one that runs bes
 import asyncio
 import errno
 import logging
-import os
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from penstock_server.launch import shim, strays, verdicts, workspace
@@ -26,8 +24,8 @@ from penstock_server.launch.long_arguments import handed_over
 from penstock_server.launch.outputs import CollectedOutputs, collect
 from penstock_server.launch.program import COMMAND_INVALID, Program, ProgramError, ProgramNotFoundError, plan_program
 from penstock_server.launch.scratch import AttemptFolder
-from penstock_server.launch.warm import StartedShim
-from penstock_server.launch.warm_request import warm_request
+from penstock_server.launch.warm import Spare
+from penstock_server.launch.warm_request import WarmRequest, warm_request
 from penstock_server.launch.watch import ProcessWatch, reap
 from penstock_server.launch.workplace import NO_ROOM, RETRY_S, Workplace, as_unavailable
 from penstock_server.model.errors import NotFound, PenstockError, Unavailable
@@ -57,8 +55,10 @@ class ProcessAttempt:
     """What was told last."""
     _held: Journal | None = None
     """The journal while its lock is ours: from taking the attempt to the start of its process."""
-    _is_asked: bool = False
-    """True while a warm Python is to answer whether it has started the process."""
+    _waits_for_spare: bool = False
+    """True while a warm Python is to give it a shim."""
+    _is_warm: bool = False
+    """True once it was handed to the shim of a warm Python."""
     _watch: ProcessWatch = field(init=False)
     _task: "asyncio.Task[None] | None" = None
     _interruptions: int = 0
@@ -230,31 +230,31 @@ class ProcessAttempt:
 
     def _spawn(self, program: Program, python_env: Path | None) -> None:
         env = program.environment(self.place.base_environment, python_env)
-        self._is_asked = python_env is not None and self._ask_warm(program, python_env, env)
-        if not self._is_asked:
-            self._spawn_cold(program, python_env, env)
-
-    def _ask_warm(self, program: Program, python_env: Path, env: Mapping[str, str]) -> bool:
-        """Have a warm Python start it; False when there is none that could."""
-        assert self._held is not None
-        request = warm_request(program, env, self.place.warm.environment(python_env))
-        warm = self.place.warm.find(python_env) if request is not None else None
+        request = self._warm_request(program, python_env, env)
+        warm = self.place.warm.find(python_env) if python_env is not None and request is not None else None
         if request is None or warm is None:
-            return False
-        return warm.ask(request, self._held.fd, self.folder.log, partial(self._answered, program.notices))
-
-    def _answered(self, notices: tuple[tuple[str, str], ...], shim: StartedShim | None) -> None:
-        """The warm Python has started the shim, or has ended: then only the journal knows whether there is one."""
-        if self._held is None:
-            if shim is not None and shim.pidfd is not None:
-                os.close(shim.pidfd)
+            self._spawn_cold(program, python_env, env)
             return
-        self._is_asked = False
-        if shim is not None and shim.pidfd is not None:
-            self._guarded(lambda: self._begin(shim.pid, notices, pidfd=shim.pidfd))
-        else:
-            self._release()
-            self._guarded(self.take)
+
+        def use(spare: Spare | None) -> bool:
+            if self._held is None:
+                return False  # it was stopped, or let go of
+            self._waits_for_spare = False
+            if spare is not None and spare.start(request, self._held.fd, self.folder.log):
+                self._is_warm = True
+                self._guarded(lambda: self._begin(spare.pid, program.notices, spare.pidfd))
+            else:
+                self._guarded(lambda: self._spawn_cold(program, python_env, env))
+            return True
+
+        self._waits_for_spare = True
+        warm.when_spare(use)
+
+    def _warm_request(self, program: Program, python_env: Path | None, env: Mapping[str, str]) -> WarmRequest | None:
+        """What a warm Python is asked to start it; None when no warm Python may."""
+        if python_env is None:
+            return None
+        return warm_request(program, env, self.place.warm.environment(python_env))
 
     def _spawn_cold(self, program: Program, python_env: Path | None, env: Mapping[str, str]) -> None:
         assert self._held is not None
@@ -274,15 +274,10 @@ class ProcessAttempt:
             self._begin(pid, program.notices)
 
     def _begin(self, pid: int, notices: tuple[tuple[str, str], ...], pidfd: int | None = None) -> None:
-        """Its shim has been started: watch it, and do what was wanted of it meanwhile."""
-        assert self._held is not None
         self._watch.begin(pid, pidfd=pidfd)
-        record = self._held.read()
         self._release()
-        self._limit_time(record)
+        self._limit_time(Record(launch=self.place.launch_facts(self.request)))
         self._report_started(str(pid), notices)
-        if record.stop is not None:
-            self._watch.terminate(record, self.place.grace_s)
 
     def _refuse(self, reason: str, message: str, *, exit_code: int | None = None) -> None:
         self.folder.append_log(f"penstock: {message}")
@@ -302,6 +297,8 @@ class ProcessAttempt:
         if record is None:
             message = "another server has told its end and forgotten it"
             self._conclude(verdicts.lost(self.request.attempt, message), note=False)
+        elif record.pid is None and record.stop is None and self._is_warm:
+            self.take()  # the spare ended before it could hear of the step, or do anything about it
         elif record.pid is None and record.stop is None:
             self._refuse("START_FAILED", "the shell that was to start the command ended before it could")
         else:
@@ -323,8 +320,9 @@ class ProcessAttempt:
             journal.close()
         if self._watch.pid is not None and record.stop is not None:
             self._watch.terminate(record, self.place.grace_s)
-        elif self._held is not None and self._task is not None and not self._is_asked:
-            self._task.cancel()
+        elif self._held is not None and (self._task is not None or self._waits_for_spare):
+            if self._task is not None:
+                self._task.cancel()
             self._release()
             self._judge(record)
 

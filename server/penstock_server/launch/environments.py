@@ -125,7 +125,7 @@ class StepEnvironments:
             build.exception()  # whoever waits for the build hears of it; there may be nobody left who does
 
     def _key(self, requirements: Requirements) -> str:
-        parts = f"{requirements.key}\n{self._settings.python}\n{sys.version}\n{''.join(_HOOKS.values())}"
+        parts = f"{requirements.key}\n{self._settings.python}\n{sys.version}\n{_HOOKS}"
         return hashlib.sha256(parts.encode()).hexdigest()[:24]
 
     def _path(self, requirements: Requirements) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ARGUMENT_BYTES_MAX = 32 * 4096 - 1
 """MAX_ARG_STRLEN of Linux, less the NUL at the end."""
-HOOK_NAME = "penstock_long_arguments.pth"
+HOOK_NAME = "0_penstock_long_arguments.pth"
 _OPTION = "--executor_input"
 _MARK = "penstock-argument-in-file:"
 HOOK = (

@@ -2,8 +2,7 @@
 
 One serves one Python environment (see `launch.warm_python`, which it runs). It is loaded when a first step of the
 environment comes, which starts without it, and ends when it is idle for long, when others need its place, when its
-environment is built anew, and with its server. What it was asked and has not answered by then is to be taken again from
-the journal.
+environment is built anew, and with its server. A step that waits for it then starts without it.
 """
 
 import asyncio
@@ -15,19 +14,20 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock_server.launch import strays, warm_hook
 from penstock_server.launch.environments import build_of
 from penstock_server.launch.surroundings import python_environment
-from penstock_server.launch.warm_python import READY
-from penstock_server.launch.warm_request import MARKER_BYTES_MAX
+from penstock_server.launch.warm_python import MARKER_BYTES_MAX
+from penstock_server.launch.warm_request import WarmRequest
 
 _log = logging.getLogger(__name__)
 
-ANSWER_S = 10.0
-"""A warm Python that has not answered within so many seconds is ended."""
+SPARE_S = 5.0
+"""A warm Python that lets a step wait for so many seconds is ended."""
 _MESSAGE_BYTES_MAX = 32
 
 
@@ -44,16 +44,32 @@ class WarmSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class StartedShim:
-    """The shim of a step that a warm Python has forked."""
+class Spare:
+    """A shim that a warm Python has forked and that waits for its step."""
 
     pid: int
-    pidfd: int | None
-    """Tells of its end; closed by whoever is given it. None: there was no room for it in the table of files."""
+    pidfd: int
+    """Tells of its end; closed by whoever uses the spare."""
+    _channel: socket.socket
+
+    def start(self, request: WarmRequest, journal: int, log: str) -> bool:
+        """Have it run a step, with the lock of the open `journal`; False when that cannot be asked of it."""
+        files = [journal]
+        try:
+            files.append(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            files.append(_in_memory(request.content))
+            socket.send_fds(self._channel, [request.marker], files)
+        except OSError:  # it has just ended, or there is no room for files
+            os.close(self.pidfd)
+            return False
+        finally:
+            for ours in files[1:]:
+                os.close(ours)
+        return True
 
 
-Answered = Callable[[StartedShim | None], None]
-"""Is told what became of a request; None: nobody knows, its journal does."""
+UseSpare = Callable[[Spare | None], bool]
+"""Is given a spare, or None when there will be none; true when it has used the spare."""
 
 
 @dataclass(slots=True)
@@ -67,10 +83,11 @@ class WarmPython:
     used_s: float
     """When it was last asked for, in the event loop's time."""
     is_ready: bool = False
-    """True from when it has loaded all it needs until its end."""
+    """True from its first spare until its end."""
     has_failed: bool = False
     """True when it ended before it was ready."""
-    _asked: "deque[Answered]" = field(default_factory=deque)
+    _spare: Spare | None = None
+    _waiting: "deque[UseSpare]" = field(default_factory=deque)
     _deadline: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -103,21 +120,10 @@ class WarmPython:
         """True when another has to take its place. One that could not load does not: the next could not either."""
         return self.build != build_of(python_env) or (self.has_ended and not self.has_failed)
 
-    def ask(self, request: bytes, journal: int, log: str, answered: Answered) -> bool:
-        """Have it start a step; False when that cannot be asked of it now. `journal` stays the caller's to close."""
-        files = [journal]
-        try:
-            files.append(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            files.append(_in_memory(request))
-            socket.send_fds(self.channel, [b"step"], files)
-        except OSError:  # no room for files, a queue that is full, or it has just ended
-            return False
-        finally:
-            for ours in files[1:]:
-                os.close(ours)
-        self._asked.append(answered)
-        self._watch_time()
-        return True
+    def when_spare(self, use: UseSpare) -> None:
+        """Call `use` with a spare: at once, or when there is the next one."""
+        self._waiting.append(use)
+        self._serve()
 
     def end(self) -> None:
         """End it, unless it has ended. The steps that it has started go on."""
@@ -129,28 +135,37 @@ class WarmPython:
         strays.signal_group(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.has_failed, self.is_ready = not self.is_ready, False
-        while self._asked:
-            loop.call_soon(self._asked.popleft(), None)
-        self._watch_time()
+        if self._spare is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._spare.pidfd, signal.SIGKILL)
+            os.close(self._spare.pidfd)
+            self._spare = None
+        while self._waiting:
+            loop.call_soon(self._waiting.popleft(), None)
+        self._limit_wait()
 
     def _hear(self) -> None:
         try:
-            message, files, _, _ = socket.recv_fds(self.channel, _MESSAGE_BYTES_MAX, 1)
+            message, files, _, _ = socket.recv_fds(self.channel, _MESSAGE_BYTES_MAX, 1, socket.MSG_CMSG_CLOEXEC)
         except OSError:
             message, files = b"", []
-        if message == READY:
-            self.is_ready = True
-        elif message:
-            self._asked.popleft()(StartedShim(int(message), files[0] if files else None))
-            self._watch_time()
-        else:
+        if not files:  # it has ended, or there is no room for files here
             self.end()
+            return
+        self.is_ready = True
+        self._spare = Spare(int(message), files[0], self.channel)
+        self._serve()
 
-    def _watch_time(self) -> None:
-        """Give it time for the answer that is due next."""
+    def _serve(self) -> None:
+        while self._spare is not None and self._waiting:
+            if self._waiting.popleft()(self._spare):
+                self._spare = None
+        self._limit_wait()
+
+    def _limit_wait(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = asyncio.get_running_loop().call_later(ANSWER_S, self.end) if self._asked else None
+        self._deadline = asyncio.get_running_loop().call_later(SPARE_S, self.end) if self._waiting else None
 
 
 class WarmPythons:

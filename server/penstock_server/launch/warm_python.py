@@ -4,16 +4,17 @@ An interpreter that was started as `python3 -m kfp.dsl.executor_main` runs this 
 `launch.warm_hook`) and never comes back from it, but its forks do: a step goes on to start as any fresh interpreter
 does, only that the executor and what it imports are there already. Nothing of ours can be imported here.
 
-    warm Python ──fork──► spare ──request──► shim ──fork──► step
+    warm Python ──fork──► shim ──fork──► step
 
-A spare is a shim that waits for its step, so that one fork of the two is made before it is needed. The shim keeps the
-journal (see `launch.journal`) as the shell of `launch.shim` does. Step and shim outlive the warm Python and the server.
+Both forks are made before there is a step to run: the spare shim tells the server of itself and waits. It keeps the
+journal (see `launch.journal`) as the shell of `launch.shim` does. Shim and step outlive the warm Python and the server.
 """
 
 import atexit
+import contextlib
+import ctypes
 import gc
 import importlib.util
-import json
 import logging
 import os
 import runpy
@@ -28,33 +29,37 @@ NAME = "penstock_warm_python"
 """The `__name__` that this file is run under."""
 MARKER = b"PENSTOCK_ATTEMPT="
 """The variable that tells whose process one is; the warm Python has it with blanks, to be written over by its forks."""
+MARKER_BYTES_MAX = 2048
+"""Of the whole variable."""
 EXECUTOR = "kfp.dsl.executor_main"
-COMPONENT_FILE = "ephemeral_component.py"
-READY = b"ready"
-REQUEST_BYTES_MAX = 16
+COMPONENT_FILE = b"ephemeral_component.py"
 REQUEST_FILES = 3
-"""With a request come the descriptors of the journal, of the log and of a file with the rest as JSON."""
+"""With a request come the descriptors of the journal, of the log and of a file that says what to run."""
 _TAKEN = b"."
-_CAUGHT = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
+_POPULATE_WRITE = 23
+"""MADV_POPULATE_WRITE of Linux 5.14 and newer."""
+_HELD_BACK = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
 """What is sent to the group must not end the shim before it has written the status of the step."""
 
 
 def serve(channel: socket.socket) -> None:
     """Load the executor, then fork until the server is gone. Returns in each step, and nowhere else."""
-    marker = Marker()
-    added = {name: text for name, text in os.environb.items() if name not in marker.given}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+    memory = Memory()
+    started_with = dict(os.environb)
     keep_loaded()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here waits for a shim: the system takes their status
-    channel.send(READY)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here waits for a shim: the system takes its status
     while True:
         hears, tells = os.pipe()
         if os.fork() == 0:
             os.close(hears)
-            _become_step(*_shim(channel, tells, marker), added)
+            request, log = _shim(channel, tells, memory)
+            _become_step(request, log, started_with, memory)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             return
         os.close(tells)
         if os.read(hears, 1) != _TAKEN:
-            os._exit(0)  # the server is gone, or the spare was killed: what was asked of it is to be asked of another
+            os._exit(0)  # the server is gone, or the spare was killed, and what it was asked is to be asked anew
         os.close(hears)
 
 
@@ -69,7 +74,7 @@ def keep_loaded() -> None:
 
     atexit.register(forget)
     _load_executor()
-    kept: list[Any] = [*sys.modules.values()]
+    kept: list[Any] = [*sys.modules.values(), globals()]
     kept.append(kept)  # a circle that is not looked at any more is never undone
     loaded_last += sys.modules.keys() - {"builtins", "sys", "__main__"}
     gc.collect()
@@ -95,13 +100,12 @@ def _use_parser() -> None:
     parser.parse_known_args(["--name", "name"])
 
 
-class Marker:
-    """The place in this process's memory where the system reads the variable MARKER from.
-
-    A fork keeps the variables that its parent was started with, as far as others can see: unless they are written over.
-    """
+class Memory:
+    """The memory of this process and, after a fork, of that one."""
 
     def __init__(self) -> None:
+        self._advise = ctypes.CDLL(None).madvise
+        self._advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
         with open("/proc/self/environ", "rb") as environ:
             block = environ.read()
         with open("/proc/self/stat", "rb") as stat:
@@ -111,10 +115,13 @@ class Marker:
         offset = 0 if block.startswith(MARKER) else block.index(b"\0" + MARKER) + 1
         self._address = start + offset
         self._size = block.index(b"\0", offset) - offset
-        self.write(block[offset : offset + self._size])
+        self.mark(block[offset : offset + self._size])
 
-    def write(self, entry: bytes) -> None:
-        """Name the variable's value, for this process and its forks."""
+    def mark(self, entry: bytes) -> None:
+        """Have the system tell that this process and its forks were started with `entry` in place of the MARKER.
+
+        As far as others can see, a fork keeps the variables that its parent was started with.
+        """
         padded = entry.ljust(self._size, b"\0")
         memory = os.open("/proc/self/mem", os.O_RDWR | os.O_CLOEXEC)
         written = os.pwrite(memory, padded, self._address)
@@ -122,88 +129,105 @@ class Marker:
         if written != len(padded):
             raise OSError("the variables of this process cannot be written over")
 
+    def copy(self) -> None:
+        """Copy what is shared with the parent now, at leisure, rather than page by page when the step runs."""
+        with open("/proc/self/maps") as maps:
+            fields = [line.split(maxsplit=2) for line in maps]
+        for place, access, *_ in fields:
+            if access == "rw-p":
+                start, end = (int(address, 16) for address in place.split("-"))
+                self._advise(start, end - start, _POPULATE_WRITE)  # an older system does not know how, and goes without
 
-def _shim(channel: socket.socket, tells: int, marker: Marker) -> "tuple[dict[str, Any], int]":
-    """Wait for a request and see its step through. Returns in the step: what it is asked to be, and its log."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for number in _CAUGHT:
-        signal.signal(number, lambda *_: None)
+
+def _shim(channel: socket.socket, tells: int, memory: Memory) -> "tuple[bytes, int]":
+    """Wait for a request and see its step through. Returns in the step: what it is to run, and its log."""
     try:
-        _, files, _, _ = socket.recv_fds(channel, REQUEST_BYTES_MAX, REQUEST_FILES)
-        if len(files) != REQUEST_FILES:
-            os._exit(0)  # the server is gone, or there is no room for files
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
-        journal, log, asked = files
-        with open(asked, encoding="utf-8") as content:
-            request = json.load(content)
-        marker.write(request["marker"].encode())
-        os.write(journal, b"pid %d\n" % os.getpid())
-        _answer(channel, tells)
-        signal.pthread_sigmask(signal.SIG_BLOCK, _CAUGHT)
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         step = os.fork()
+        if step == 0:
+            for of_shim in (ours, channel):
+                of_shim.close()
+            os.close(tells)
+            memory.copy()
+            return _wait(its)
+        its.close()
+        journal = _take(channel, tells, memory, ours)
+        status = os.waitstatus_to_exitcode(os.waitpid(step, 0)[1])
+        os.write(journal, b"exit %d\n" % (status if status >= 0 else 128 - status))
     except BaseException:
         os._exit(1)
-    if step == 0:
-        os.close(journal)
-        return request, log
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _CAUGHT)
-    status = os.waitstatus_to_exitcode(os.waitpid(step, 0)[1])
-    os.write(journal, b"exit %d\n" % (status if status >= 0 else 128 - status))
     os.kill(0, signal.SIGKILL)  # the group: whatever the step has left running, and this process
     os._exit(1)
 
 
-def _answer(channel: socket.socket, tells: int) -> None:
-    """Tell the server of this shim, and the warm Python that there is need for another spare."""
+def _take(channel: socket.socket, tells: int, memory: Memory, step: socket.socket) -> int:
+    """Tell the server of this shim, and start its step when there is one. Returns the journal."""
     itself = os.pidfd_open(os.getpid())
-    try:
-        socket.send_fds(channel, [b"%d" % os.getpid()], [itself])
-        os.write(tells, _TAKEN)
-    except OSError:
-        pass  # they are gone; the step runs all the same, and its journal tells of it
-    for descriptor in (itself, tells):
-        os.close(descriptor)
+    socket.send_fds(channel, [b"%d" % os.getpid()], [itself])
+    os.close(itself)
+    marker, files, _, _ = socket.recv_fds(channel, MARKER_BYTES_MAX, REQUEST_FILES, socket.MSG_CMSG_CLOEXEC)
+    if len(files) != REQUEST_FILES:
+        os._exit(0)  # the server is gone, or there is no room for files
     channel.close()
+    journal, log, request = files
+    memory.mark(marker)
+    os.write(journal, b"pid %d\n" % os.getpid())
+    socket.send_fds(step, [marker], [log, request])
+    step.close()
+    with contextlib.suppress(BrokenPipeError):  # the warm Python has ended
+        os.write(tells, _TAKEN)
+    for descriptor in (log, request, tells):
+        os.close(descriptor)
+    return journal
 
 
-def _become_step(request: "dict[str, Any]", log: int, added: "dict[bytes, bytes]") -> None:
+def _wait(shim: socket.socket) -> "tuple[bytes, int]":
+    """Wait for the shim's word to begin: what is to be run, and the log."""
+    _, files, _, _ = socket.recv_fds(shim, MARKER_BYTES_MAX, 2, socket.MSG_CMSG_CLOEXEC)
+    shim.close()
+    if len(files) != 2:
+        os._exit(0)  # the shim is gone
+    log, request = files
+    with open(request, "rb") as content:
+        return content.read(), log
+
+
+def _become_step(request: bytes, log: int, started_with: "dict[bytes, bytes]", memory: Memory) -> None:
     """Be as an interpreter is that was started for this step and has come as far as this."""
     try:
         for descriptor in (1, 2):
             os.dup2(log, descriptor)
         os.close(log)
-        os.chdir(request["work"])
-        _set_environment(request["environ"], added)
-        _set_signals()
-        folder = os.path.join(request["tmp"], f"tmp.{os.urandom(5).hex()}")
+        marker, work, packages, folder, source, count, *texts = request.split(b"\0")
+        memory.mark(marker)
+        os.chdir(work)
+        arguments, variables = texts[: int(count)], texts[int(count) :]
+        _set_variables(dict(entry.split(b"=", 1) for entry in variables), started_with, memory.given)
         os.mkdir(folder, 0o700)
         path = os.path.join(folder, COMPONENT_FILE)
         with open(path, "wb") as component:
-            component.write(request["source"].encode())
-        arguments = [os.fsdecode(text.encode()) for text in ["--component_module_path", path, *request["arguments"]]]
-        sys.argv[1:] = sys.orig_argv[3:] = arguments
-        sys.path.insert(0, request["packages"])
+            component.write(source)
+        sys.argv[1:] = sys.orig_argv[3:] = [*map(os.fsdecode, (b"--component_module_path", path, *arguments))]
+        sys.path.insert(0, os.fsdecode(packages))
     except BaseException:
         traceback.print_exc()
         os._exit(1)
 
 
-def _set_environment(environ: "dict[str, str]", added: "dict[bytes, bytes]") -> None:
-    os.environb.clear()
-    os.environb.update({name.encode(): text.encode() for name, text in environ.items()})
-    os.environb[b"PWD"] = os.getcwdb()  # as the shell does that the component is written for
-    os.environb[b"_KFP_RUNTIME"] = b"true"
-    for name, text in added.items():
-        os.environb.setdefault(name, text)
+def _set_variables(environ: "dict[bytes, bytes]", started_with: "dict[bytes, bytes]", given: "set[bytes]") -> None:
+    environ[b"PWD"] = os.getcwdb()  # as the shell does that the component is written for
+    environ[b"_KFP_RUNTIME"] = b"true"
+    for name in started_with.keys() - environ.keys():
+        if name in given:  # the others Python adds as it starts
+            del os.environb[name]
+    for name, text in environ.items():
+        if started_with.get(name) != text:
+            os.environb[name] = text
     time.tzset()
     began: Any = logging._startTime  # type: ignore[attr-defined]  # what records tell their relative time from
     logging._startTime = time.time() if isinstance(began, float) else time.time_ns()  # type: ignore[attr-defined]
-
-
-def _set_signals() -> None:
-    for number in _CAUGHT:
-        signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _CAUGHT)
 
 
 if __name__ == NAME:

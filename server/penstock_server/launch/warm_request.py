@@ -4,22 +4,31 @@ It is, unless the step changes what an interpreter reads as it starts, or what t
 written for. Then nothing is asked, and the step runs as it is written.
 """
 
-import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from penstock_server.launch.program import Program
 from penstock_server.launch.strays import MARKER
+from penstock_server.launch.warm_python import MARKER_BYTES_MAX
 from penstock_server.spec.ephemeral import ephemeral_component
 
-MARKER_BYTES_MAX = 2048
-"""Room for the attempt's name in the environment that a warm Python was started with."""
 _READ_AT_START_PREFIXES = ("PYTHON", "LC_", "LD_", "MALLOC_", "GLIBC_")
 _READ_AT_START = frozenset({"HOME", "PATH", "VIRTUAL_ENV", "LANG", "LANGUAGE", "LOCPATH", "GCONV_PATH", "NLSPATH"})
 _READ_BY_SHELLS = frozenset({"IFS", "OLDPWD", "OPTIND", "PPID", "PWD", "SHLVL", "_"})
 
 
-def warm_request(program: Program, env: Mapping[str, str], warm_env: Mapping[str, str]) -> bytes | None:
+@dataclass(frozen=True, slots=True)
+class WarmRequest:
+    """A step as a warm Python is told of it."""
+
+    marker: bytes
+    """The variable that names the attempt."""
+    content: bytes
+    """Marker, folders, source, number of arguments, arguments, variables: each ends where a NUL or the whole ends."""
+
+
+def warm_request(program: Program, env: Mapping[str, str], warm_env: Mapping[str, str]) -> WarmRequest | None:
     """The request to run `program` with the variables `env`, for a warm Python that was started with `warm_env`; None
     where a fork would not do."""
     component = ephemeral_component(program.argv)
@@ -28,20 +37,24 @@ def warm_request(program: Program, env: Mapping[str, str], warm_env: Mapping[str
     ours = {"TMPDIR": folder.tmp, "PYTHONPATH": folder.packages}
     if component is None or os.pathsep in folder.packages or any(env.get(name) != ours[name] for name in ours):
         return None
-    marker = f"{MARKER}={env[MARKER]}"
-    texts = (component.source, *component.arguments, *env.values())
-    if not (_starts_alike(env, warm_env) and all(map(_can_be_handed_on, texts)) and _fits(marker)):
+    if not _starts_alike(env, warm_env):
         return None
-    request = {
-        "marker": marker,
-        "environ": dict(env),
-        "work": folder.work,
-        "tmp": folder.tmp,
-        "packages": folder.packages,
-        "source": component.source,
-        "arguments": component.arguments,
-    }
-    return json.dumps(request).encode()
+    fresh = os.path.join(folder.tmp, f"tmp.{os.urandom(5).hex()}")
+    fields = [f"{MARKER}={env[MARKER]}", folder.work, folder.packages, fresh]
+    fields += [component.source, str(len(component.arguments)), *component.arguments]
+    fields += [f"{name}={text}" for name, text in env.items()]
+    return _packed(fields)
+
+
+def _packed(fields: list[str]) -> WarmRequest | None:
+    """None for what no program can be given: the system refuses to start it then, and says why."""
+    try:
+        parts = [field.encode() for field in fields]
+    except UnicodeEncodeError:
+        return None
+    if any(b"\0" in part for part in parts) or len(parts[0]) > MARKER_BYTES_MAX:
+        return None
+    return WarmRequest(parts[0], b"\0".join(parts))
 
 
 def _starts_alike(env: Mapping[str, str], warm_env: Mapping[str, str]) -> bool:
@@ -53,15 +66,3 @@ def _starts_alike(env: Mapping[str, str], warm_env: Mapping[str, str]) -> bool:
         and all(name.isascii() and name.isidentifier() for name in env)
         and _READ_BY_SHELLS.isdisjoint(env)
     )
-
-
-def _can_be_handed_on(text: str) -> bool:
-    """False for what no program can be given: the system refuses to start it then, and says why."""
-    try:
-        return b"\0" not in text.encode()
-    except UnicodeEncodeError:
-        return False
-
-
-def _fits(marker: str) -> bool:
-    return len(marker.encode()) <= MARKER_BYTES_MAX
