@@ -24,8 +24,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Job(_message.Message):
-    """A recurring run: a saved run request and a trigger. The service for jobs is still to come; until then this
-    message keeps its place.
+    """A recurring run: a saved run request and a trigger. Each instant that the trigger names is a slot of the job (see
+    JobSlot), which fires exactly once or is skipped with a reason, whatever happens to the servers.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -62,23 +62,25 @@ class Job(_message.Message):
         CATCH_UP_UNSPECIFIED: Job._CatchUp.ValueType  # 0
         """As CATCH_UP_NONE."""
         CATCH_UP_NONE: Job._CatchUp.ValueType  # 1
-        """They are skipped."""
+        """They are skipped. Those before the job was made are not slots of it at all."""
         CATCH_UP_LATEST: Job._CatchUp.ValueType  # 2
-        """The newest one fires."""
+        """The newest one fires, the others are skipped."""
         CATCH_UP_ALL: Job._CatchUp.ValueType  # 3
-        """All fire, oldest first, at most `catch_up_limit`."""
+        """The newest `catch_up_limit` fire, oldest first; older ones are skipped."""
 
     class CatchUp(_CatchUp, metaclass=_CatchUpEnumTypeWrapper):
-        """What happens to slots that passed while no server was there."""
+        """What happens to missed slots: those that no server took up within the grace after they fell due
+        (`job_grace_s` of the settings, one minute by default), and those between `start_time` and the making of the job.
+        """
 
     CATCH_UP_UNSPECIFIED: Job.CatchUp.ValueType  # 0
     """As CATCH_UP_NONE."""
     CATCH_UP_NONE: Job.CatchUp.ValueType  # 1
-    """They are skipped."""
+    """They are skipped. Those before the job was made are not slots of it at all."""
     CATCH_UP_LATEST: Job.CatchUp.ValueType  # 2
-    """The newest one fires."""
+    """The newest one fires, the others are skipped."""
     CATCH_UP_ALL: Job.CatchUp.ValueType  # 3
-    """All fire, oldest first, at most `catch_up_limit`."""
+    """The newest `catch_up_limit` fire, oldest first; older ones are skipped."""
 
     class _Overlap:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -97,10 +99,14 @@ class Job(_message.Message):
         OVERLAP_QUEUE_ALL: Job._Overlap.ValueType  # 4
         """It waits its turn."""
         OVERLAP_REPLACE: Job._Overlap.ValueType  # 5
-        """It fires, and the oldest unfinished run is cancelled first."""
+        """The oldest unfinished run, backfills aside, is cancelled, and it fires once that has ended. Of several that wait
+        only the newest stays.
+        """
 
     class Overlap(_Overlap, metaclass=_OverlapEnumTypeWrapper):
-        """What happens to a slot that falls due while `max_concurrency` runs of the job are not finished."""
+        """What happens to a slot that falls due, is caught up with or is triggered while `max_concurrency` runs of the job are
+        not finished. The bound holds under all policies but OVERLAP_ALLOW; only RetryRun by hand can pass it.
+        """
 
     OVERLAP_UNSPECIFIED: Job.Overlap.ValueType  # 0
     """As OVERLAP_QUEUE_ALL."""
@@ -113,18 +119,20 @@ class Job(_message.Message):
     OVERLAP_QUEUE_ALL: Job.Overlap.ValueType  # 4
     """It waits its turn."""
     OVERLAP_REPLACE: Job.Overlap.ValueType  # 5
-    """It fires, and the oldest unfinished run is cancelled first."""
+    """The oldest unfinished run, backfills aside, is cancelled, and it fires once that has ended. Of several that wait
+    only the newest stays.
+    """
 
     @_typing.final
     class Interval(_message.Message):
-        """Fires every so often, counted from the job's `start_time`, without drift."""
+        """Fires every so often, counted from the job's `start_time`, without drift: the first slot is one interval after it."""
 
         DESCRIPTOR: _descriptor.Descriptor
 
         EVERY_FIELD_NUMBER: _builtins.int
         @_builtins.property
         def every(self) -> _duration_pb2.Duration:
-            """Time from slot to slot, at least one second."""
+            """Time from slot to slot, at least one second and at most 3,650 days."""
 
         def __init__(
             self,
@@ -139,14 +147,18 @@ class Job(_message.Message):
 
     @_typing.final
     class Cron(_message.Message):
-        """Fires by the clock of a time zone."""
+        """Fires by the clock of a time zone: each local time once when clocks go back, at the first valid moment when they
+        go forward.
+        """
 
         DESCRIPTOR: _descriptor.Descriptor
 
         EXPRESSION_FIELD_NUMBER: _builtins.int
         TIME_ZONE_FIELD_NUMBER: _builtins.int
         expression: _builtins.str
-        """Five fields, six with the seconds first, `@daily` and the like or `@every 90s`; at most 256 characters."""
+        """Five fields, six with the seconds first, `@daily` and the like or `@every 90s`, which counts from `start_time`; at
+        most 256 characters. What can never happen is refused with INVALID_CRON.
+        """
         time_zone: _builtins.str
         """IANA name of the time zone whose local time counts, such as `Europe/Berlin`. Default: UTC."""
         def __init__(
@@ -208,6 +220,8 @@ class Job(_message.Message):
     NEXT_SLOT_TIME_FIELD_NUMBER: _builtins.int
     LAST_SLOT_TIME_FIELD_NUMBER: _builtins.int
     LAST_RUN_FIELD_NUMBER: _builtins.int
+    ACTIVE_RUN_COUNT_FIELD_NUMBER: _builtins.int
+    WAITING_SLOT_COUNT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the job, `namespaces/{namespace}/jobs/{job}`. Ignored on create, where parent and id make it; it
     never changes.
@@ -231,7 +245,9 @@ class Job(_message.Message):
     max_concurrency: _builtins.int
     """So many runs of the job at a time, at most 1,000. Default (0): 1."""
     max_consecutive_failures: _builtins.int
-    """The job is disabled after so many failed runs in a row, at most 1,000. Default (0): never."""
+    """The job is disabled after so many failed runs in a row, at most 1,000. Runs that were cancelled and those of backfills
+    do not count; a slot whose run could not be made counts as a failed run. Default (0): never.
+    """
     state: Global___Job.State.ValueType
     """Whether its trigger fires."""
     reason: _builtins.str
@@ -242,6 +258,10 @@ class Job(_message.Message):
     """How many runs failed in a row up to now."""
     last_run: _builtins.str
     """The run that slot made; empty before the first."""
+    active_run_count: _builtins.int
+    """How many runs of the job are not finished, those of backfills included."""
+    waiting_slot_count: _builtins.int
+    """How many slots wait for a run to finish, those of backfills included."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Keys and values for selecting, as in the filter `labels.team = "vision"`. At most 64 pairs; a key has 1
@@ -263,8 +283,10 @@ class Job(_message.Message):
 
     @_builtins.property
     def run(self) -> _run_pb2.Run:
-        """The run each slot makes: experiment, source, parameters, labels, cache policy, deadline and artifact root
-        count, the rest is ignored. `versions/latest` is resolved when the slot fires.
+        """The run each slot makes: its source, experiment, display name, description, labels, parameters, cache policy and
+        age, deadline, time limits, priority, bound of parallel tasks and artifact root count, the rest is ignored. Numbers
+        pin a pipeline version; an alias and `versions/latest` are resolved when the slot fires. Texts in parameters may
+        hold macros such as `${slot.time}`; the reference of schedules lists them.
         """
 
     @_builtins.property
@@ -277,23 +299,25 @@ class Job(_message.Message):
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """No slot fires before. Default: when the job was made."""
+        """No slot lies before it. Default: when the job was made."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """No slot fires from then on. Default: never ends."""
+        """No slot lies after it; one that falls on it still fires. Default: never ends."""
 
     @_builtins.property
     def jitter(self) -> _duration_pb2.Duration:
-        """Each slot fires later by a time of its own between 0 and this. At most one day. Default: 0."""
+        """Each slot of the trigger falls due later by a time of its own between 0 and this, which is the same on all servers,
+        but before the next slot. At most one day. Default: 0.
+        """
 
     @_builtins.property
     def next_slot_time(self) -> _timestamp_pb2.Timestamp:
-        """When the next slot falls due; absent when none will."""
+        """The next slot of the trigger; absent when none will come, and while the job does not fire."""
 
     @_builtins.property
     def last_slot_time(self) -> _timestamp_pb2.Timestamp:
-        """The slot that fired last; absent before the first."""
+        """The newest slot that has fired; absent before the first."""
 
     def __init__(
         self,
@@ -325,10 +349,12 @@ class Job(_message.Message):
         next_slot_time: _timestamp_pb2.Timestamp | None = ...,
         last_slot_time: _timestamp_pb2.Timestamp | None = ...,
         last_run: _builtins.str = ...,
+        active_run_count: _builtins.int = ...,
+        waiting_slot_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "create_time", b"create_time", "cron", b"cron", "end_time", b"end_time", "interval", b"interval", "jitter", b"jitter", "last_slot_time", b"last_slot_time", "next_slot_time", b"next_slot_time", "run", b"run", "start_time", b"start_time", "trigger", b"trigger", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "catch_up", b"catch_up", "catch_up_limit", b"catch_up_limit", "consecutive_failures", b"consecutive_failures", "create_time", b"create_time", "cron", b"cron", "description", b"description", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "interval", b"interval", "jitter", b"jitter", "labels", b"labels", "last_run", b"last_run", "last_slot_time", b"last_slot_time", "max_concurrency", b"max_concurrency", "max_consecutive_failures", b"max_consecutive_failures", "message", b"message", "name", b"name", "next_slot_time", b"next_slot_time", "overlap", b"overlap", "reason", b"reason", "run", b"run", "start_time", b"start_time", "state", b"state", "trigger", b"trigger", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_run_count", b"active_run_count", "archive_time", b"archive_time", "catch_up", b"catch_up", "catch_up_limit", b"catch_up_limit", "consecutive_failures", b"consecutive_failures", "create_time", b"create_time", "cron", b"cron", "description", b"description", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "interval", b"interval", "jitter", b"jitter", "labels", b"labels", "last_run", b"last_run", "last_slot_time", b"last_slot_time", "max_concurrency", b"max_concurrency", "max_consecutive_failures", b"max_consecutive_failures", "message", b"message", "name", b"name", "next_slot_time", b"next_slot_time", "overlap", b"overlap", "reason", b"reason", "run", b"run", "start_time", b"start_time", "state", b"state", "trigger", b"trigger", "uid", b"uid", "update_time", b"update_time", "waiting_slot_count", b"waiting_slot_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_trigger: _TypeAlias = _typing.Literal["interval", "cron"]  # noqa: Y015
     _WhichOneofArgType_trigger: _TypeAlias = _typing.Literal["trigger", b"trigger"]  # noqa: Y015

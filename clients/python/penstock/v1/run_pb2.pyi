@@ -295,6 +295,7 @@ class Run(_message.Message):
     CACHE_MAX_AGE_FIELD_NUMBER: _builtins.int
     PAUSE_TIME_FIELD_NUMBER: _builtins.int
     RERUN_OF_FIELD_NUMBER: _builtins.int
+    SLOT_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the run, `namespaces/{namespace}/runs/{run}`. Ignored on create, where parent and id make it; it
     never changes.
@@ -313,7 +314,7 @@ class Run(_message.Message):
     experiment: _builtins.str
     """The experiment it belongs to, in the same namespace. Default: the namespace's `default`."""
     job: _builtins.str
-    """The job whose schedule made it; empty when a caller did."""
+    """The job that made it, which may have been deleted since; empty when a caller did."""
     pipeline_version: _builtins.str
     """A version of a pipeline in the same namespace, by number, alias or `versions/latest`. It is resolved
     when the run is made, and the run shows the number.
@@ -437,6 +438,10 @@ class Run(_message.Message):
     def pause_time(self) -> _timestamp_pb2.Timestamp:
         """Since when nothing new starts in it (PauseRun); absent while it is not paused."""
 
+    @_builtins.property
+    def slot_time(self) -> _timestamp_pb2.Timestamp:
+        """The slot of the job that made it; absent when a caller did."""
+
     def __init__(
         self,
         *,
@@ -477,10 +482,11 @@ class Run(_message.Message):
         cache_max_age: _duration_pb2.Duration | None = ...,
         pause_time: _timestamp_pb2.Timestamp | None = ...,
         rerun_of: _builtins.str = ...,
+        slot_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "cache_max_age", b"cache_max_age", "component_version", b"component_version", "create_time", b"create_time", "deadline", b"deadline", "end_time", b"end_time", "inline_spec", b"inline_spec", "pause_time", b"pause_time", "pipeline_version", b"pipeline_version", "queue_timeout", b"queue_timeout", "source", b"source", "spec", b"spec", "start_time", b"start_time", "task_counts", b"task_counts", "task_timeout", b"task_timeout", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "cache_max_age", b"cache_max_age", "component_version", b"component_version", "create_time", b"create_time", "deadline", b"deadline", "end_time", b"end_time", "inline_spec", b"inline_spec", "pause_time", b"pause_time", "pipeline_version", b"pipeline_version", "queue_timeout", b"queue_timeout", "slot_time", b"slot_time", "source", b"source", "spec", b"spec", "start_time", b"start_time", "task_counts", b"task_counts", "task_timeout", b"task_timeout", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "artifact_root", b"artifact_root", "cache_max_age", b"cache_max_age", "cache_policy", b"cache_policy", "component_version", b"component_version", "create_time", b"create_time", "deadline", b"deadline", "description", b"description", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "event_sequence", b"event_sequence", "experiment", b"experiment", "failed_task", b"failed_task", "inline_spec", b"inline_spec", "job", b"job", "labels", b"labels", "max_parallel_tasks", b"max_parallel_tasks", "message", b"message", "name", b"name", "output_artifacts", b"output_artifacts", "outputs", b"outputs", "parameters", b"parameters", "pause_time", b"pause_time", "pipeline_version", b"pipeline_version", "priority", b"priority", "queue_timeout", b"queue_timeout", "reason", b"reason", "rerun_of", b"rerun_of", "source", b"source", "spec", b"spec", "spec_digest", b"spec_digest", "start_time", b"start_time", "state", b"state", "task_counts", b"task_counts", "task_timeout", b"task_timeout", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "artifact_root", b"artifact_root", "cache_max_age", b"cache_max_age", "cache_policy", b"cache_policy", "component_version", b"component_version", "create_time", b"create_time", "deadline", b"deadline", "description", b"description", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "event_sequence", b"event_sequence", "experiment", b"experiment", "failed_task", b"failed_task", "inline_spec", b"inline_spec", "job", b"job", "labels", b"labels", "max_parallel_tasks", b"max_parallel_tasks", "message", b"message", "name", b"name", "output_artifacts", b"output_artifacts", "outputs", b"outputs", "parameters", b"parameters", "pause_time", b"pause_time", "pipeline_version", b"pipeline_version", "priority", b"priority", "queue_timeout", b"queue_timeout", "reason", b"reason", "rerun_of", b"rerun_of", "slot_time", b"slot_time", "source", b"source", "spec", b"spec", "spec_digest", b"spec_digest", "start_time", b"start_time", "state", b"state", "task_counts", b"task_counts", "task_timeout", b"task_timeout", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["pipeline_version", "component_version", "inline_spec"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
