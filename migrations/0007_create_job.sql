@@ -116,6 +116,7 @@ CREATE TABLE job_slot (
     job_uid uuid NOT NULL CONSTRAINT job_slot_job_fkey REFERENCES job (uid) ON DELETE CASCADE,
     slot_time timestamptz NOT NULL,
     last_slot_time timestamptz,
+    covers_many boolean NOT NULL GENERATED ALWAYS AS (last_slot_time IS NOT NULL) STORED,
     kind text NOT NULL,
     state text NOT NULL,
     reason text NOT NULL DEFAULT '',
@@ -130,13 +131,13 @@ CREATE TABLE job_slot (
     request_id uuid,
     create_time timestamptz NOT NULL DEFAULT now(),
     update_time timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT job_slot_pkey PRIMARY KEY (job_uid, slot_time),
+    CONSTRAINT job_slot_pkey PRIMARY KEY (job_uid, slot_time, covers_many),
     CONSTRAINT job_slot_request_id_key UNIQUE (job_uid, request_id),
     CONSTRAINT job_slot_kind_check CHECK (kind IN ('SCHEDULED', 'MANUAL', 'BACKFILL')),
     CONSTRAINT job_slot_state_check CHECK (state IN ('WAITING', 'FIRED', 'SKIPPED')),
     CONSTRAINT job_slot_fired_check CHECK ((state = 'FIRED') = (run_uid IS NOT NULL AND fire_time IS NOT NULL AND index IS NOT NULL))
 );
-COMMENT ON COLUMN job_slot.last_slot_time IS 'of a row that stands for many slots which were skipped together';
+COMMENT ON COLUMN job_slot.last_slot_time IS 'of a row that stands for many slots which were skipped together; one of them with a row of its own is told by that';
 COMMENT ON COLUMN job_slot.run_uid IS 'of a run that may be gone';
 COMMENT ON COLUMN job_slot.sequence IS 'of its newest change, among those of its job';
 

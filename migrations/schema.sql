@@ -49,6 +49,24 @@ CREATE TABLE public.attempt (
 )
 WITH (fillfactor='70');
 
+CREATE TABLE public.backfill (
+    uid uuid DEFAULT gen_random_uuid() NOT NULL,
+    job_uid uuid NOT NULL,
+    id text NOT NULL,
+    start_time timestamp with time zone NOT NULL,
+    end_time timestamp with time zone NOT NULL,
+    max_concurrency integer NOT NULL,
+    state text DEFAULT 'RUNNING'::text NOT NULL,
+    slot_count integer NOT NULL,
+    fired_before_count integer NOT NULL,
+    request_id uuid,
+    request_digest text,
+    create_time timestamp with time zone DEFAULT now() NOT NULL,
+    finish_time timestamp with time zone,
+    CONSTRAINT backfill_finish_time_check CHECK (((finish_time IS NOT NULL) = (state = ANY (ARRAY['SUCCEEDED'::text, 'FAILED'::text, 'CANCELLED'::text])))),
+    CONSTRAINT backfill_state_check CHECK ((state = ANY (ARRAY['RUNNING'::text, 'CANCELLING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELLED'::text])))
+);
+
 CREATE TABLE public.event (
     run_uid uuid NOT NULL,
     sequence bigint NOT NULL,
@@ -79,6 +97,112 @@ CREATE TABLE public.experiment (
     update_time timestamp with time zone DEFAULT now() NOT NULL,
     archive_time timestamp with time zone
 );
+
+CREATE TABLE public.job (
+    uid uuid DEFAULT gen_random_uuid() NOT NULL,
+    namespace text NOT NULL,
+    id text NOT NULL,
+    display_name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    labels jsonb DEFAULT '{}'::jsonb NOT NULL,
+    experiment_uid uuid NOT NULL,
+    pipeline_id text,
+    pipeline_version bigint,
+    pipeline_alias text,
+    spec_digest text,
+    run_display_name text DEFAULT ''::text NOT NULL,
+    run_description text DEFAULT ''::text NOT NULL,
+    run_labels jsonb DEFAULT '{}'::jsonb NOT NULL,
+    parameters jsonb DEFAULT '{}'::jsonb NOT NULL,
+    cache_policy text,
+    cache_max_age_s double precision,
+    deadline_s double precision,
+    priority integer DEFAULT 0 NOT NULL,
+    max_parallel_tasks integer,
+    task_timeout_s double precision,
+    queue_timeout_s double precision,
+    artifact_root text DEFAULT ''::text NOT NULL,
+    interval_s double precision,
+    cron text,
+    time_zone text DEFAULT 'UTC'::text NOT NULL,
+    start_time timestamp with time zone NOT NULL,
+    end_time timestamp with time zone,
+    catch_up text DEFAULT 'NONE'::text NOT NULL,
+    catch_up_limit integer DEFAULT 100 NOT NULL,
+    overlap text DEFAULT 'QUEUE_ALL'::text NOT NULL,
+    max_concurrency integer DEFAULT 1 NOT NULL,
+    jitter_s double precision DEFAULT 0 NOT NULL,
+    max_consecutive_failures integer DEFAULT 0 NOT NULL,
+    state text DEFAULT 'ENABLED'::text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    message text DEFAULT ''::text NOT NULL,
+    consecutive_failures integer DEFAULT 0 NOT NULL,
+    cursor_time timestamp with time zone NOT NULL,
+    next_slot_time timestamp with time zone,
+    attention_time timestamp with time zone,
+    last_slot_time timestamp with time zone,
+    last_run_id text,
+    fired_count bigint DEFAULT 0 NOT NULL,
+    sequence bigint DEFAULT 1 NOT NULL,
+    job_sequence bigint DEFAULT 1 NOT NULL,
+    request_id uuid,
+    request_digest text,
+    revision bigint DEFAULT 1 NOT NULL,
+    create_time timestamp with time zone DEFAULT now() NOT NULL,
+    update_time timestamp with time zone DEFAULT now() NOT NULL,
+    archive_time timestamp with time zone,
+    CONSTRAINT job_cache_policy_check CHECK ((cache_policy = ANY (ARRAY['DEFAULT'::text, 'DISABLED'::text, 'REFRESH'::text]))),
+    CONSTRAINT job_catch_up_check CHECK ((catch_up = ANY (ARRAY['NONE'::text, 'LATEST'::text, 'ALL'::text]))),
+    CONSTRAINT job_max_concurrency_check CHECK ((max_concurrency >= 1)),
+    CONSTRAINT job_overlap_check CHECK ((overlap = ANY (ARRAY['ALLOW'::text, 'SKIP'::text, 'QUEUE_ONE'::text, 'QUEUE_ALL'::text, 'REPLACE'::text]))),
+    CONSTRAINT job_source_check CHECK (((pipeline_id IS NULL) <> (spec_digest IS NULL))),
+    CONSTRAINT job_state_check CHECK ((state = ANY (ARRAY['ENABLED'::text, 'DISABLED'::text]))),
+    CONSTRAINT job_trigger_check CHECK (((interval_s IS NULL) <> (cron IS NULL)))
+);
+
+COMMENT ON COLUMN public.job.spec_digest IS 'of an inline spec; else a pipeline is named, with a number, an alias, or neither for the newest version';
+
+COMMENT ON COLUMN public.job.cursor_time IS 'slots up to here have been decided on';
+
+COMMENT ON COLUMN public.job.next_slot_time IS 'the first slot of the trigger after cursor_time, while the job fires';
+
+COMMENT ON COLUMN public.job.attention_time IS 'when a server has to look at it; null: not before something happens to it';
+
+COMMENT ON COLUMN public.job.fired_count IS 'also the index of the slot that fired last';
+
+COMMENT ON COLUMN public.job.sequence IS 'of the newest change of the job or one of its slots';
+
+COMMENT ON COLUMN public.job.job_sequence IS 'of the newest change of the job itself';
+
+CREATE TABLE public.job_slot (
+    job_uid uuid NOT NULL,
+    slot_time timestamp with time zone NOT NULL,
+    last_slot_time timestamp with time zone,
+    covers_many boolean GENERATED ALWAYS AS ((last_slot_time IS NOT NULL)) STORED NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    message text DEFAULT ''::text NOT NULL,
+    run_uid uuid,
+    run_id text,
+    index bigint,
+    due_time timestamp with time zone NOT NULL,
+    fire_time timestamp with time zone,
+    backfill_uid uuid,
+    sequence bigint NOT NULL,
+    request_id uuid,
+    create_time timestamp with time zone DEFAULT now() NOT NULL,
+    update_time timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT job_slot_fired_check CHECK (((state = 'FIRED'::text) = ((run_uid IS NOT NULL) AND (fire_time IS NOT NULL) AND (index IS NOT NULL)))),
+    CONSTRAINT job_slot_kind_check CHECK ((kind = ANY (ARRAY['SCHEDULED'::text, 'MANUAL'::text, 'BACKFILL'::text]))),
+    CONSTRAINT job_slot_state_check CHECK ((state = ANY (ARRAY['WAITING'::text, 'FIRED'::text, 'SKIPPED'::text])))
+);
+
+COMMENT ON COLUMN public.job_slot.last_slot_time IS 'of a row that stands for many slots which were skipped together; one of them with a row of its own is told by that';
+
+COMMENT ON COLUMN public.job_slot.run_uid IS 'of a run that may be gone';
+
+COMMENT ON COLUMN public.job_slot.sequence IS 'of its newest change, among those of its job';
 
 CREATE TABLE public.namespace (
     name text NOT NULL,
@@ -177,6 +301,11 @@ CREATE TABLE public.run (
     limits_request_time timestamp with time zone,
     rerun_of uuid,
     cancel_exit_tasks boolean DEFAULT false NOT NULL,
+    job_uid uuid,
+    job_id text,
+    slot_time timestamp with time zone,
+    backfill_uid uuid,
+    job_unseen boolean DEFAULT false NOT NULL,
     CONSTRAINT run_cache_policy_check CHECK ((cache_policy = ANY (ARRAY['DEFAULT'::text, 'DISABLED'::text, 'REFRESH'::text]))),
     CONSTRAINT run_end_time_check CHECK (((end_time IS NOT NULL) = (state = ANY (ARRAY['SUCCEEDED'::text, 'FAILED'::text, 'CANCELLED'::text])))),
     CONSTRAINT run_max_parallel_tasks_check CHECK ((max_parallel_tasks >= 1)),
@@ -198,6 +327,10 @@ COMMENT ON COLUMN public.run.limits_request_time IS 'priority or max_parallel_ta
 COMMENT ON COLUMN public.run.rerun_of IS 'uid of a run that may be gone';
 
 COMMENT ON COLUMN public.run.cancel_exit_tasks IS 'a cancel was asked for that does not spare exit tasks either; until the run has ended';
+
+COMMENT ON COLUMN public.run.job_uid IS 'of the job that made it, which may be gone';
+
+COMMENT ON COLUMN public.run.job_unseen IS 'it has ended, and its job does not know of that yet';
 
 CREATE TABLE public.schema_migration (
     name text NOT NULL,
@@ -268,6 +401,15 @@ ALTER TABLE ONLY public.artifact
 ALTER TABLE ONLY public.attempt
     ADD CONSTRAINT attempt_pkey PRIMARY KEY (run_uid, task_id, number);
 
+ALTER TABLE ONLY public.backfill
+    ADD CONSTRAINT backfill_id_key UNIQUE (job_uid, id);
+
+ALTER TABLE ONLY public.backfill
+    ADD CONSTRAINT backfill_pkey PRIMARY KEY (uid);
+
+ALTER TABLE ONLY public.backfill
+    ADD CONSTRAINT backfill_request_id_key UNIQUE (job_uid, request_id);
+
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (run_uid, sequence);
 
@@ -279,6 +421,21 @@ ALTER TABLE ONLY public.experiment
 
 ALTER TABLE ONLY public.experiment
     ADD CONSTRAINT experiment_request_id_key UNIQUE (namespace, request_id);
+
+ALTER TABLE ONLY public.job
+    ADD CONSTRAINT job_id_key UNIQUE (namespace, id);
+
+ALTER TABLE ONLY public.job
+    ADD CONSTRAINT job_pkey PRIMARY KEY (uid);
+
+ALTER TABLE ONLY public.job
+    ADD CONSTRAINT job_request_id_key UNIQUE (namespace, request_id);
+
+ALTER TABLE ONLY public.job_slot
+    ADD CONSTRAINT job_slot_pkey PRIMARY KEY (job_uid, slot_time, covers_many);
+
+ALTER TABLE ONLY public.job_slot
+    ADD CONSTRAINT job_slot_request_id_key UNIQUE (job_uid, request_id);
 
 ALTER TABLE ONLY public.namespace
     ADD CONSTRAINT namespace_pkey PRIMARY KEY (name);
@@ -333,6 +490,10 @@ ALTER TABLE ONLY public.task
 
 CREATE INDEX artifact_create_time_idx ON public.artifact USING btree (namespace, create_time DESC, uid DESC);
 
+CREATE INDEX backfill_create_time_idx ON public.backfill USING btree (job_uid, create_time, uid);
+
+CREATE INDEX backfill_open_idx ON public.backfill USING btree (job_uid, create_time) WHERE (finish_time IS NULL);
+
 CREATE INDEX event_transaction_idx ON public.event USING btree (namespace, transaction_id, run_uid, sequence) WHERE (subject = 'RUN'::text);
 
 CREATE INDEX experiment_create_time_idx ON public.experiment USING btree (namespace, create_time, uid);
@@ -342,6 +503,28 @@ CREATE INDEX experiment_display_name_idx ON public.experiment USING btree (names
 CREATE INDEX experiment_labels_idx ON public.experiment USING gin (labels jsonb_path_ops);
 
 CREATE INDEX experiment_update_time_idx ON public.experiment USING btree (namespace, update_time, uid);
+
+CREATE INDEX job_attention_idx ON public.job USING btree (attention_time) WHERE (attention_time IS NOT NULL);
+
+CREATE INDEX job_create_time_idx ON public.job USING btree (namespace, create_time, uid);
+
+CREATE INDEX job_display_name_idx ON public.job USING btree (namespace, display_name, uid);
+
+CREATE INDEX job_experiment_idx ON public.job USING btree (experiment_uid);
+
+CREATE INDEX job_labels_idx ON public.job USING gin (labels jsonb_path_ops);
+
+CREATE INDEX job_next_slot_idx ON public.job USING btree (namespace, COALESCE(next_slot_time, '9999-12-31 00:00:00+00'::timestamp with time zone), uid);
+
+CREATE INDEX job_slot_backfill_idx ON public.job_slot USING btree (backfill_uid, state) WHERE (backfill_uid IS NOT NULL);
+
+CREATE INDEX job_slot_sequence_idx ON public.job_slot USING btree (job_uid, sequence);
+
+CREATE INDEX job_slot_waiting_idx ON public.job_slot USING btree (job_uid, slot_time) WHERE (state = 'WAITING'::text);
+
+CREATE INDEX job_spec_idx ON public.job USING btree (spec_digest) WHERE (spec_digest IS NOT NULL);
+
+CREATE INDEX job_update_time_idx ON public.job USING btree (namespace, update_time, uid);
 
 CREATE INDEX namespace_create_time_idx ON public.namespace USING btree (create_time DESC, uid DESC);
 
@@ -355,6 +538,8 @@ CREATE INDEX pipeline_update_time_idx ON public.pipeline USING btree (namespace,
 
 CREATE INDEX pipeline_version_spec_idx ON public.pipeline_version USING btree (spec_digest);
 
+CREATE INDEX run_backfill_idx ON public.run USING btree (backfill_uid) WHERE (backfill_uid IS NOT NULL);
+
 CREATE INDEX run_create_time_idx ON public.run USING btree (namespace, create_time, uid);
 
 CREATE INDEX run_display_name_idx ON public.run USING btree (namespace, display_name, uid);
@@ -365,6 +550,12 @@ CREATE INDEX run_experiment_idx ON public.run USING btree (experiment_uid, creat
 
 CREATE INDEX run_free_idx ON public.run USING btree (create_time) WHERE ((owner IS NULL) AND ((end_time IS NULL) OR (retry_request_time IS NOT NULL) OR (delete_request_time IS NOT NULL)));
 
+CREATE INDEX run_job_idx ON public.run USING btree (namespace, job_id, create_time, uid) WHERE (job_id IS NOT NULL);
+
+CREATE INDEX run_job_open_idx ON public.run USING btree (job_uid, slot_time) WHERE ((job_uid IS NOT NULL) AND (end_time IS NULL));
+
+CREATE INDEX run_job_unseen_idx ON public.run USING btree (job_uid) WHERE job_unseen;
+
 CREATE INDEX run_labels_idx ON public.run USING gin (labels jsonb_path_ops);
 
 CREATE INDEX run_owner_idx ON public.run USING btree (owner) WHERE (owner IS NOT NULL);
@@ -372,6 +563,8 @@ CREATE INDEX run_owner_idx ON public.run USING btree (owner) WHERE (owner IS NOT
 CREATE INDEX run_pipeline_idx ON public.run USING btree (namespace, pipeline_id, create_time, uid) WHERE (pipeline_id IS NOT NULL);
 
 CREATE INDEX run_request_idx ON public.run USING btree (owner) WHERE ((cancel_request_time IS NOT NULL) OR (retry_request_time IS NOT NULL) OR (delete_request_time IS NOT NULL) OR (pause_request_time IS NOT NULL) OR (limits_request_time IS NOT NULL));
+
+CREATE UNIQUE INDEX run_slot_idx ON public.run USING btree (job_uid, slot_time) WHERE (job_uid IS NOT NULL);
 
 CREATE INDEX run_spec_idx ON public.run USING btree (spec_digest);
 
@@ -397,8 +590,26 @@ ALTER TABLE ONLY public.artifact
 ALTER TABLE ONLY public.attempt
     ADD CONSTRAINT attempt_run_fkey FOREIGN KEY (run_uid) REFERENCES public.run(uid) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.backfill
+    ADD CONSTRAINT backfill_job_fkey FOREIGN KEY (job_uid) REFERENCES public.job(uid) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.experiment
     ADD CONSTRAINT experiment_namespace_fkey FOREIGN KEY (namespace) REFERENCES public.namespace(name);
+
+ALTER TABLE ONLY public.job
+    ADD CONSTRAINT job_experiment_fkey FOREIGN KEY (experiment_uid) REFERENCES public.experiment(uid);
+
+ALTER TABLE ONLY public.job
+    ADD CONSTRAINT job_namespace_fkey FOREIGN KEY (namespace) REFERENCES public.namespace(name);
+
+ALTER TABLE ONLY public.job_slot
+    ADD CONSTRAINT job_slot_backfill_fkey FOREIGN KEY (backfill_uid) REFERENCES public.backfill(uid);
+
+ALTER TABLE ONLY public.job_slot
+    ADD CONSTRAINT job_slot_job_fkey FOREIGN KEY (job_uid) REFERENCES public.job(uid) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.job
+    ADD CONSTRAINT job_spec_fkey FOREIGN KEY (spec_digest) REFERENCES public.spec(digest);
 
 ALTER TABLE ONLY public.pipeline
     ADD CONSTRAINT pipeline_namespace_fkey FOREIGN KEY (namespace) REFERENCES public.namespace(name);

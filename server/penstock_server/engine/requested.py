@@ -1,5 +1,7 @@
 """What the launcher is given for an attempt: the step, its values, places for outputs, its environment."""
 
+from datetime import datetime
+
 from penstock_server.engine.observer import EngineObserver
 from penstock_server.engine.state import LiveRun
 from penstock_server.engine.values import attempt_timeout_s
@@ -14,16 +16,19 @@ from penstock_server.spec.settings import has_workspace
 
 def run_facts(run: Run, pipeline_name: str) -> RunFacts:
     """What a step may learn of its run."""
-    created = run.create_time.isoformat(timespec="seconds").replace("+00:00", "Z")
     return RunFacts(
         run_id=run.id,
         run_uid=str(run.uid),
         run_display_name=run.display_name or run.id,
         pipeline_name=pipeline_name,
         namespace=run.namespace,
-        create_time_utc=created,
-        schedule_time_utc=created,
+        create_time_utc=_rfc_3339(run.create_time),
+        schedule_time_utc=_rfc_3339(run.slot_time or run.create_time),
     )
+
+
+def _rfc_3339(time: datetime) -> str:
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def run_constants(run: Run, graph: PipelineGraph) -> RunConstants:

@@ -166,6 +166,10 @@ class Run:
     """Since then nothing new starts; None while the run is not paused."""
     rerun_of: RunUid | None = None
     """The run whose results are reused where nothing has changed."""
+    job_id: str | None = None
+    """The job that made it, which may be gone; None: a caller did."""
+    slot_time: datetime | None = None
+    """The slot of that job."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ EVENT_CHANNEL: Final = "penstock_event"
 """Payload: uid of a run with new events."""
 DELETED_CHANNEL: Final = "penstock_deleted"
 """Payload: uid of a run that was deleted."""
+JOB_CHANNEL: Final = "penstock_job"
+"""Payload: uid of a job that has changed, or that a server has to look at."""
+_CHANNELS = (RUN_CHANNEL, EVENT_CHANNEL, DELETED_CHANNEL, JOB_CHANNEL)
 
 
 class Subscription:
@@ -61,7 +64,7 @@ class Subscription:
 class Notifications:
     """Listens on the channels for as long as it is started, over any number of lost connections."""
 
-    def __init__(self, dsn: str, channels: tuple[str, ...] = (RUN_CHANNEL, EVENT_CHANNEL, DELETED_CHANNEL)) -> None:
+    def __init__(self, dsn: str, channels: tuple[str, ...] = _CHANNELS) -> None:
         self._dsn = dsn
         self._channels = channels
         self._subscriptions: dict[str, set[Subscription]] = {channel: set() for channel in channels}

@@ -1,7 +1,9 @@
 """Runs: made, read, listed and edited. What moves them from state to state is in `transitions`."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString, cast
 
 from psycopg.rows import dict_row
@@ -62,6 +64,11 @@ class NewRun:
     queue_timeout_s: float | None = None
     cache_max_age_s: float | None = None
     rerun_of: RunUid | None = None
+    job_uid: uuid.UUID | None = None
+    """Of the job whose slot makes it; the next three go with it."""
+    job_id: str | None = None
+    slot_time: datetime | None = None
+    backfill_uid: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +134,13 @@ LISTING = Listing(
             equal_to=_OF_PIPELINE + "'namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id"
             " || '/versions/' || run.pipeline_version = {0}",
         ),
+        "job": Column(
+            FieldType.TEXT,
+            "coalesce('namespaces/' || run.namespace || '/jobs/' || run.job_id, '')",
+            equal_to="run.job_id = split_part({0}, '/', 4)"
+            " AND 'namespaces/' || run.namespace || '/jobs/' || run.job_id = {0}",
+        ),
+        "slot_time": Column(FieldType.TIME, "run.slot_time"),
         "spec_digest": Column(FieldType.TEXT, "run.spec_digest"),
         "state": Column(FieldType.ENUM, "run.state"),
         "reason": Column(FieldType.TEXT, "run.reason"),

@@ -57,7 +57,10 @@ WITH batch AS (
                 THEN NULL
             ELSE run.limits_request_time
         END,
-        retry_request_time = CASE WHEN batch.reset THEN NULL ELSE run.retry_request_time END
+        retry_request_time = CASE WHEN batch.reset THEN NULL ELSE run.retry_request_time END,
+        job_unseen = run.job_unseen OR (
+            run.job_uid IS NOT NULL AND coalesce(batch.to_state IN ('SUCCEEDED', 'FAILED', 'CANCELLED'), false)
+        )
     FROM batch
     JOIN held ON held.uid = batch.uid
     WHERE run.uid = batch.uid AND (batch.from_state IS NULL OR run.state = batch.from_state)
