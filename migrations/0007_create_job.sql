@@ -143,10 +143,10 @@ COMMENT ON COLUMN job_slot.sequence IS 'of its newest change, among those of its
 
 -- What a watch tells next; also which slots are the oldest that are kept.
 CREATE INDEX job_slot_sequence_idx ON job_slot (job_uid, sequence);
--- Those whose turn comes, in their order.
-CREATE INDEX job_slot_waiting_idx ON job_slot (job_uid, slot_time) WHERE state = 'WAITING';
--- The slots of a backfill, and how far it is.
-CREATE INDEX job_slot_backfill_idx ON job_slot (backfill_uid, state) WHERE backfill_uid IS NOT NULL;
+-- Those whose turn comes, and how many there are.
+CREATE INDEX job_slot_waiting_idx ON job_slot (job_uid, kind, slot_time) WHERE state = 'WAITING';
+-- How far a backfill is, and which of its slots come next.
+CREATE INDEX job_slot_backfill_idx ON job_slot (backfill_uid, state, slot_time) WHERE backfill_uid IS NOT NULL;
 
 ALTER TABLE run
     ADD COLUMN job_uid uuid,

@@ -516,11 +516,11 @@ CREATE INDEX job_labels_idx ON public.job USING gin (labels jsonb_path_ops);
 
 CREATE INDEX job_next_slot_idx ON public.job USING btree (namespace, COALESCE(next_slot_time, '9999-12-31 00:00:00+00'::timestamp with time zone), uid);
 
-CREATE INDEX job_slot_backfill_idx ON public.job_slot USING btree (backfill_uid, state) WHERE (backfill_uid IS NOT NULL);
+CREATE INDEX job_slot_backfill_idx ON public.job_slot USING btree (backfill_uid, state, slot_time) WHERE (backfill_uid IS NOT NULL);
 
 CREATE INDEX job_slot_sequence_idx ON public.job_slot USING btree (job_uid, sequence);
 
-CREATE INDEX job_slot_waiting_idx ON public.job_slot USING btree (job_uid, slot_time) WHERE (state = 'WAITING'::text);
+CREATE INDEX job_slot_waiting_idx ON public.job_slot USING btree (job_uid, kind, slot_time) WHERE (state = 'WAITING'::text);
 
 CREATE INDEX job_spec_idx ON public.job USING btree (spec_digest) WHERE (spec_digest IS NOT NULL);
 

@@ -40,7 +40,7 @@ from penstock_server.model.resources import Run
 from penstock_server.spec.graph import PipelineGraph
 from penstock_server.store import transitions
 from penstock_server.store.database import Database
-from penstock_server.store.notifications import DELETED_CHANNEL, RUN_CHANNEL, Notifications
+from penstock_server.store.notifications import DELETED_CHANNEL, JOB_CHANNEL, RUN_CHANNEL, Notifications
 
 _log = logging.getLogger(__name__)
 
@@ -178,8 +178,10 @@ class Engine:
     # Of the owned runs: what becomes of those that leave.
 
     def finished(self, run: LiveRun) -> None:
-        """The run has ended."""
+        """The run has ended; whoever takes the turns of jobs looks whether its job has to hear of that."""
         self._claims.finished(run)
+        if run.record.job_id is not None:
+            self._notifications.wake(JOB_CHANNEL, str(run.uid))
 
     def dropped(self, run: LiveRun, *, fault: bool) -> None:
         """The run has to be loaded again."""

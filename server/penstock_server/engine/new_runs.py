@@ -7,6 +7,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from penstock_server.engine.announcements import Announcements
@@ -19,16 +20,18 @@ from penstock_server.model.errors import NotFound, PenstockError
 from penstock_server.model.ids import RunUid, ServerId
 from penstock_server.model.json import Json
 from penstock_server.model.resources import CachePolicy, Run
+from penstock_server.schedule.macros import SlotFacts, expand
 from penstock_server.spec import document as documents
 from penstock_server.spec.compile import compile_pipeline
 from penstock_server.spec.document import Document
-from penstock_server.spec.graph import PipelineGraph
+from penstock_server.spec.graph import ParameterType, PipelineGraph
 from penstock_server.spec.interface import check_parameters
 from penstock_server.spec.support import check_supported
 from penstock_server.store import experiments, pipeline_versions, runs, specs, tasks
 from penstock_server.store.database import Connection, Database
 from penstock_server.store.requested import RequestKey
 
+_NUMBERS = frozenset({ParameterType.NUMBER_INTEGER, ParameterType.NUMBER_DOUBLE})
 COMPILE_ASIDE_BYTES = 64 * 1024
 """Larger specs are compiled in a thread, so that other calls do not wait for them."""
 
@@ -72,6 +75,18 @@ class CacheDefaults:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotOrigin:
+    """The slot of a job that makes a run."""
+
+    job_uid: uuid.UUID
+    job_id: str
+    slot_time: datetime
+    backfill_uid: uuid.UUID | None
+    facts: SlotFacts
+    """What the macros of the parameters are written out with; `run_uid` is the run's."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewRunRequest:
     """A run to be made."""
 
@@ -100,6 +115,8 @@ class NewRunRequest:
     """What makes the call safe to repeat."""
     call_deadline_s: float | None = None
     """Seconds that the call itself may take."""
+    origin: SlotOrigin | None = None
+    """None: a caller makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +163,9 @@ class Taker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class MadeRun:
+    """A run as it was stored, and who takes it up."""
+
     run: Run
     is_new: bool
     graph: PipelineGraph | None
@@ -189,8 +208,35 @@ class NewRuns:
             return made.run, made.is_new
         async with self._database.writing(deadline_s=request.call_deadline_s) as connection:
             made = await self._create(connection, request, given)
-        self._hand_on(made)
+        self.hand_on(made)
         return made.run, made.is_new
+
+    async def make(self, connection: Connection, request: NewRunRequest) -> MadeRun:
+        """Store a run whose source is stored, in a transaction of the caller's, who calls `hand_on` after the commit.
+
+        Raises what `create_run` raises.
+        """
+        return await self._create(connection, request, None)
+
+    def hand_on(self, made: MadeRun) -> None:
+        """A new run that is committed goes to the engine of this process that has offered itself, or is told of to
+        all."""
+        if not made.is_new:
+            return
+        if made.owner is None:
+            self._announcements.tell(made.run.uid)
+        elif self._taker is not None and made.graph is not None:
+            self._taker.take_new(made.run, made.graph)
+
+    async def check(self, connection: Connection, request: NewRunRequest) -> None:
+        """Raise what `make` would raise for the source and the parameters. Nothing is made."""
+        await self._stored_spec(connection, request)
+
+    async def keep_spec(self, connection: Connection, source: InlineSpec) -> StoredSpec:
+        """Store a spec that no run executes yet."""
+        check_supported(source.graph)
+        await specs.insert(connection, source.digest, source.canonical)
+        return StoredSpec(source.digest, None, None)
 
     async def rerun(self, request: RerunRequest, *, validate_only: bool = False) -> tuple[Run, Forecast | None]:
         """The new run, or the one that the same request made before; with `validate_only` what it would reuse.
@@ -225,15 +271,6 @@ class NewRuns:
 
         return await asyncio.to_thread(foresee)
 
-    def _hand_on(self, made: _Made) -> None:
-        """A new run goes to the engine of this process that has offered itself, or is told of to all."""
-        if not made.is_new:
-            return
-        if made.owner is None:
-            self._announcements.tell(made.run.uid)
-        elif self._taker is not None and made.graph is not None:
-            self._taker.take_new(made.run, made.graph)
-
     async def _inline_spec(self, source: RunSource) -> _Spec | None:
         """What the request brings along; None when it names what is stored."""
         if isinstance(source, VersionSource | StoredSpec):
@@ -253,7 +290,7 @@ class NewRuns:
         return _Spec(digest, graph, canonical)
 
     async def _stored_spec(self, connection: Connection, request: NewRunRequest) -> _Spec:
-        """What the request names, checked against its parameters."""
+        """What the request names, checked against its parameters, with their macros written out."""
         source = request.source
         if isinstance(source, StoredSpec):
             spec = await self._of_run(connection, source)
@@ -261,7 +298,7 @@ class NewRuns:
             assert isinstance(source, VersionSource)
             spec = await self._of_version(connection, request.namespace, source)
         check_supported(spec.graph)
-        check_parameters(spec.graph, request.parameters)
+        check_parameters(spec.graph, _parameters(request, spec.graph))
         return spec
 
     async def _of_run(self, connection: Connection, source: StoredSpec) -> _Spec:
@@ -280,7 +317,7 @@ class NewRuns:
         graph = self._graphs.get(digest)
         return graph if graph is not None else self._graphs.compiled(digest, await specs.get(connection, digest))
 
-    async def _tried(self, request: NewRunRequest, given: _Spec | None) -> _Made:
+    async def _tried(self, request: NewRunRequest, given: _Spec | None) -> MadeRun:
         """What would be made."""
         try:
             async with self._database.transaction(deadline_s=request.call_deadline_s) as connection:
@@ -288,7 +325,7 @@ class NewRuns:
         except _NothingMade as answer:
             return answer.made
 
-    async def _create(self, connection: Connection, request: NewRunRequest, given: _Spec | None) -> _Made:
+    async def _create(self, connection: Connection, request: NewRunRequest, given: _Spec | None) -> MadeRun:
         try:
             spec = given or await self._stored_spec(connection, request)
         except PenstockError:
@@ -296,19 +333,20 @@ class NewRuns:
             key = request.request
             repeated = await runs.find_repeat(connection, request.namespace, key) if key is not None else None
             if repeated is not None:
-                return _Made(repeated, is_new=False, graph=None, owner=None)
+                return MadeRun(repeated, is_new=False, graph=None, owner=None)
             await experiments.get_open(connection, request.namespace, request.experiment_id)
             raise
         # A run that repeats another one is claimed instead: whoever does that reads the other one's results.
         owner = self._taker.offer() if self._taker is not None and request.rerun_of is None else None
         new = self._new_run(request, spec)
         made = await runs.insert(connection, new, request.request, owner=owner)
-        return _Made(made.run, made.is_new, spec.graph, made.owner)
+        return MadeRun(made.run, made.is_new, spec.graph, made.owner)
 
     def _new_run(self, request: NewRunRequest, spec: _Spec) -> runs.NewRun:
         caching = _caching(request, spec.caching, self._caching)
+        origin = request.origin
         return runs.NewRun(
-            uid=RunUid(uuid.uuid4()),
+            uid=RunUid(uuid.uuid4() if origin is None else uuid.UUID(origin.facts.run_uid)),
             namespace=request.namespace,
             id=request.run_id,
             experiment_id=request.experiment_id,
@@ -319,7 +357,7 @@ class NewRuns:
             display_name=request.display_name or request.run_id,
             description=request.description,
             labels=request.labels,
-            parameters=request.parameters,
+            parameters=_parameters(request, spec.graph),
             cache_policy=caching.policy,
             deadline_s=request.deadline_s,
             artifact_root=request.artifact_root,
@@ -333,11 +371,24 @@ class NewRuns:
             queue_timeout_s=request.queue_timeout_s,
             cache_max_age_s=caching.max_age_s,
             rerun_of=request.rerun_of,
+            job_uid=None if origin is None else origin.job_uid,
+            job_id=None if origin is None else origin.job_id,
+            slot_time=None if origin is None else origin.slot_time,
+            backfill_uid=None if origin is None else origin.backfill_uid,
         )
 
 
+def _parameters(request: NewRunRequest, graph: PipelineGraph) -> Mapping[str, Json]:
+    """The parameters, with macros written out where a job makes the run."""
+    if request.origin is None:
+        return request.parameters
+    declared = graph.root.input_parameters
+    numeric = frozenset(name for name, parameter in declared.items() if parameter.type in _NUMBERS)
+    return expand(request.parameters, request.origin.facts, numeric=numeric)
+
+
 class _NothingMade(Exception):  # an answer that rolls the transaction back
-    def __init__(self, made: _Made) -> None:
+    def __init__(self, made: MadeRun) -> None:
         super().__init__()
         self.made = made
 

@@ -20,9 +20,11 @@ from penstock_server.api.server_info import ServerFacts
 from penstock_server.api.services import ApiParts, api_services
 from penstock_server.api.wakeups import Wakeups
 from penstock_server.engine.graphs import Graphs
+from penstock_server.engine.job_turns import JobTurns, TurnSettings
 from penstock_server.engine.loop import Engine
 from penstock_server.engine.new_runs import CacheDefaults, NewRuns
 from penstock_server.engine.requests import RunRequests
+from penstock_server.engine.schedules import Schedules
 from penstock_server.engine.settings import EngineSettings
 from penstock_server.gateway.app import Gateway, GatewaySettings
 from penstock_server.gateway.http_server import HttpServer
@@ -65,6 +67,7 @@ class Server:
     gateway: Gateway
     wakeups: Wakeups
     engine: Engine
+    schedules: Schedules
     load: Load
 
     @property
@@ -78,11 +81,12 @@ class Server:
         return replace(parse_address(self.settings.http_listen), port=self.http.port)
 
     async def drain(self) -> None:
-        """Take nothing new, let calls under way end, give the runs up; running steps are left running."""
+        """Take nothing new, fire no slots, let calls under way end, give the runs up; running steps are left running."""
         self.load.draining = True
         self.gateway.draining = True
         await self.grpc.announce_drain()
         self.wakeups.drain()
+        await self.schedules.close()
         await asyncio.gather(self.engine.drain(), self.grpc.drain(self.settings.drain_s))
         await self.http.drain(self.settings.drain_s)
 
@@ -121,10 +125,13 @@ class Assembly:
         await wakeups.start()
         load = Load(engine)
         answering = database.with_patience(ANSWER_S)
+        new_runs = NewRuns(answering, graphs, engine, caching=self._caching(), has_content=artifacts.has_content)
+        turns = JobTurns(answering, new_runs, TurnSettings(self._settings.job_grace_s, self._settings.job_slots_kept))
+        schedules = await self._schedules(answering, notifications, turns)
         parts = ApiParts(
             database=answering,
             wakeups=wakeups,
-            new_runs=NewRuns(answering, graphs, engine, caching=self._caching(), has_content=artifacts.has_content),
+            new_runs=new_runs,
             requests=RunRequests(answering),
             logs=launcher.logs,
             token_key=await _token_key(database),
@@ -139,7 +146,7 @@ class Assembly:
         http = HttpServer(gateway, listener)
         self._stack.push_async_callback(http.drain, 0)
         await http.start()
-        return Server(self._settings, grpc, http, gateway, wakeups, engine, load)
+        return Server(self._settings, grpc, http, gateway, wakeups, engine, schedules, load)
 
     def _caching(self) -> CacheDefaults:
         policy = CachePolicy(self._settings.cache_policy.upper())
@@ -238,6 +245,12 @@ class Assembly:
         self._stack.push_async_callback(engine.close)
         await engine.start()
         return engine
+
+    async def _schedules(self, database: Database, notifications: Notifications, turns: JobTurns) -> Schedules:
+        schedules = Schedules(database, notifications, turns, poll_s=self._settings.poll_s)
+        self._stack.push_async_callback(schedules.close)
+        await schedules.start()
+        return schedules
 
     def _facts(self, engine: Engine) -> ServerFacts:
         return ServerFacts(

@@ -240,6 +240,23 @@ class Settings:
         metavar="N",
         minimum=1,
     )
+    job_grace_s: float = setting(
+        60.0,
+        doc="A slot of a job that no server has taken up so long after it fell due was missed: the job's catch-up "
+        "policy says what becomes of it.",
+        group=ENGINE,
+        metavar="SECONDS",
+        unit="s",
+        minimum=1,
+        maximum=86_400,
+    )
+    job_slots_kept: int = setting(
+        10_000,
+        doc="So many slots of each job stay in its record, the newest, and all that wait.",
+        group=ENGINE,
+        metavar="N",
+        minimum=100,
+    )
     drain_s: float = setting(
         10.0,
         doc="How long calls under way may take once the server was told to end. Steps are left running and found "

@@ -18,8 +18,6 @@ from penstock_server.store.requested import RequestKey, check_repeat, columns
 from penstock_server.store.statements import statements
 
 _SQL = statements("backfills")
-OPEN_MAX = 100
-"""So many open backfills of a job are looked at in a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +61,26 @@ LISTING = Listing(
 )
 
 
-async def insert(connection: Connection, job: Job, new: NewBackfill) -> tuple[uuid.UUID, bool]:
-    """A new backfill without slots, or the one that the same request made before; whether it is new.
-
-    Raises AlreadyExists(BACKFILL_EXISTS | REQUEST_ID_REUSED).
-    """
+async def insert(connection: Connection, job: Job, new: NewBackfill) -> uuid.UUID:
+    """A new backfill without slots. Raises AlreadyExists(BACKFILL_EXISTS)."""
     values = {"uid": uuid.uuid4(), "job_uid": job.uid, "id": new.id, "max_concurrency": new.max_concurrency}
     values |= {"start_time": new.start_time, "end_time": new.end_time, **columns(new.request)}
     made = await (await connection.execute(_SQL["insert"], values)).fetchone()
-    if made is not None:
-        return made[0], True
-    if new.request is not None:
-        wanted = {"job_uid": job.uid, "request_id": new.request.id}
-        row = await (await connection.execute(_SQL["by_request"], wanted)).fetchone()
-        if row is not None:
-            check_repeat(new.request, row[1])
-            return (await get(connection, job, row[0])).uid, False
-    name = resource_name(job, new.id)
-    raise AlreadyExists("BACKFILL_EXISTS", f"there is {name}; choose another id", metadata={"name": name})
+    if made is None:
+        name = resource_name(job, new.id)
+        raise AlreadyExists("BACKFILL_EXISTS", f"there is {name}; choose another id", metadata={"name": name})
+    uid: uuid.UUID = made[0]
+    return uid
+
+
+async def find_repeat(connection: Connection, job: Job, request: RequestKey) -> Backfill | None:
+    """The backfill that the same request made before. Raises AlreadyExists(REQUEST_ID_REUSED)."""
+    wanted = {"job_uid": job.uid, "request_id": request.id}
+    row = await (await connection.execute(_SQL["by_request"], wanted)).fetchone()
+    if row is None:
+        return None
+    check_repeat(request, row[1])
+    return await get(connection, job, row[0])
 
 
 async def get(connection: Connection, job: Job, id: str) -> Backfill:
@@ -95,11 +95,6 @@ async def get(connection: Connection, job: Job, id: str) -> Backfill:
 async def list_page(connection: Connection, job: Job, page: Page) -> Rows[Backfill]:
     """A page of the backfills of a job."""
     return await LISTING.page(connection, page, {"job_uid": job.uid})
-
-
-async def list_open(connection: Connection, job_uid: uuid.UUID) -> list[Backfill]:
-    """Those of a job that are not finished, oldest first."""
-    return await _found(connection, "open", {"job_uid": job_uid, "limit": OPEN_MAX})
 
 
 async def count_taken(connection: Connection, job_uid: uuid.UUID, slot_times: Sequence[datetime]) -> int:

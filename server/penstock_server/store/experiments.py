@@ -157,12 +157,15 @@ async def set_archived(
 async def delete(
     connection: Connection, namespace: str, id: str, *, force: bool = False, revision: int | None = None
 ) -> None:
-    """Delete it, in a transaction; with `force` together with its runs, all of which must have ended.
+    """Delete it, in a transaction; with `force` together with its jobs and its runs, all of which must have ended.
 
-    Raises NotFound, Conflict, FailedPrecondition(DEFAULT_EXPERIMENT | EXPERIMENT_HAS_RUNS | RUN_NOT_FINISHED).
+    Raises NotFound, Conflict, FailedPrecondition(DEFAULT_EXPERIMENT | EXPERIMENT_HAS_JOBS | EXPERIMENT_HAS_RUNS |
+    RUN_NOT_FINISHED).
     """
     if id == DEFAULT:
         raise _default("deleted")
+    # Jobs first: a turn holds its job while it waits for the experiment.
+    await connection.execute(_SQL["lock_jobs"], {"namespace": namespace, "id": id})
     row = await (await connection.execute(_SQL["lock"], {"namespace": namespace, "id": id})).fetchone()
     if row is None:
         raise not_found(namespace, id)
@@ -171,10 +174,14 @@ async def delete(
     if revision is not None and revision != row[1]:
         raise changed_meanwhile(name)
     if force:
+        await connection.execute(_SQL["delete_jobs"], uid)
         if await _true(connection, "has_open_runs", uid):
             message = f"{name} has runs that have not ended; cancel them and wait"
             raise FailedPrecondition("RUN_NOT_FINISHED", message, metadata={"name": name})
         await connection.execute(_SQL["delete_runs"], uid)
+    elif await _true(connection, "has_jobs", uid):
+        message = f"{name} has jobs; move or delete them first, or delete it with force"
+        raise FailedPrecondition("EXPERIMENT_HAS_JOBS", message, metadata={"name": name})
     elif await _true(connection, "has_runs", uid):
         message = f"{name} has runs; delete them first, or delete it with force"
         raise FailedPrecondition("EXPERIMENT_HAS_RUNS", message, metadata={"name": name})

@@ -95,6 +95,14 @@ LISTING = Listing(
 )
 
 
+async def present(connection: Connection) -> datetime:
+    """The time by the database; within a transaction that of its beginning."""
+    row = await (await connection.execute(_SQL["present"])).fetchone()
+    assert row is not None
+    now: datetime = row[0]
+    return now
+
+
 async def insert(
     connection: Connection, job: Job, progress: Progress, request: RequestKey | None = None
 ) -> tuple[Job, bool]:
@@ -162,12 +170,6 @@ async def update(connection: Connection, job: Job, progress: Progress) -> Job:
     await experiments.get_open(connection, job.namespace, job.run.experiment_id)
     await connection.execute(_SQL["update"], _values(job, progress))
     return await get(connection, job.namespace, job.id)
-
-
-async def lock_of_experiment(connection: Connection, experiment_uid: uuid.UUID) -> list[uuid.UUID]:
-    """The jobs that make runs in an experiment, kept from doing so until the transaction ends."""
-    rows = await (await connection.execute(_SQL["of_experiment"], {"experiment_uid": experiment_uid})).fetchall()
-    return [row[0] for row in rows]
 
 
 async def delete(connection: Connection, uids: Sequence[uuid.UUID]) -> None:

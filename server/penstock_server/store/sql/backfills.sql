@@ -58,30 +58,6 @@ CROSS JOIN LATERAL (
 ) AS ran
 WHERE backfill.job_uid = %(job_uid)s
 
--- name: open
--- Those of a job that are not finished, oldest first; its lock is held.
-SELECT backfill.uid, backfill.job_uid, backfill.id, backfill.start_time, backfill.end_time, backfill.max_concurrency,
-    backfill.state, backfill.slot_count, backfill.fired_before_count, backfill.create_time, backfill.finish_time,
-    waiting.count AS waiting_count, skipped.count AS skipped_count, ran.active AS active_count,
-    ran.succeeded AS succeeded_count,
-    backfill.slot_count - waiting.count - skipped.count - ran.active - ran.succeeded AS failed_count
-FROM backfill
-CROSS JOIN LATERAL (
-    SELECT count(*) FROM job_slot WHERE job_slot.backfill_uid = backfill.uid AND job_slot.state = 'WAITING'
-) AS waiting
-CROSS JOIN LATERAL (
-    SELECT count(*) FROM job_slot WHERE job_slot.backfill_uid = backfill.uid AND job_slot.state = 'SKIPPED'
-) AS skipped
-CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE run.end_time IS NULL) AS active,
-        count(*) FILTER (WHERE run.state = 'SUCCEEDED') AS succeeded
-    FROM run
-    WHERE run.backfill_uid = backfill.uid
-) AS ran
-WHERE backfill.job_uid = %(job_uid)s AND backfill.finish_time IS NULL
-ORDER BY backfill.create_time, backfill.uid
-LIMIT %(limit)s;
-
 -- name: add_slots
 -- Its slots, in the order of time, unless they have fired or wait already; those that were skipped wait after all.
 INSERT INTO job_slot (

@@ -42,6 +42,24 @@ RETURNING uid, namespace, id, display_name, description, labels, revision, creat
 -- Keeps runs from being added until this transaction ends.
 SELECT uid, revision FROM experiment WHERE namespace = %(namespace)s AND id = %(id)s FOR UPDATE;
 
+-- name: lock_jobs
+-- Keeps its jobs from making runs until this transaction ends.
+SELECT job.uid
+FROM job
+JOIN experiment ON experiment.uid = job.experiment_uid
+WHERE experiment.namespace = %(namespace)s AND experiment.id = %(id)s
+ORDER BY job.uid
+FOR UPDATE OF job;
+
+-- name: has_jobs
+-- Is there any job that makes runs in it?
+SELECT EXISTS (SELECT 1 FROM job WHERE experiment_uid = %(uid)s);
+
+-- name: delete_jobs
+-- Its jobs go with it; servers and watchers are told.
+WITH gone AS (DELETE FROM job WHERE experiment_uid = %(uid)s RETURNING uid)
+SELECT pg_notify('penstock_job', gone.uid::text) FROM gone;
+
 -- name: has_runs
 -- Is there any run in it?
 SELECT EXISTS (SELECT 1 FROM run WHERE experiment_uid = %(uid)s);

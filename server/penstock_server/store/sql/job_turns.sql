@@ -23,12 +23,41 @@ UPDATE run SET job_unseen = false
 WHERE job_uid = %(uid)s AND job_unseen AND NOT EXISTS (SELECT 1 FROM job WHERE job.uid = %(uid)s);
 
 -- name: waiting
--- The slots that wait, oldest first, those of the trigger and made by hand before those of backfills.
-SELECT slot_time, kind, due_time, backfill_uid
+-- The slots that wait, oldest first, those of backfills aside.
+SELECT slot_time, kind, due_time, reason
 FROM job_slot
-WHERE job_uid = %(uid)s AND state = 'WAITING'
-ORDER BY (kind = 'BACKFILL'), slot_time
+WHERE job_uid = %(uid)s AND state = 'WAITING' AND kind IN ('SCHEDULED', 'MANUAL')
+ORDER BY slot_time
 LIMIT %(limit)s;
+
+-- name: open_backfills
+-- The backfills that are not finished, oldest first: how many runs each may have and has, and its first slots that wait.
+SELECT backfill.uid, backfill.max_concurrency,
+    (SELECT count(*) FROM run WHERE run.backfill_uid = backfill.uid AND run.end_time IS NULL) AS active_count,
+    ARRAY(
+        SELECT slot_time FROM job_slot
+        WHERE job_slot.backfill_uid = backfill.uid AND job_slot.state = 'WAITING'
+        ORDER BY slot_time
+        LIMIT %(limit)s
+    ) AS waiting
+FROM backfill
+WHERE backfill.job_uid = %(uid)s AND backfill.finish_time IS NULL
+ORDER BY backfill.create_time, backfill.uid;
+
+-- name: finish_backfills
+-- Those of which nothing waits and nothing runs are finished, well when every slot has a run that succeeded.
+UPDATE backfill
+SET finish_time = now(),
+    state = CASE
+        WHEN backfill.state = 'CANCELLING' THEN 'CANCELLED'
+        WHEN backfill.slot_count = (
+            SELECT count(*) FROM run WHERE run.backfill_uid = backfill.uid AND run.state = 'SUCCEEDED'
+        ) THEN 'SUCCEEDED'
+        ELSE 'FAILED'
+    END
+WHERE backfill.job_uid = %(uid)s AND backfill.finish_time IS NULL
+    AND NOT EXISTS (SELECT 1 FROM job_slot WHERE job_slot.backfill_uid = backfill.uid AND job_slot.state = 'WAITING')
+    AND NOT EXISTS (SELECT 1 FROM run WHERE run.backfill_uid = backfill.uid AND run.end_time IS NULL);
 
 -- name: see_ended
 -- The runs that have ended unseen, in the order of their ends; they are seen from then on.

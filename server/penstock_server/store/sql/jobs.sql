@@ -1,3 +1,7 @@
+-- name: present
+-- The only clock that jobs know.
+SELECT now();
+
 -- name: insert
 -- A new job; nothing comes back when its id or its request id is taken, or no experiment that is open has that name.
 INSERT INTO job (
@@ -97,10 +101,6 @@ SET experiment_uid = (
     job_sequence = sequence + 1
 WHERE uid = %(uid)s
 RETURNING pg_notify('penstock_job', uid::text);
-
--- name: of_experiment
--- The jobs that make runs in an experiment, kept from doing so until this transaction ends.
-SELECT uid FROM job WHERE experiment_uid = %(experiment_uid)s ORDER BY uid FOR UPDATE;
 
 -- name: delete
 -- It with its slots and backfills; its runs stay. Servers and watchers are told.
