@@ -70,3 +70,10 @@ def loop_of_loops(side: int, *command: str) -> Ir:
     outer = task("comp-inner") | {"parameterIterator": items}
     inner["root"] = {"dag": {"tasks": {"outer": outer}}}
     return inner
+
+
+def takes(type: str, *names: str) -> Ir:
+    """One step, in a pipeline that needs parameters of that type."""
+    ir = chain(1, "true")
+    ir["root"]["inputDefinitions"] = {"parameters": {name: {"parameterType": type} for name in names}}
+    return ir
