@@ -1,14 +1,17 @@
 """Turns of jobs on a real Postgres whose clock the test holds: policies, counts, macros, several servers."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
 from penstock_server.engine.job_turns import TurnSettings
-from penstock_server.engine.jobs import JobChange
-from penstock_server.model.jobs import CatchUp, Job, JobRun, JobState, Overlap, SlotKind, SlotState
+from penstock_server.engine.jobs import JobChange, NewJob
+from penstock_server.model.errors import FailedPrecondition, NotFound
+from penstock_server.model.jobs import CatchUp, Job, JobRun, JobSchedule, JobState, Overlap, SlotKind, SlotState
+from penstock_server.store import experiments, job_turns, namespaces
 from penstock_server.store.database import Database
 from tests import pipelines
 from tests.engine.job_world import START, JobWorld, inline, simulated
@@ -271,3 +274,56 @@ async def test_a_slot_made_by_hand_fires_at_once_also_of_a_disabled_job(world: J
     await world.end_runs(job)
     await world.settle()
     assert [slot.state for slot in await world.slots(job)] == [SlotState.FIRED, SlotState.FIRED]
+
+
+async def test_a_job_whose_turn_fails_by_a_fault_of_ours_keeps_nobody_from_the_others(
+    world: JobWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, whole = await world.create(), await world.create()
+    take = world.turns.take
+
+    async def fail_for_one(uid: uuid.UUID) -> bool:
+        if uid == broken.uid:
+            raise RuntimeError("a fault")
+        return await take(uid)
+
+    monkeypatch.setattr(world.turns, "take", fail_for_one)
+    await world.set_clock(START + timedelta(seconds=60))
+    for _ in range(3):
+        await world.schedules.look()
+    assert await world.told(whole) == ["60 FIRED"]
+    assert await world.told(broken) == []
+    async with world.database.connection() as connection:
+        assert list((await job_turns.due(connection, 10)).uids) == [broken.uid]
+        assert list((await job_turns.due(connection, 10, [broken.uid])).uids) == []
+
+
+async def test_a_run_whose_job_is_deleted_ends_without_leaving_work(world: JobWorld) -> None:
+    job = await world.create()
+    await world.at(60)
+    (run,) = await world.runs(job)
+    await world.jobs.delete("default", job.id)
+    await world.end_run(run.id)
+    await world.settle()
+    assert await world.due() == []
+
+
+async def test_an_experiment_with_jobs_is_deleted_only_by_force_and_then_with_them(world: JobWorld) -> None:
+    async with world.database.transaction() as connection:
+        await experiments.insert(connection, "default", "e1", display_name="", description="", labels={})
+    job = await world.create(run=JobRun("e1"))
+    async with world.database.transaction() as connection:
+        with pytest.raises(FailedPrecondition, match="EXPERIMENT_HAS_JOBS"):
+            await experiments.delete(connection, "default", "e1")
+        await experiments.delete(connection, "default", "e1", force=True)
+    with pytest.raises(NotFound, match="JOB_NOT_FOUND"):
+        await world.job(job)
+
+
+async def test_a_namespace_with_jobs_is_not_deleted(world: JobWorld) -> None:
+    async with world.database.transaction() as connection:
+        await namespaces.insert(connection, "other", display_name="", description="", labels={})
+    await world.jobs.create(NewJob("other", "j", inline(), JobRun("default"), JobSchedule(60.0, None)))
+    async with world.database.transaction() as connection:
+        with pytest.raises(FailedPrecondition, match="NAMESPACE_NOT_EMPTY"):
+            await namespaces.delete(connection, "other")

@@ -10,7 +10,7 @@ from penstock_server.schedule.jitter import jitter_s
 from penstock_server.schedule.triggers import Cron, Interval, Timetable, Trigger
 
 CONSIDERED_MAX = 2_000
-"""So many slots, the newest, are considered in a turn; all before them were missed."""
+"""So many slots, the newest, are considered in a turn at most; all before them were missed."""
 SKIPPED_SINGLY_MAX = 100
 """So many missed slots get a row each; older ones share one."""
 CATCH_UP = "CATCH_UP"
@@ -54,7 +54,7 @@ def due_time(job: Job, timetable: Timetable, slot: datetime) -> datetime:
 
 def due_slots(job: Job, timetable: Timetable, now: datetime, grace_s: float) -> DueSlots:
     """What is to fire and what is skipped of the slots that are due by `now`."""
-    slots = timetable.newest_between(job.cursor_time, now, CONSIDERED_MAX)
+    slots = timetable.newest_between(job.cursor_time, now, _considered(job.schedule, grace_s))
     due = [(slot, due_time(job, timetable, slot)) for slot in slots]
     if due and due[-1][1] > now:
         due.pop()  # Only the newest can still lie ahead.
@@ -68,13 +68,22 @@ def due_slots(job: Job, timetable: Timetable, now: datetime, grace_s: float) -> 
     return DueSlots([*caught_up, *due[len(missed) :]], _skipped(skipped, unseen, job), due[-1][0])
 
 
+def _considered(schedule: JobSchedule, grace_s: float) -> int:
+    """So many of the newest slots can differ in what becomes of them: slots lie at least a second apart."""
+    return min(CONSIDERED_MAX, _caught_up(schedule) + SKIPPED_SINGLY_MAX + int(grace_s) + 2)
+
+
+def _caught_up(schedule: JobSchedule) -> int:
+    """So many missed slots fire."""
+    return {CatchUp.NONE: 0, CatchUp.LATEST: 1, CatchUp.ALL: schedule.catch_up_limit}[schedule.catch_up]
+
+
 _Pairs = Sequence[tuple[datetime, datetime]]
 
 
 def _split(missed: _Pairs, schedule: JobSchedule) -> tuple[_Pairs, _Pairs]:
     """The missed slots that are skipped, and those that fire."""
-    kept = {CatchUp.NONE: 0, CatchUp.LATEST: 1, CatchUp.ALL: schedule.catch_up_limit}[schedule.catch_up]
-    edge = max(0, len(missed) - kept)
+    edge = max(0, len(missed) - _caught_up(schedule))
     return missed[:edge], missed[edge:]
 
 

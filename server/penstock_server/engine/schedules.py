@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 DUE_MAX = 64
 """So many jobs are looked up at a time."""
 TURNS_AT_ONCE = 4
-PUT_OFF_S = 60.0
-"""A job whose turn fails by a fault of ours is left alone for so long."""
+REST_S = 60.0
+"""A job whose turn fails by a fault of ours is left alone by this server for so long."""
 SHORTEST_WAIT_S = 0.005
 
 
@@ -41,6 +41,8 @@ class Schedules:
         self._notifications = notifications
         self._turns = turns
         self._poll_s = poll_s
+        self._resting: dict[uuid.UUID, float] = {}
+        """Jobs that are left alone, and until when by the event loop."""
         self._at_once = asyncio.Semaphore(TURNS_AT_ONCE)
         self._task: asyncio.Task[None] | None = None
         self._exits = AsyncExitStack()
@@ -70,8 +72,10 @@ class Schedules:
 
     async def look(self) -> float:
         """Take the turns that are due; seconds until there is reason to look again. Raises Unavailable."""
+        now = asyncio.get_running_loop().time()
+        self._resting = {uid: until for uid, until in self._resting.items() if until > now}
         async with self._database.connection() as connection:
-            due = await job_turns.due(connection, DUE_MAX)
+            due = await job_turns.due(connection, DUE_MAX, self._resting)
         results = await asyncio.gather(*(self._turn(uid) for uid in due.uids), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
@@ -89,6 +93,5 @@ class Schedules:
                 raise
             except Exception:
                 _log.exception("a turn of a job failed and is put off", extra={"job": str(uid)})
-                async with self._database.connection() as connection:
-                    await job_turns.put_off(connection, uid, PUT_OFF_S)
+                self._resting[uid] = asyncio.get_running_loop().time() + REST_S
                 return False

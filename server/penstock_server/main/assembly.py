@@ -81,7 +81,7 @@ class Server:
         return replace(parse_address(self.settings.http_listen), port=self.http.port)
 
     async def drain(self) -> None:
-        """Take nothing new, fire no slots, let calls under way end, give the runs up; running steps are left running."""
+        """Take nothing new, fire no slot, let calls under way end, give the runs up; running steps are left running."""
         self.load.draining = True
         self.gateway.draining = True
         await self.grpc.announce_drain()

@@ -1,7 +1,7 @@
 """Turns of jobs: which jobs need one, what is known when it begins, what it came to. All but `due` in a transaction."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,9 +44,9 @@ class Due:
     """Seconds until another one does; None: not known of any."""
 
 
-async def due(connection: Connection, limit: int) -> Due:
-    """The jobs that need a turn, at most `limit`."""
-    row = await (await connection.execute(_SQL["due"], {"limit": limit})).fetchone()
+async def due(connection: Connection, limit: int, but: Collection[uuid.UUID] = ()) -> Due:
+    """The jobs that need a turn, at most `limit`, leaving out some."""
+    row = await (await connection.execute(_SQL["due"], {"limit": limit, "but": list(but)})).fetchone()
     assert row is not None
     return Due(row[0], row[1])
 
@@ -106,11 +106,6 @@ async def write(
     await connection.execute(_SQL["finish_backfills"], {"uid": job.uid})
     if sequence > kept:
         await connection.execute(_SQL["trim_slots"], {"uid": job.uid, "sequence": sequence - kept})
-
-
-async def put_off(connection: Connection, uid: uuid.UUID, delay_s: float) -> None:
-    """Leave a job alone for so many seconds."""
-    await connection.execute(_SQL["put_off"], {"uid": uid, "delay_s": delay_s})
 
 
 async def job_of(connection: Connection, uid: uuid.UUID) -> Job:

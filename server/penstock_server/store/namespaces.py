@@ -95,7 +95,7 @@ async def delete(connection: Connection, name: str) -> None:
         raise not_found(name)
     row = await (await connection.execute(_SQL["holds_resources"], parameters)).fetchone()
     if row is not None and row[0]:
-        message = f"namespace {name} still holds runs, pipelines or experiments; delete them first"
+        message = f"namespace {name} still holds runs, jobs, pipelines or experiments; delete them first"
         raise FailedPrecondition("NAMESPACE_NOT_EMPTY", message)
     await connection.execute(_SQL["delete_experiments"], parameters)
     await connection.execute(_SQL["delete"], parameters)

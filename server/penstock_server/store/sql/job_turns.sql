@@ -1,11 +1,20 @@
 -- name: due
--- Jobs that need a turn: their time has come, or a run has ended that they do not know of; and in how many seconds the
--- next one is due. Both parts are the first rows of an index.
+-- Jobs that need a turn, but for those that are to be left alone: their time has come, or a run has ended that they do
+-- not know of; and in how many seconds the next one is due. Both parts are the first rows of an index.
 SELECT ARRAY(
         SELECT uid FROM (
-            (SELECT uid, attention_time AS since FROM job WHERE attention_time <= now() ORDER BY attention_time LIMIT %(limit)s)
+            (
+                SELECT uid, attention_time FROM job
+                WHERE attention_time <= now() AND uid <> ALL(%(but)s::uuid[])
+                ORDER BY attention_time
+                LIMIT %(limit)s
+            )
             UNION ALL
-            (SELECT DISTINCT job_uid, '-infinity'::timestamptz FROM run WHERE job_unseen LIMIT %(limit)s)
+            (
+                SELECT DISTINCT job_uid, '-infinity'::timestamptz FROM run
+                WHERE job_unseen AND job_uid <> ALL(%(but)s::uuid[])
+                LIMIT %(limit)s
+            )
         ) AS found (uid, since)
         GROUP BY uid
         ORDER BY min(since)
@@ -135,7 +144,3 @@ WHERE ctid = ANY(ARRAY(
     ORDER BY sequence
     LIMIT 500
 ));
-
--- name: put_off
--- A job whose turn cannot be taken must not keep servers from the others.
-UPDATE job SET attention_time = now() + make_interval(secs => %(delay_s)s) WHERE uid = %(uid)s;

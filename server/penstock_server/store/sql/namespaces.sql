@@ -37,6 +37,7 @@ SELECT 1 FROM namespace WHERE name = %(name)s FOR UPDATE;
 -- Is there anything in it but its default experiment?
 SELECT
     EXISTS (SELECT 1 FROM run WHERE namespace = %(name)s)
+    OR EXISTS (SELECT 1 FROM job WHERE namespace = %(name)s)
     OR EXISTS (SELECT 1 FROM pipeline WHERE namespace = %(name)s)
     OR EXISTS (SELECT 1 FROM experiment WHERE namespace = %(name)s AND id <> 'default');
 
