@@ -11,7 +11,7 @@ from penstock_server.api.editing import NewValues, edited, guarded_revision
 from penstock_server.api.filter_values import ListFields
 from penstock_server.api.lists import Lists
 from penstock_server.api.masks import edit_of
-from penstock_server.api.new_runs import cache_policy, seconds, version_source
+from penstock_server.api.run_reader import cache_policy, seconds, version_source
 from penstock_server.api.specs import Specs, spec_message
 from penstock_server.model.query import Page, Rows
 from penstock_server.model.resources import CachePolicy, PipelineVersion

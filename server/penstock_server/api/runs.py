@@ -1,6 +1,6 @@
 """RunService: runs themselves. Their tasks, events and logs, and the watches, are in modules of their own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from penstock.v1 import run_pb2
@@ -12,9 +12,10 @@ from penstock_server.api.filter_values import ListFields
 from penstock_server.api.lists import Lists
 from penstock_server.api.masks import edit_of
 from penstock_server.api.new_ids import NewIds
-from penstock_server.api.new_runs import check_artifact_root, new_run_request
+from penstock_server.api.new_runs import new_run_request
+from penstock_server.api.run_reader import RunReader
 from penstock_server.api.run_reads import run_message
-from penstock_server.api.specs import Specs, spec_message
+from penstock_server.api.specs import spec_message
 from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
 from penstock_server.model.changes import RunLimits
@@ -40,14 +41,11 @@ class Runs:
     requests: RunRequests
     lists: Lists
     ids: NewIds
-    specs: Specs
-    stores: Callable[[str], bool]
-    """Whether the artifact store takes what lies under a URI."""
+    reader: RunReader
 
     async def create_run(self, request: pb.CreateRunRequest, call: Call) -> pb.CreateRunResponse:
         """A new run, PENDING, or the one that the same request made before."""
-        check_artifact_root(request.run.artifact_root, self.stores)
-        asked = await new_run_request(request, call, self.specs)
+        asked = await new_run_request(request, call, self.reader)
         key = request_key(request.request_id, request)
         made, _new = await with_id(
             request.run_id,

@@ -20,6 +20,7 @@ from penstock_server.api.pipeline_versions import PipelineVersions
 from penstock_server.api.pipelines import Pipelines
 from penstock_server.api.run_control import RunControl
 from penstock_server.api.run_logs import LogSource, RunLogs
+from penstock_server.api.run_reader import RunReader
 from penstock_server.api.run_tasks import RunTasks
 from penstock_server.api.run_watches import RunWatches
 from penstock_server.api.runs import Runs
@@ -78,7 +79,7 @@ def api_services(parts: ApiParts) -> tuple[Service, ...]:
         ),
         service_of(
             run_service_pb2.DESCRIPTOR.services_by_name["RunService"],
-            Runs(database, parts.new_runs, parts.requests, lists, ids, specs, parts.stores),
+            Runs(database, parts.new_runs, parts.requests, lists, ids, RunReader(specs, parts.stores)),
             RunControl(database, parts.new_runs, parts.requests, ids, wakeups),
             RunTasks(database, lists),
             RunWatches(database, tokens, wakeups),
