@@ -1,11 +1,6 @@
 """The server's records as messages of the API."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
-
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from penstock.v1 import (
     artifact_pb2,
@@ -19,8 +14,8 @@ from penstock.v1 import (
     task_pb2,
 )
 from penstock_server.api import names
-from penstock_server.api.etags import etag
 from penstock_server.api.json_values import to_struct, to_value
+from penstock_server.api.wire_values import common_fields, duration, json_values, timestamp
 from penstock_server.engine.rerun import Forecast
 from penstock_server.model.ids import RunUid
 from penstock_server.model.json import Json
@@ -41,20 +36,18 @@ from penstock_server.model.resources import (
 )
 from penstock_server.store.run_views import RunView
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 def namespace(record: Namespace) -> namespace_pb2.Namespace:
     """A namespace."""
-    return namespace_pb2.Namespace(name=names.NAMESPACE.format(record.name), **_common(record))
+    return namespace_pb2.Namespace(name=names.NAMESPACE.format(record.name), **common_fields(record))
 
 
 def experiment(record: Experiment) -> experiment_pb2.Experiment:
     """An experiment."""
     return experiment_pb2.Experiment(
         name=names.EXPERIMENT.format(record.namespace, record.id),
-        archive_time=_time(record.archive_time),
-        **_common(record),
+        archive_time=timestamp(record.archive_time),
+        **common_fields(record),
     )
 
 
@@ -63,10 +56,10 @@ def pipeline(record: Pipeline) -> pipeline_pb2.Pipeline:
     latest = record.latest_version
     return pipeline_pb2.Pipeline(
         name=names.PIPELINE.format(record.namespace, record.id),
-        archive_time=_time(record.archive_time),
+        archive_time=timestamp(record.archive_time),
         latest_version="" if latest is None else names.PIPELINE_VERSION.format(record.namespace, record.id, latest),
         version_count=record.version_count,
-        **_common(record),
+        **common_fields(record),
     )
 
 
@@ -79,9 +72,9 @@ def pipeline_version(record: PipelineVersion) -> pipeline_pb2.PipelineVersion:
         spec_digest=record.spec_digest,
         sdk_version=record.sdk_version,
         parameters=map(parameter_definition, record.interface),
-        cache_policy=_cache_policy(record.cache_policy),
-        cache_max_age=_duration(record.cache_max_age_s),
-        **_common(record),
+        cache_policy=cache_policy(record.cache_policy),
+        cache_max_age=duration(record.cache_max_age_s),
+        **common_fields(record),
     )
     message.display_name = record.display_name or str(record.number)
     return message
@@ -109,31 +102,31 @@ def run(view: RunView) -> run_pb2.Run:
     space = record.namespace
     message = run_pb2.Run(
         name=names.RUN.format(space, record.id),
-        archive_time=_time(record.archive_time),
+        archive_time=timestamp(record.archive_time),
         experiment=names.EXPERIMENT.format(space, record.experiment_id),
         spec_digest=record.spec_digest,
-        parameters=_values(record.parameters),
-        cache_policy=_cache_policy(record.cache_policy),
-        cache_max_age=_duration(record.cache_max_age_s),
-        deadline=_duration(record.deadline_s),
+        parameters=json_values(record.parameters),
+        cache_policy=cache_policy(record.cache_policy),
+        cache_max_age=duration(record.cache_max_age_s),
+        deadline=duration(record.deadline_s),
         priority=record.priority,
         max_parallel_tasks=record.max_parallel_tasks or 0,
-        task_timeout=_duration(record.task_timeout_s),
-        queue_timeout=_duration(record.queue_timeout_s),
-        pause_time=_time(record.pause_time),
+        task_timeout=duration(record.task_timeout_s),
+        queue_timeout=duration(record.queue_timeout_s),
+        pause_time=timestamp(record.pause_time),
         rerun_of="" if record.rerun_of is None else names.RUN.format(space, view.rerun_of_id or record.rerun_of),
         artifact_root=record.artifact_root,
         state=run_pb2.Run.State.Value(f"STATE_{record.state}"),
         reason=record.reason,
         message=record.message,
         failed_task=names.TASK.format(space, record.id, record.failed_task_id) if record.failed_task_id else "",
-        start_time=_time(record.start_time),
-        end_time=_time(record.end_time),
-        outputs=_values(record.outputs),
+        start_time=timestamp(record.start_time),
+        end_time=timestamp(record.end_time),
+        outputs=json_values(record.outputs),
         output_artifacts=_artifacts(view.output_artifacts, space),
         task_counts=run_pb2.Run.TaskCounts(**{state.lower(): count for state, count in view.task_counts.items()}),
         event_sequence=record.event_sequence,
-        **_common(record),
+        **common_fields(record),
     )
     if record.pipeline_id is not None:
         message.pipeline_version = names.PIPELINE_VERSION.format(space, record.pipeline_id, record.pipeline_version)
@@ -152,14 +145,14 @@ def task(record: Task, run_of: Run, run_ids: Mapping[RunUid, str]) -> task_pb2.T
         state=task_pb2.Task.State.Value(f"STATE_{record.state}"),
         reason=record.reason,
         message=record.message,
-        create_time=_time(record.create_time),
-        start_time=_time(record.start_time),
-        end_time=_time(record.end_time),
+        create_time=timestamp(record.create_time),
+        start_time=timestamp(record.start_time),
+        end_time=timestamp(record.end_time),
         inputs=_task_io(record.inputs, space),
         outputs=_task_io(record.outputs, space),
         iteration_index=int(record.key) if record.kind is TaskKind.ITERATION else None,
         attempt_count=record.attempt_count,
-        next_attempt_time=_time(record.not_before),
+        next_attempt_time=timestamp(record.not_before),
         cache_note=record.cache_note,
     )
     if record.cached_run_uid is not None:
@@ -178,9 +171,9 @@ def attempt(record: Attempt) -> task_pb2.Attempt:
         message=record.message,
         exit_code=record.exit_code,
         log_tail=record.log_tail,
-        create_time=_time(record.create_time),
-        start_time=_time(record.start_time),
-        end_time=_time(record.end_time),
+        create_time=timestamp(record.create_time),
+        start_time=timestamp(record.start_time),
+        end_time=timestamp(record.end_time),
         launcher=record.launcher,
         host=record.host,
         handle=record.handle,
@@ -203,7 +196,7 @@ def event(record: Event, namespace_id: str, run_id: str) -> event_pb2.Event:
     message = event_pb2.Event(
         run=names.RUN.format(namespace_id, run_id),
         sequence=record.sequence,
-        time=_time(record.time),
+        time=timestamp(record.time),
         subject=event_pb2.Event.Subject.Value(f"SUBJECT_{record.subject}"),
         task="" if record.task_id is None else names.TASK.format(namespace_id, run_id, record.task_id),
         attempt=record.attempt or 0,
@@ -257,46 +250,15 @@ def _task_io(values: TaskValues, namespace_id: str) -> task_pb2.TaskIO | None:
     if not (values.parameters or values.artifacts):
         return None
     return task_pb2.TaskIO(
-        parameters=_values(values.parameters),
+        parameters=json_values(values.parameters),
         artifacts=_artifacts(values.artifacts, namespace_id),
     )
 
 
-def _common(record: Namespace | Experiment | Pipeline | PipelineVersion | Run) -> dict[str, Any]:
-    """The fields that every resource has."""
-    return {
-        "uid": str(record.uid),
-        "etag": etag(record.uid, record.revision),
-        "display_name": record.display_name,
-        "description": record.description,
-        "labels": record.labels,
-        "create_time": _time(record.create_time),
-        "update_time": _time(record.update_time),
-    }
-
-
-def _cache_policy(policy: CachePolicy) -> run_pb2.Run.CachePolicy.ValueType:
+def cache_policy(policy: CachePolicy) -> run_pb2.Run.CachePolicy.ValueType:
+    """A cache policy."""
     return run_pb2.Run.CachePolicy.Value(f"CACHE_POLICY_{policy}")
-
-
-def _values(values: Mapping[str, Json]) -> dict[str, Any]:
-    return {name: to_value(value) for name, value in values.items()}
 
 
 def _state(state: str | None) -> str:
     return f"STATE_{state or 'UNSPECIFIED'}"
-
-
-def _time(time: datetime | None) -> Timestamp | None:
-    if time is None:
-        return None
-    since = time - _EPOCH
-    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
-
-
-def _duration(seconds: float | None) -> Duration | None:
-    if seconds is None:
-        return None
-    duration = Duration()
-    duration.FromMicroseconds(round(seconds * 1_000_000))
-    return duration
