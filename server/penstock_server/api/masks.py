@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from penstock_server.model.errors import FieldViolation, InvalidArgument
@@ -17,6 +17,8 @@ class Described(Protocol):
     """A resource with the fields that can be edited."""
 
     DESCRIPTOR: Descriptor
+
+    def ListFields(self) -> Sequence[tuple[FieldDescriptor, Any]]: ...  # noqa: N802 - protobuf's name
 
     @property
     def display_name(self) -> str: ...
@@ -43,7 +45,7 @@ def edit_of(resource: Described, mask: FieldMask, default_display_name: str, mor
     An empty display name becomes `default_display_name`. `more`: what can be edited of this resource besides. Raises
     InvalidArgument INVALID_UPDATE_MASK.
     """
-    paths = _paths(resource, list(mask.paths), (*MUTABLE, *more))
+    paths = written_paths(resource, mask, (*MUTABLE, *more))
     return Edit(
         (resource.display_name or default_display_name) if "display_name" in paths else None,
         resource.description if "description" in paths else None,
@@ -52,9 +54,12 @@ def edit_of(resource: Described, mask: FieldMask, default_display_name: str, mor
     )
 
 
-def _paths(resource: Described, given: list[str], mutable: Sequence[str]) -> frozenset[str]:
+def written_paths(resource: Described, mask: FieldMask, mutable: Sequence[str]) -> frozenset[str]:
+    """The fields among `mutable` that an update with this mask writes. Raises InvalidArgument INVALID_UPDATE_MASK."""
+    given = list(mask.paths)
     if not given:
-        return frozenset(path for path in mutable if getattr(resource, path))
+        set_fields = {field.name for field, _value in resource.ListFields()}
+        return frozenset(path for path in mutable if path in set_fields)
     if given == ["*"]:
         return frozenset(mutable)
     violations = [
@@ -70,4 +75,6 @@ def _why_not(resource: Described, path: str, mutable: Sequence[str]) -> str:
     allowed = f"there are {', '.join(mutable)}, or * alone for all of them"
     if path in resource.DESCRIPTOR.fields_by_name:
         return f"'{path}' cannot be changed; {allowed}"
+    if (whole := path.partition(".")[0]) in mutable:
+        return f"'{path[:100]}': '{whole}' can only be written as a whole; {allowed}"
     return f"there is no field '{path[:100]}' to change; {allowed}"
