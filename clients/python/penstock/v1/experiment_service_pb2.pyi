@@ -273,7 +273,7 @@ class DeleteExperimentRequest(_message.Message):
     name: _builtins.str
     """The experiment, `namespaces/{namespace}/experiments/{experiment}`."""
     force: _builtins.bool
-    """Deletes its runs too, cancelling those that are not finished. Default: false."""
+    """Deletes its runs too, cancelling those that are not finished, and the jobs that make runs in it. Default: false."""
     etag: _builtins.str
     """The etag of the experiment as the caller knows it; at most 64 characters. Empty: not checked."""
     def __init__(

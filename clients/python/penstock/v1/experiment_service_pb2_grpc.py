@@ -117,9 +117,9 @@ class ExperimentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteExperiment(self, request, context):
-        """Deletes an experiment. Fails with EXPERIMENT_NOT_FOUND, ETAG_MISMATCH, EXPERIMENT_HAS_RUNS while it has
-        runs unless `force`, and DEFAULT_EXPERIMENT for `default`, which cannot be deleted. A repeat fails with
-        EXPERIMENT_NOT_FOUND.
+        """Deletes an experiment. Fails with EXPERIMENT_NOT_FOUND, ETAG_MISMATCH, with EXPERIMENT_HAS_RUNS while it has
+        runs and EXPERIMENT_HAS_JOBS while jobs make runs in it, unless `force`, and with DEFAULT_EXPERIMENT for `default`,
+        which cannot be deleted. A repeat fails with EXPERIMENT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,9 +52,9 @@ class ExperimentServiceStub:
     INVALID_UPDATE_MASK. Repeating is safe.
     """
     DeleteExperiment: _grpc.UnaryUnaryMultiCallable[_experiment_service_pb2.DeleteExperimentRequest, _experiment_service_pb2.DeleteExperimentResponse]
-    """Deletes an experiment. Fails with EXPERIMENT_NOT_FOUND, ETAG_MISMATCH, EXPERIMENT_HAS_RUNS while it has
-    runs unless `force`, and DEFAULT_EXPERIMENT for `default`, which cannot be deleted. A repeat fails with
-    EXPERIMENT_NOT_FOUND.
+    """Deletes an experiment. Fails with EXPERIMENT_NOT_FOUND, ETAG_MISMATCH, with EXPERIMENT_HAS_RUNS while it has
+    runs and EXPERIMENT_HAS_JOBS while jobs make runs in it, unless `force`, and with DEFAULT_EXPERIMENT for `default`,
+    which cannot be deleted. A repeat fails with EXPERIMENT_NOT_FOUND.
     """
     ArchiveExperiment: _grpc.UnaryUnaryMultiCallable[_experiment_service_pb2.ArchiveExperimentRequest, _experiment_service_pb2.ArchiveExperimentResponse]
     """Archives an experiment: it takes no new runs; those it has go on. Fails with EXPERIMENT_NOT_FOUND,
@@ -89,9 +89,9 @@ class ExperimentServiceAsyncStub(ExperimentServiceStub):
     INVALID_UPDATE_MASK. Repeating is safe.
     """
     DeleteExperiment: _aio.UnaryUnaryMultiCallable[_experiment_service_pb2.DeleteExperimentRequest, _experiment_service_pb2.DeleteExperimentResponse]  # type: ignore[assignment]
-    """Deletes an experiment. Fails with EXPERIMENT_NOT_FOUND, ETAG_MISMATCH, EXPERIMENT_HAS_RUNS while it has
-    runs unless `force`, and DEFAULT_EXPERIMENT for `default`, which cannot be deleted. A repeat fails with
-    EXPERIMENT_NOT_FOUND.
+    """Deletes an experiment. Fails with EXPERIMENT_NOT_FOUND, ETAG_MISMATCH, with EXPERIMENT_HAS_RUNS while it has
+    runs and EXPERIMENT_HAS_JOBS while jobs make runs in it, unless `force`, and with DEFAULT_EXPERIMENT for `default`,
+    which cannot be deleted. A repeat fails with EXPERIMENT_NOT_FOUND.
     """
     ArchiveExperiment: _aio.UnaryUnaryMultiCallable[_experiment_service_pb2.ArchiveExperimentRequest, _experiment_service_pb2.ArchiveExperimentResponse]  # type: ignore[assignment]
     """Archives an experiment: it takes no new runs; those it has go on. Fails with EXPERIMENT_NOT_FOUND,
@@ -153,9 +153,9 @@ class ExperimentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _experiment_service_pb2.DeleteExperimentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_experiment_service_pb2.DeleteExperimentResponse, _abc.Awaitable[_experiment_service_pb2.DeleteExperimentResponse]]:
-        """Deletes an experiment. Fails with EXPERIMENT_NOT_FOUND, ETAG_MISMATCH, EXPERIMENT_HAS_RUNS while it has
-        runs unless `force`, and DEFAULT_EXPERIMENT for `default`, which cannot be deleted. A repeat fails with
-        EXPERIMENT_NOT_FOUND.
+        """Deletes an experiment. Fails with EXPERIMENT_NOT_FOUND, ETAG_MISMATCH, with EXPERIMENT_HAS_RUNS while it has
+        runs and EXPERIMENT_HAS_JOBS while jobs make runs in it, unless `force`, and with DEFAULT_EXPERIMENT for `default`,
+        which cannot be deleted. A repeat fails with EXPERIMENT_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from penstock.v1 import backfill_pb2 as _backfill_pb2
 from penstock.v1 import job_pb2 as _job_pb2
 from penstock.v1 import job_slot_pb2 as _job_slot_pb2
+from penstock.v1 import run_pb2 as _run_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -103,16 +104,22 @@ class GetJobRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The job, `namespaces/{namespace}/jobs/{job}`."""
+    view: _run_pb2.Run.View.ValueType
+    """How much of the job's run to answer with: VIEW_FULL brings `run.spec` where the run has a spec of its own. Default:
+    VIEW_BASIC.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        view: _run_pb2.Run.View.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,7 +242,9 @@ class UpdateJobRequest(_message.Message):
         """The fields to write: `display_name`, `description`, `labels`, `run` (as a whole), `interval`, `cron`, `start_time`,
         `end_time`, `catch_up`, `catch_up_limit`, `overlap`, `max_concurrency`, `jitter`, `max_consecutive_failures`, or `*`
         for all of these. Empty: those that are set in the request. Other fields are refused with INVALID_UPDATE_MASK. One
-        that is named and not set takes its default.
+        that is named and not set takes its default. A `run` without a source keeps the one that the job has, so that what was
+        read can be changed and sent back; `interval` and `cron` replace each other, and one of them has to be set when
+        either is named.
         """
 
     def __init__(

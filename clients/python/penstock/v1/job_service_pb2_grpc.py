@@ -243,15 +243,16 @@ class JobServiceServicer:
 
     def CreateBackfill(self, request, context):
         """Makes past slots of a job fire after all, also of a disabled one. Fails with JOB_NOT_FOUND, JOB_ARCHIVED,
-        BACKFILL_EXISTS, REQUEST_ID_REUSED, and with BACKFILL_TOO_LARGE for more than `slot_limit` slots. Repeating is safe with a
-        `request_id` or a `backfill_id`.
+        BACKFILL_EXISTS, REQUEST_ID_REUSED, with BACKFILL_RANGE_INVALID for a range that ends before it begins or in the
+        future, and with BACKFILL_TOO_LARGE for more than `slot_limit` slots. Repeating is safe with a `request_id` or a
+        `backfill_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetBackfill(self, request, context):
-        """A backfill and how far it is. A read. Fails with BACKFILL_NOT_FOUND.
+        """A backfill and how far it is. A read. Fails with JOB_NOT_FOUND, BACKFILL_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -265,8 +266,8 @@ class JobServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelBackfill(self, request, context):
-        """Skips the slots of a backfill that wait, and with `cancel_runs` cancels its runs. Fails with BACKFILL_NOT_FOUND,
-        BACKFILL_FINISHED. Repeating is safe.
+        """Skips the slots of a backfill that wait, and with `cancel_runs` cancels its runs. Fails with JOB_NOT_FOUND,
+        BACKFILL_NOT_FOUND, BACKFILL_FINISHED. Repeating is safe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -91,16 +91,17 @@ class JobServiceStub:
     """
     CreateBackfill: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CreateBackfillRequest, _job_service_pb2.CreateBackfillResponse]
     """Makes past slots of a job fire after all, also of a disabled one. Fails with JOB_NOT_FOUND, JOB_ARCHIVED,
-    BACKFILL_EXISTS, REQUEST_ID_REUSED, and with BACKFILL_TOO_LARGE for more than `slot_limit` slots. Repeating is safe with a
-    `request_id` or a `backfill_id`.
+    BACKFILL_EXISTS, REQUEST_ID_REUSED, with BACKFILL_RANGE_INVALID for a range that ends before it begins or in the
+    future, and with BACKFILL_TOO_LARGE for more than `slot_limit` slots. Repeating is safe with a `request_id` or a
+    `backfill_id`.
     """
     GetBackfill: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetBackfillRequest, _job_service_pb2.GetBackfillResponse]
-    """A backfill and how far it is. A read. Fails with BACKFILL_NOT_FOUND."""
+    """A backfill and how far it is. A read. Fails with JOB_NOT_FOUND, BACKFILL_NOT_FOUND."""
     ListBackfills: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListBackfillsRequest, _job_service_pb2.ListBackfillsResponse]
     """The backfills of a job, page by page, newest first. A read. Fails with JOB_NOT_FOUND."""
     CancelBackfill: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CancelBackfillRequest, _job_service_pb2.CancelBackfillResponse]
-    """Skips the slots of a backfill that wait, and with `cancel_runs` cancels its runs. Fails with BACKFILL_NOT_FOUND,
-    BACKFILL_FINISHED. Repeating is safe.
+    """Skips the slots of a backfill that wait, and with `cancel_runs` cancels its runs. Fails with JOB_NOT_FOUND,
+    BACKFILL_NOT_FOUND, BACKFILL_FINISHED. Repeating is safe.
     """
 
 @_typing.type_check_only
@@ -166,16 +167,17 @@ class JobServiceAsyncStub(JobServiceStub):
     """
     CreateBackfill: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CreateBackfillRequest, _job_service_pb2.CreateBackfillResponse]  # type: ignore[assignment]
     """Makes past slots of a job fire after all, also of a disabled one. Fails with JOB_NOT_FOUND, JOB_ARCHIVED,
-    BACKFILL_EXISTS, REQUEST_ID_REUSED, and with BACKFILL_TOO_LARGE for more than `slot_limit` slots. Repeating is safe with a
-    `request_id` or a `backfill_id`.
+    BACKFILL_EXISTS, REQUEST_ID_REUSED, with BACKFILL_RANGE_INVALID for a range that ends before it begins or in the
+    future, and with BACKFILL_TOO_LARGE for more than `slot_limit` slots. Repeating is safe with a `request_id` or a
+    `backfill_id`.
     """
     GetBackfill: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetBackfillRequest, _job_service_pb2.GetBackfillResponse]  # type: ignore[assignment]
-    """A backfill and how far it is. A read. Fails with BACKFILL_NOT_FOUND."""
+    """A backfill and how far it is. A read. Fails with JOB_NOT_FOUND, BACKFILL_NOT_FOUND."""
     ListBackfills: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListBackfillsRequest, _job_service_pb2.ListBackfillsResponse]  # type: ignore[assignment]
     """The backfills of a job, page by page, newest first. A read. Fails with JOB_NOT_FOUND."""
     CancelBackfill: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CancelBackfillRequest, _job_service_pb2.CancelBackfillResponse]  # type: ignore[assignment]
-    """Skips the slots of a backfill that wait, and with `cancel_runs` cancels its runs. Fails with BACKFILL_NOT_FOUND,
-    BACKFILL_FINISHED. Repeating is safe.
+    """Skips the slots of a backfill that wait, and with `cancel_runs` cancels its runs. Fails with JOB_NOT_FOUND,
+    BACKFILL_NOT_FOUND, BACKFILL_FINISHED. Repeating is safe.
     """
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -322,8 +324,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.CreateBackfillResponse, _abc.Awaitable[_job_service_pb2.CreateBackfillResponse]]:
         """Makes past slots of a job fire after all, also of a disabled one. Fails with JOB_NOT_FOUND, JOB_ARCHIVED,
-        BACKFILL_EXISTS, REQUEST_ID_REUSED, and with BACKFILL_TOO_LARGE for more than `slot_limit` slots. Repeating is safe with a
-        `request_id` or a `backfill_id`.
+        BACKFILL_EXISTS, REQUEST_ID_REUSED, with BACKFILL_RANGE_INVALID for a range that ends before it begins or in the
+        future, and with BACKFILL_TOO_LARGE for more than `slot_limit` slots. Repeating is safe with a `request_id` or a
+        `backfill_id`.
         """
 
     @_abc_1.abstractmethod
@@ -332,7 +335,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.GetBackfillRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.GetBackfillResponse, _abc.Awaitable[_job_service_pb2.GetBackfillResponse]]:
-        """A backfill and how far it is. A read. Fails with BACKFILL_NOT_FOUND."""
+        """A backfill and how far it is. A read. Fails with JOB_NOT_FOUND, BACKFILL_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListBackfills(
@@ -348,8 +351,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.CancelBackfillRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.CancelBackfillResponse, _abc.Awaitable[_job_service_pb2.CancelBackfillResponse]]:
-        """Skips the slots of a backfill that wait, and with `cancel_runs` cancels its runs. Fails with BACKFILL_NOT_FOUND,
-        BACKFILL_FINISHED. Repeating is safe.
+        """Skips the slots of a backfill that wait, and with `cancel_runs` cancels its runs. Fails with JOB_NOT_FOUND,
+        BACKFILL_NOT_FOUND, BACKFILL_FINISHED. Repeating is safe.
         """
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
