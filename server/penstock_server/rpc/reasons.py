@@ -152,6 +152,9 @@ REASONS: Mapping[str, Reason] = {
     "EXPERIMENT_NOT_FOUND": _missing("experiment"),
     "EXPERIMENT_EXISTS": _exists("an experiment"),
     "EXPERIMENT_HAS_RUNS": Reason(_STATE, "The experiment has runs.", "Delete them first, or delete it with `force`."),
+    "EXPERIMENT_HAS_JOBS": Reason(
+        _STATE, "Jobs make runs in the experiment.", "Let them use another one, or delete it with `force`."
+    ),
     "EXPERIMENT_ARCHIVED": Reason(
         _STATE, "An archived experiment takes no new runs.", "Unarchive it, or name another one."
     ),
@@ -187,6 +190,23 @@ REASONS: Mapping[str, Reason] = {
     "LOG_OFFSET_OUT_OF_RANGE": Reason(
         _INVALID, "The offset lies after the end of the log.", "Start at the log's size or before."
     ),
+    "JOB_NOT_FOUND": _missing("job"),
+    "JOB_EXISTS": _exists("a job"),
+    "JOB_ARCHIVED": Reason(_STATE, "An archived job fires no more.", "Unarchive it first."),
+    "JOB_DELETED": Reason(
+        errors.NotFound, "The job was deleted while it was watched.", "Nothing follows; stop watching."
+    ),
+    "BACKFILL_NOT_FOUND": _missing("backfill", "Check the id; list the job's backfills."),
+    "BACKFILL_EXISTS": _exists("a backfill"),
+    "BACKFILL_RANGE_INVALID": Reason(
+        _INVALID, "The range of the backfill ends before it begins, or in the future.", "Name a range that is past."
+    ),
+    "BACKFILL_TOO_LARGE": Reason(
+        _STATE,
+        "The range of the backfill holds more slots than `slot_limit`.",
+        "Fill up less at a time, or raise `slot_limit`.",
+    ),
+    "BACKFILL_FINISHED": Reason(_STATE, "A finished backfill cannot be cancelled.", "Nothing needs to be done."),
     # The server.
     "DATABASE_UNAVAILABLE": Reason(
         errors.Unavailable, "The database does not answer.", "Repeat after the delay in RetryInfo."
