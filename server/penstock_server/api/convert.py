@@ -104,6 +104,8 @@ def run(view: RunView) -> run_pb2.Run:
         name=names.RUN.format(space, record.id),
         archive_time=timestamp(record.archive_time),
         experiment=names.EXPERIMENT.format(space, record.experiment_id),
+        job="" if record.job_id is None else names.JOB.format(space, record.job_id),
+        slot_time=timestamp(record.slot_time),
         spec_digest=record.spec_digest,
         parameters=json_values(record.parameters),
         cache_policy=cache_policy(record.cache_policy),

@@ -6,12 +6,17 @@ from datetime import UTC, datetime
 
 from penstock.v1 import (
     experiment_service_pb2,
+    job_service_pb2,
     namespace_service_pb2,
     pipeline_service_pb2,
     run_service_pb2,
     server_service_pb2,
 )
+from penstock_server.api.backfills import Backfills
 from penstock_server.api.experiments import ExperimentService
+from penstock_server.api.job_slots import JobSlots
+from penstock_server.api.job_watches import JobWatches
+from penstock_server.api.jobs import JobMethods
 from penstock_server.api.lists import Lists
 from penstock_server.api.namespaces import NamespaceService
 from penstock_server.api.new_ids import NewIds
@@ -27,6 +32,7 @@ from penstock_server.api.runs import Runs
 from penstock_server.api.server_info import ServerFacts, ServerLoad, ServerService
 from penstock_server.api.specs import Specs
 from penstock_server.api.wakeups import Wakeups
+from penstock_server.engine.jobs import Jobs
 from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
 from penstock_server.rpc.method import Service, service_of
@@ -46,6 +52,7 @@ class ApiParts:
     """Started before the first call and drained before the transports are."""
     new_runs: NewRuns
     requests: RunRequests
+    jobs: Jobs
     logs: LogSource
     """The launcher's `logs`."""
     token_key: bytes
@@ -63,6 +70,7 @@ def api_services(parts: ApiParts) -> tuple[Service, ...]:
     database, wakeups, ids = parts.database, parts.wakeups, parts.ids
     tokens = Tokens(parts.token_key)
     lists, specs = Lists(tokens), Specs()
+    reader = RunReader(specs, parts.stores)
     return (
         service_of(
             namespace_service_pb2.DESCRIPTOR.services_by_name["NamespaceService"],
@@ -79,11 +87,18 @@ def api_services(parts: ApiParts) -> tuple[Service, ...]:
         ),
         service_of(
             run_service_pb2.DESCRIPTOR.services_by_name["RunService"],
-            Runs(database, parts.new_runs, parts.requests, lists, ids, RunReader(specs, parts.stores)),
+            Runs(database, parts.new_runs, parts.requests, lists, ids, reader),
             RunControl(database, parts.new_runs, parts.requests, ids, wakeups),
             RunTasks(database, lists),
             RunWatches(database, tokens, wakeups),
             RunLogs(database, wakeups, parts.logs),
+        ),
+        service_of(
+            job_service_pb2.DESCRIPTOR.services_by_name["JobService"],
+            JobMethods(database, parts.jobs, lists, ids, reader),
+            JobSlots(database, parts.jobs, lists),
+            JobWatches(database, tokens, wakeups),
+            Backfills(database, parts.jobs, lists, ids),
         ),
         service_of(
             server_service_pb2.DESCRIPTOR.services_by_name["ServerService"],

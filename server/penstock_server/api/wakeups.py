@@ -1,21 +1,22 @@
-"""Waking the watches of this process when the store tells of new events.
+"""Waking the watches of this process when the store tells of new events of runs, or of changes of jobs.
 
-One subscription serves all of them. A notification only wakes: what is new is read by sequence, and a watch
+One subscription a channel serves all of them. A notification only wakes: what is new is read by sequence, and a watch
 that hears nothing looks by itself once in a while.
 """
 
 import asyncio
+import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from penstock_server.model.errors import Unavailable
 from penstock_server.model.ids import RunUid
-from penstock_server.store.notifications import EVENT_CHANNEL, RECONNECTED, Notifications, Subscription
+from penstock_server.store.notifications import EVENT_CHANNEL, JOB_CHANNEL, RECONNECTED, Notifications, Subscription
 
 
 class Wakeup:
-    """Waits for news of one run, or of any."""
+    """Waits for news of one run or job, or of any run."""
 
     def __init__(self, owner: "Wakeups") -> None:
         self._owner = owner
@@ -51,14 +52,17 @@ class Wakeups:
         self._notifications = notifications
         self._listening: dict[str, set[Wakeup]] = defaultdict(set)
         self._of_all: set[Wakeup] = set()
-        self._subscription: Subscription | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._subscriptions: list[Subscription] = []
+        self._tasks: list[asyncio.Task[None]] = []
         self._draining = asyncio.Event()
 
     async def start(self) -> None:
         """Begin to listen."""
-        self._subscription = self._notifications.subscribe(EVENT_CHANNEL)
-        self._task = asyncio.create_task(self._listen(self._subscription), name="api-wakeups")
+        for channel in (EVENT_CHANNEL, JOB_CHANNEL):
+            subscription = self._notifications.subscribe(channel)
+            task = asyncio.create_task(self._listen(channel, subscription), name=f"api-wakeups {channel}")
+            self._subscriptions.append(subscription)
+            self._tasks.append(task)
 
     def drain(self) -> None:
         """End all watches with Unavailable, so that their clients resume elsewhere."""
@@ -68,11 +72,11 @@ class Wakeups:
     async def close(self) -> None:
         """Stop listening; may be called twice."""
         self.drain()
-        if self._subscription is not None:
-            self._subscription.close()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for subscription in self._subscriptions:
+            subscription.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def check_open(self) -> None:
         """Raise Unavailable SERVER_DRAINING when the server ends."""
@@ -90,14 +94,14 @@ class Wakeups:
     @contextmanager
     def of_run(self, uid: RunUid) -> Iterator[Wakeup]:
         """News of one run. Enter before reading, so that nothing falls in between."""
-        key, wakeup = str(uid), Wakeup(self)
-        self._listening[key].add(wakeup)
-        try:
+        with self._of(str(uid)) as wakeup:
             yield wakeup
-        finally:
-            self._listening[key].discard(wakeup)
-            if not self._listening[key]:
-                del self._listening[key]
+
+    @contextmanager
+    def of_job(self, uid: uuid.UUID) -> Iterator[Wakeup]:
+        """News of one job and its slots. Enter before reading, so that nothing falls in between."""
+        with self._of(str(uid)) as wakeup:
+            yield wakeup
 
     @contextmanager
     def of_all(self) -> Iterator[Wakeup]:
@@ -109,17 +113,28 @@ class Wakeups:
         finally:
             self._of_all.discard(wakeup)
 
-    async def _listen(self, subscription: Subscription) -> None:
+    @contextmanager
+    def _of(self, key: str) -> Iterator[Wakeup]:
+        wakeup = Wakeup(self)
+        self._listening[key].add(wakeup)
+        try:
+            yield wakeup
+        finally:
+            self._listening[key].discard(wakeup)
+            if not self._listening[key]:
+                del self._listening[key]
+
+    async def _listen(self, channel: str, subscription: Subscription) -> None:
         while True:
             for payload in await subscription.wait(60.0):
-                self._wake(payload)
+                self._wake(channel, payload)
 
-    def _wake(self, payload: str) -> None:
+    def _wake(self, channel: str, payload: str) -> None:
         if payload == RECONNECTED:
             self._wake_all()  # Anything may have happened meanwhile.
         for wakeup in self._listening.get(payload, ()):
             wakeup.wake()
-        for wakeup in self._of_all:
+        for wakeup in self._of_all if channel == EVENT_CHANNEL else ():
             wakeup.wake()
 
     def _wake_all(self) -> None:

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -52,6 +52,10 @@ def json_values(values: Mapping[str, Json]) -> dict[str, Any]:
     return {name: to_value(value) for name, value in values.items()}
 
 
+@overload
+def timestamp(time: datetime) -> Timestamp: ...
+@overload
+def timestamp(time: datetime | None) -> Timestamp | None: ...
 def timestamp(time: datetime | None) -> Timestamp | None:
     """The time; None stays absent."""
     if time is None:
@@ -60,6 +64,10 @@ def timestamp(time: datetime | None) -> Timestamp | None:
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
 
 
+@overload
+def duration(seconds: float) -> Duration: ...
+@overload
+def duration(seconds: float | None) -> Duration | None: ...
 def duration(seconds: float | None) -> Duration | None:
     """The time span; None stays absent."""
     if seconds is None:
