@@ -15,13 +15,16 @@ from penstock.asynchronous import AsynchronousDriver, open_channel
 from penstock.channel import CALL_TIMEOUT_S, Target, check_token
 from penstock.experiments import AsynchronousExperiments
 from penstock.faces import Asynchronous
+from penstock.jobs import AsynchronousJobs
 from penstock.namespaces import AsynchronousNamespaces
 from penstock.pipelines import AsynchronousPipelines
 from penstock.running import RunningMethods
 from penstock.runs import AsynchronousRuns
+from penstock.scheduling import SchedulingMethods
 from penstock.server import ServerMethods
 from penstock.uploading import UploadingMethods
 from penstock.v1.experiment_service_pb2_grpc import ExperimentServiceStub
+from penstock.v1.job_service_pb2_grpc import JobServiceStub
 from penstock.v1.namespace_service_pb2_grpc import NamespaceServiceStub
 from penstock.v1.pipeline_service_pb2_grpc import PipelineServiceStub
 from penstock.v1.run_service_pb2_grpc import RunServiceStub
@@ -30,6 +33,7 @@ from penstock.v1.server_service_pb2_grpc import ServerServiceStub
 if TYPE_CHECKING:
     # The generated code has one stub class for both colours; only its types tell them apart.
     from penstock.v1.experiment_service_pb2_grpc import ExperimentServiceAsyncStub
+    from penstock.v1.job_service_pb2_grpc import JobServiceAsyncStub
     from penstock.v1.namespace_service_pb2_grpc import NamespaceServiceAsyncStub
     from penstock.v1.pipeline_service_pb2_grpc import PipelineServiceAsyncStub
     from penstock.v1.run_service_pb2_grpc import RunServiceAsyncStub
@@ -47,6 +51,7 @@ class Stubs:
     experiment: "ExperimentServiceAsyncStub"
     pipeline: "PipelineServiceAsyncStub"
     run: "RunServiceAsyncStub"
+    job: "JobServiceAsyncStub"
     server: "ServerServiceAsyncStub"
 
     @classmethod
@@ -57,11 +62,12 @@ class Stubs:
             ExperimentServiceStub(channel),
             PipelineServiceStub(channel),
             RunServiceStub(channel),
+            JobServiceStub(channel),
             ServerServiceStub(channel),
         )
 
 
-class Client(RunningMethods, UploadingMethods, ServerMethods, Asynchronous):
+class Client(RunningMethods, SchedulingMethods, UploadingMethods, ServerMethods, Asynchronous):
     """A Penstock server, from an asyncio program.
 
         async with penstock.aio.Client("127.0.0.1:8887") as client:
@@ -84,6 +90,7 @@ class Client(RunningMethods, UploadingMethods, ServerMethods, Asynchronous):
         driver = AsynchronousDriver(partial(open_channel, address, token), timeout_s=timeout_s)
         super().__init__(driver, namespace)
         self.runs = AsynchronousRuns(driver, namespace)
+        self.jobs = AsynchronousJobs(driver, namespace)
         self.pipelines = AsynchronousPipelines(driver, namespace)
         self.experiments = AsynchronousExperiments(driver, namespace)
         self.namespaces = AsynchronousNamespaces(driver, namespace)

@@ -9,13 +9,16 @@ from penstock.blocking import BlockingDriver, open_channel
 from penstock.channel import CALL_TIMEOUT_S, Target, check_token
 from penstock.experiments import BlockingExperiments
 from penstock.faces import Blocking
+from penstock.jobs import BlockingJobs
 from penstock.namespaces import BlockingNamespaces
 from penstock.pipelines import BlockingPipelines
 from penstock.running import RunningMethods
 from penstock.runs import BlockingRuns
+from penstock.scheduling import SchedulingMethods
 from penstock.server import ServerMethods
 from penstock.uploading import UploadingMethods
 from penstock.v1.experiment_service_pb2_grpc import ExperimentServiceStub
+from penstock.v1.job_service_pb2_grpc import JobServiceStub
 from penstock.v1.namespace_service_pb2_grpc import NamespaceServiceStub
 from penstock.v1.pipeline_service_pb2_grpc import PipelineServiceStub
 from penstock.v1.run_service_pb2_grpc import RunServiceStub
@@ -33,6 +36,7 @@ class Stubs:
     experiment: ExperimentServiceStub
     pipeline: PipelineServiceStub
     run: RunServiceStub
+    job: JobServiceStub
     server: ServerServiceStub
 
     @classmethod
@@ -43,11 +47,12 @@ class Stubs:
             ExperimentServiceStub(channel),
             PipelineServiceStub(channel),
             RunServiceStub(channel),
+            JobServiceStub(channel),
             ServerServiceStub(channel),
         )
 
 
-class Client(RunningMethods, UploadingMethods, ServerMethods, Blocking):
+class Client(RunningMethods, SchedulingMethods, UploadingMethods, ServerMethods, Blocking):
     """A Penstock server, from a program that blocks.
 
         with Client("127.0.0.1:8887") as client:
@@ -76,6 +81,7 @@ class Client(RunningMethods, UploadingMethods, ServerMethods, Blocking):
         driver = BlockingDriver(open_channel(address, token), timeout_s=timeout_s)
         super().__init__(driver, namespace)
         self.runs = BlockingRuns(driver, namespace)
+        self.jobs = BlockingJobs(driver, namespace)
         self.pipelines = BlockingPipelines(driver, namespace)
         self.experiments = BlockingExperiments(driver, namespace)
         self.namespaces = BlockingNamespaces(driver, namespace)

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from penstock.v1 import (
     experiment_service_pb2,
+    job_service_pb2,
     namespace_service_pb2,
     pipeline_service_pb2,
     run_service_pb2,
@@ -20,6 +21,7 @@ SERVICE_FILES: tuple[FileDescriptor, ...] = (
     experiment_service_pb2.DESCRIPTOR,
     pipeline_service_pb2.DESCRIPTOR,
     run_service_pb2.DESCRIPTOR,
+    job_service_pb2.DESCRIPTOR,
     server_service_pb2.DESCRIPTOR,
 )
 

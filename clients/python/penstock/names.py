@@ -46,6 +46,14 @@ def task_name(namespace: str, run: Ref, task: Ref) -> str:
     return f"{resource_name(namespace, 'runs', run)}/tasks/{_checked(text, 'task')}"
 
 
+def backfill_name(namespace: str, job: Ref, backfill: Ref) -> str:
+    """`namespaces/{namespace}/jobs/{job}/backfills/{backfill}`."""
+    text = _text(backfill)
+    if text.startswith(PREFIX):
+        return text
+    return f"{resource_name(namespace, 'jobs', job)}/backfills/{_checked(text, 'backfill')}"
+
+
 def version_name(namespace: str, pipeline: Ref, version: str | int | None) -> str:
     """`namespaces/{namespace}/pipelines/{pipeline}/versions/{version}`; no version: the latest.
 

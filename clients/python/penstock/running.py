@@ -2,20 +2,17 @@
 
 import uuid
 from collections.abc import Mapping
-from typing import Any
 
-from penstock import policies
 from penstock.effects import Emit, Items, Operation, invoke, now
 from penstock.faces import Face, items, operation
-from penstock.names import Ref, namespace_name, resource_name, task_name, version_name
-from penstock.policies import Seconds, duration
+from penstock.names import Ref, namespace_name, resource_name, task_name
+from penstock.policies import Seconds
 from penstock.resuming import Backoff, invoke_repeatably
-from penstock.spec_source import Spec, is_spec, spec_text
+from penstock.run_messages import run_message
+from penstock.spec_source import Spec
 from penstock.v1 import run_service_pb2
 from penstock.v1.run_pb2 import Run
 from penstock.v1.run_service_pb2 import ReadLogsResponse, WatchRunResponse, WatchRunsResponse
-from penstock.v1.spec_pb2 import Spec as SpecMessage
-from penstock.values import to_value
 from penstock.watching import LogPieces, RunEvents, RunMoves, has_ended
 
 WATCHING = Backoff()
@@ -60,23 +57,23 @@ class RunningMethods(Face):
         The call is repeated while the server is away for a moment; its `request_id`, made up unless given, keeps that
         from making a second run.
         """
-        run = Run(
+        run = run_message(
+            self._namespace,
+            source,
+            parameters,
             display_name=display_name,
             description=description,
             labels=labels,
-            parameters={name: to_value(value, name) for name, value in (parameters or {}).items()},
-            cache_policy=policies.cache_policy(cache_policy),
-            cache_max_age=duration(cache_max_age),
-            artifact_root=artifact_root,
-            deadline=duration(deadline),
-            task_timeout=duration(task_timeout),
-            queue_timeout=duration(queue_timeout),
+            experiment=experiment,
+            cache_policy=cache_policy,
+            cache_max_age=cache_max_age,
+            deadline=deadline,
+            task_timeout=task_timeout,
+            queue_timeout=queue_timeout,
             priority=priority,
             max_parallel_tasks=max_parallel_tasks,
+            artifact_root=artifact_root,
         )
-        self._set_source(run, source)
-        if experiment is not None:
-            run.experiment = resource_name(self._namespace, "experiments", experiment)
         request = run_service_pb2.CreateRunRequest(
             parent=namespace_name(self._namespace),
             run_id=run_id,
@@ -151,12 +148,6 @@ class RunningMethods(Face):
         pieces = LogPieces(name, attempt=attempt, offset=offset, follow=follow, backoff=backoff)
         while (piece := (yield from pieces.next())) is not None:
             yield Emit(piece)
-
-    def _set_source(self, run: Run, source: Any) -> None:
-        if is_spec(source):
-            run.inline_spec.CopyFrom(SpecMessage(text=spec_text(source)))
-        else:
-            run.pipeline_version = version_name(self._namespace, source, None)
 
 
 def _get_run(name: str) -> Operation[Run]:

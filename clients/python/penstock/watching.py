@@ -1,10 +1,10 @@
-"""The streams of the API that resume: the events of a run, the moves of all runs, the log of a step."""
+"""The streams of the API that resume: the events of a run, the moves of all runs, the log of a step, a job."""
 
 from grpc import StatusCode
 
 from penstock.errors import InternalError
 from penstock.resuming import Backoff, ResumingStream
-from penstock.v1 import run_service_pb2
+from penstock.v1 import job_service_pb2, run_service_pb2
 from penstock.v1.run_pb2 import Run
 
 FINAL_STATES = frozenset({Run.STATE_SUCCEEDED, Run.STATE_FAILED, Run.STATE_CANCELLED})
@@ -103,3 +103,26 @@ class LogPieces(ResumingStream[run_service_pb2.ReadLogsResponse]):
         self._attempt = response.attempt or self._attempt
         self._offset = response.next_offset
         return bool(response.content)
+
+
+class JobChanges(ResumingStream[job_service_pb2.WatchJobResponse]):
+    """A job and its slots, and how they change."""
+
+    def __init__(self, name: str, *, after_sequence: int = 0, resume_token: str = "", backoff: Backoff) -> None:
+        super().__init__(job_service_pb2.WatchJobResponse, backoff=backoff)
+        self._name = name
+        self._after_sequence = after_sequence
+        self._resume_token = resume_token
+
+    def request(self) -> job_service_pb2.WatchJobRequest:
+        return job_service_pb2.WatchJobRequest(
+            name=self._name, after_sequence=self._after_sequence, resume_token=self._resume_token
+        )
+
+    def accept(self, response: job_service_pb2.WatchJobResponse) -> bool:
+        self._resume_token = response.resume_token
+        return True
+
+    def is_complete(self) -> bool:
+        """It ends only with an error, when the job is deleted."""
+        return False
