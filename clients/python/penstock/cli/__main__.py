@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import experiments, namespaces, pipelines, runs, server
+from penstock.cli import experiments, jobs, namespaces, pipelines, runs, server
 from penstock.cli.failures import FailureGroup
 from penstock.cli.logs import logs
 from penstock.cli.run import run
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("logs")(logs)
 app.add_typer(runs.app, name="runs")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(pipelines.app, name="pipelines")
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(namespaces.app, name="namespaces")

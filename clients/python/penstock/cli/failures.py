@@ -30,9 +30,15 @@ _HINTS = {
     "PIPELINE_EXISTS": "`penstock pipelines upload` adds a version to it",
     "RUN_NOT_FOUND": "`penstock runs list` shows those that exist",
     "TASK_NOT_FOUND": "`penstock runs tasks RUN` shows those that exist",
+    "JOB_NOT_FOUND": "`penstock jobs list` shows those that exist",
+    "JOB_EXISTS": "`penstock jobs update` changes it",
+    "JOB_ARCHIVED": "`penstock jobs unarchive` takes it back",
+    "BACKFILL_NOT_FOUND": "`penstock jobs backfills JOB` shows those that exist",
+    "BACKFILL_TOO_LARGE": "name a shorter range, or raise --slot-limit",
     "NAMESPACE_NOT_FOUND": "`penstock namespaces list` shows those that exist",
     "RUN_NOT_FINISHED": "cancel it first, or give --force",
     "EXPERIMENT_HAS_RUNS": "give --force to delete its runs too",
+    "EXPERIMENT_HAS_JOBS": "give --force to delete those jobs too",
     "PIPELINE_HAS_VERSIONS": "give --force to delete its versions too",
 }
 

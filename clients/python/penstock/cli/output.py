@@ -38,6 +38,11 @@ STYLES = {
     "CANCELLING": "yellow",
     "CANCELLED": "yellow",
     "LOST": "red",
+    "ENABLED": "green",
+    "DISABLED": "yellow",
+    "ARCHIVED": "yellow",
+    "FIRED": "green",
+    "WAITING": "blue",
 }
 """The colour of each state that has one."""
 
@@ -68,13 +73,13 @@ def complain(text: str, *, label: str = "error: ") -> None:
     typer.echo(typer.style(label, fg="red", bold=True) + text if label else f"  {text}", err=True)
 
 
-def print_json(message: "Message") -> None:
-    """Print a message as proto JSON."""
+def print_json(message: "Message", *, indent: int | None = 2) -> None:
+    """Print a message as proto JSON; without an indent on one line."""
     import json
 
     from penstock.values import message_to_json
 
-    say(json.dumps(message_to_json(message), indent=2, ensure_ascii=False))
+    say(json.dumps(message_to_json(message), indent=indent, ensure_ascii=False))
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -1,19 +1,16 @@
 """`penstock run`: make a run of a file or of a pipeline that the server keeps."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from penstock.cli.failures import UsageError
+from penstock.cli.durations import read_duration
 from penstock.cli.output import OutputFormat, OutputOption, note, print_json, say
 from penstock.cli.session import session_of
-from penstock.cli.values import read_parameters, type_name
-from penstock.spec_source import is_path, read_file
+from penstock.cli.sources import read_labels, read_source
 
 if TYPE_CHECKING:
-    from penstock import Client
     from penstock.v1.run_pb2 import Run
 
 
@@ -101,17 +98,17 @@ def run(
 
         penstock run line-fit@2 -p config=@config.json --experiment tuning
     """
-    deadline_s = _seconds("--deadline", deadline)
-    task_timeout_s = _seconds("--task-timeout", task_timeout)
-    queue_timeout_s = _seconds("--queue-timeout", queue_timeout)
-    cache_max_age_s = _seconds("--cache-max-age", cache_max_age, days_max=3650)
+    deadline_s = read_duration("--deadline", deadline)
+    task_timeout_s = read_duration("--task-timeout", task_timeout)
+    queue_timeout_s = read_duration("--queue-timeout", queue_timeout)
+    cache_max_age_s = read_duration("--cache-max-age", cache_max_age, days_max=3650)
     session = session_of(context)
     with session.connect() as client:
         accepted = client.create_run(
-            *_source(client, source, parameters or []),
+            *read_source(client, source, parameters or []),
             run_id=run_id,
             display_name=display_name,
-            labels=_labels(labels or []),
+            labels=read_labels(labels or []),
             experiment=experiment or None,
             cache_policy=cache.value if cache is not None else "",
             cache_max_age=cache_max_age_s,
@@ -128,60 +125,6 @@ def run(
             note(f"run {accepted.name}")
             follow(client, accepted, output)
         _tell_accepted(accepted, output, validate_only=validate_only)
-
-
-def _source(client: "Client", source: str, assignments: list[str]) -> tuple[str, dict[str, object]]:
-    """The text of a file or the name of a version, and the parameters by the types that it declares."""
-    if is_path(source):
-        return _file_source(source, assignments)
-    if not assignments:
-        return source, {}
-    version = client.pipelines.get_version(source)
-    types = {parameter.name: type_name(parameter) for parameter in version.parameters}
-    # The version that told its types is the one that runs, even if another became the latest meanwhile.
-    return version.name, read_parameters(assignments, types)
-
-
-def _file_source(path: str, assignments: list[str]) -> tuple[str, dict[str, object]]:
-    text = read_file(Path(path))
-    if not text.strip():
-        raise UsageError(f"{path} is empty")
-    if not assignments:
-        return _as_text(text), {}
-    from penstock.ir import parameter_types
-
-    types = parameter_types(text)
-    if types is None:
-        raise UsageError(f"{path} is no compiled pipeline: it has no `root`; compile it with the kfp SDK first")
-    return _as_text(text), read_parameters(assignments, types)
-
-
-def _as_text(text: str) -> str:
-    """A text that no file name could be taken for: the client tells them apart by their lines."""
-    return text if text.endswith("\n") else f"{text}\n"
-
-
-def _labels(assignments: list[str]) -> dict[str, str]:
-    pairs = [assignment.partition("=") for assignment in assignments]
-    for key, separator, _ in pairs:
-        if not separator or not key:
-            raise UsageError(f"--label {key}: expected KEY=VALUE")
-    return {key: value for key, _, value in pairs}
-
-
-def _seconds(option: str, text: str, *, days_max: int = 365) -> float | None:
-    """Seconds of `90`, `90s`, `30m`, `2h` or `1d`; None of nothing."""
-    if not text:
-        return None
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-    number, unit = (text[:-1], units[text[-1]]) if text[-1] in units else (text, 1.0)
-    try:
-        seconds = float(number) * unit
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= days_max * 86400:
-        raise UsageError(f"{option} {text}: expected a duration such as 90s, 30m or 2h, at most {days_max}d")
-    return seconds
 
 
 def _tell_accepted(accepted: "Run", output: OutputFormat, *, validate_only: bool) -> None:

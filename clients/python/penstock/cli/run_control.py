@@ -8,7 +8,8 @@ from penstock.cli.failures import UsageError
 from penstock.cli.output import OutputFormat, OutputOption, note, print_json, print_table, say
 from penstock.cli.run import ParametersOption
 from penstock.cli.session import session_of
-from penstock.cli.values import read_parameters, type_name
+from penstock.cli.sources import declared_types
+from penstock.cli.values import read_parameters
 
 if TYPE_CHECKING:
     from penstock import Client
@@ -195,9 +196,7 @@ def _changed_parameters(client: "Client", run: str, source: str, assignments: li
     if not assignments:
         return {}
     if source:
-        return read_parameters(
-            assignments, {each.name: type_name(each) for each in client.pipelines.get_version(source).parameters}
-        )
+        return read_parameters(assignments, declared_types(client.pipelines.get_version(source)))
     from penstock.ir import parameter_types
 
     return read_parameters(assignments, parameter_types(client.runs.get(run, with_spec=True).spec.text) or {})

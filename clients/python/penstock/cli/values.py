@@ -1,6 +1,7 @@
 """`-p name=value`: values read by the declared types of the parameters."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from penstock.spec_source import read_file
 if TYPE_CHECKING:
     from penstock.v1.parameter_pb2 import ParameterDefinition
 
+_MACRO = re.compile(r"\$\{(slot|run)\.|\[\[|\{\{\$")
 _EXAMPLES = {
     "NUMBER_INTEGER": "5",
     "NUMBER_DOUBLE": "0.5",
@@ -27,11 +29,12 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def read_parameters(assignments: Sequence[str], types: Mapping[str, str]) -> dict[str, Any]:
+def read_parameters(assignments: Sequence[str], types: Mapping[str, str], *, macros: bool = False) -> dict[str, Any]:
     """The values of `name=value` assignments, each read by the type that `types` declares for its name.
 
     A STRING is taken as it is, everything else is JSON. `name=@file` reads the value from a file,
-    `name=@@text` means a text that begins with `@`. Raises UsageError, OSError for a file.
+    `name=@@text` means a text that begins with `@`. With `macros` a value of another type may be a text that holds
+    one, as in `n=${slot.index}`. Raises UsageError, OSError for a file.
     """
     values: dict[str, Any] = {}
     for assignment in assignments:
@@ -42,8 +45,17 @@ def read_parameters(assignments: Sequence[str], types: Mapping[str, str]) -> dic
             raise UsageError(f"-p {name}: given twice")
         if name not in types:
             raise UsageError(_unknown(name, types))
-        values[name] = read_value(name, types[name], _resolved(text))
+        values[name] = _read(name, types[name], _resolved(text), macros=macros)
     return values
+
+
+def _read(name: str, declared: str, text: str, *, macros: bool) -> Any:
+    try:
+        return read_value(name, declared, text)
+    except UsageError:
+        if macros and _MACRO.search(text):
+            return text  # The server writes it out for each slot, and says what is wrong with it.
+        raise
 
 
 def read_value(name: str, declared: str, text: str) -> Any:
