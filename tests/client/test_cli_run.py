@@ -148,7 +148,7 @@ def test_ctrl_c_leaves_the_run_alone(command: Command, server: ScriptedServer, s
         (("-p", "slope"), "NAME=VALUE"),
         (("-p", "slope=steep"), "NUMBER_DOUBLE"),
         (("-p", "slpoe=1"), "did you mean slope"),
-        (("--deadline", "soon"), "90s, 30m or 2h"),
+        (("--deadline", "soon"), "90s, 30m or 1h30m"),
         (("--label", "team"), "KEY=VALUE"),
         (("-o", "xml"), "xml"),
     ],

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from penstock.v1.job_pb2 import Job
 
 app = typer.Typer(no_args_is_help=True, help="Run pipelines again and again, by the clock or every so often.")
+for module in (job_changes, job_control, backfills):
+    module.register(app)
+
 SLOTS_SHOWN = 5
 
 
@@ -194,7 +197,3 @@ def _print_times(times: "list[datetime]") -> None:
     for time in times:
         response.slot_times.add().FromDatetime(time)
     print_json(response)
-
-
-for module in (job_changes, job_control, backfills):
-    module.register(app)
