@@ -10,6 +10,7 @@ import pytest
 
 from penstock.v1 import (
     experiment_service_pb2_grpc,
+    job_service_pb2_grpc,
     namespace_service_pb2_grpc,
     pipeline_service_pb2_grpc,
     run_service_pb2_grpc,
@@ -19,7 +20,10 @@ from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
 from penstock_server.api.server_info import ServerFacts
 from penstock_server.api.services import ApiParts, api_services
 from penstock_server.api.wakeups import Wakeups
+from penstock_server.engine.backfills import Backfills
 from penstock_server.engine.graphs import Graphs
+from penstock_server.engine.job_turns import JobTurns, TurnSettings
+from penstock_server.engine.jobs import Jobs
 from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
 from penstock_server.rpc.middleware import Middleware
@@ -47,10 +51,13 @@ class Api:
     channel: grpc.aio.Channel
     logs: ScriptedLogs
     facts: ServerFacts
+    turns: JobTurns
+    """Tests take the turns of jobs themselves."""
     namespaces: "namespace_service_pb2_grpc.NamespaceServiceAsyncStub" = field(init=False)
     experiments: "experiment_service_pb2_grpc.ExperimentServiceAsyncStub" = field(init=False)
     pipelines: "pipeline_service_pb2_grpc.PipelineServiceAsyncStub" = field(init=False)
     runs: "run_service_pb2_grpc.RunServiceAsyncStub" = field(init=False)
+    jobs: "job_service_pb2_grpc.JobServiceAsyncStub" = field(init=False)
     server: "server_service_pb2_grpc.ServerServiceAsyncStub" = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,6 +65,7 @@ class Api:
         self.experiments = experiment_service_pb2_grpc.ExperimentServiceStub(self.channel)
         self.pipelines = pipeline_service_pb2_grpc.PipelineServiceStub(self.channel)
         self.runs = run_service_pb2_grpc.RunServiceStub(self.channel)
+        self.jobs = job_service_pb2_grpc.JobServiceStub(self.channel)
         self.server = server_service_pb2_grpc.ServerServiceStub(self.channel)
 
 
@@ -77,11 +85,15 @@ async def api(database: Database, notifications: Notifications) -> AsyncIterator
     facts = ServerFacts(uuid.uuid4(), "1.2.3", "fake", True, datetime.now(UTC), 4)
     async with database.connection() as connection:
         key = await secrets.page_token_key(connection)
+    new_runs = NewRuns(database, Graphs())
+    turns = JobTurns(database, new_runs, TurnSettings())
     parts = ApiParts(
         database,
         wakeups,
-        NewRuns(database, Graphs()),
+        new_runs,
         RunRequests(database),
+        Jobs(database, new_runs, turns),
+        Backfills(database, turns),
         logs,
         key,
         facts,
@@ -92,6 +104,6 @@ async def api(database: Database, notifications: Notifications) -> AsyncIterator
     server = GrpcServer(services, GrpcSettings(listen="127.0.0.1:0"))
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield Api(database, wakeups, channel, logs, facts)
+        yield Api(database, wakeups, channel, logs, facts, turns)
     await wakeups.close()
     await server.drain(0)

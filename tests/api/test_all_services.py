@@ -12,6 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from penstock.v1 import (
     experiment_service_pb2,
+    job_service_pb2,
     namespace_service_pb2,
     pipeline_service_pb2,
     run_pb2,
@@ -27,6 +28,7 @@ FILES = (
     experiment_service_pb2,
     pipeline_service_pb2,
     run_service_pb2,
+    job_service_pb2,
     server_service_pb2,
 )
 METHODS = [
@@ -69,8 +71,8 @@ def request_named(method: MethodDescriptor, name: str) -> Message:
 
 
 def test_the_methods_are_there() -> None:
-    assert len(METHODS) == 44
-    assert len(NAMED) > 35
+    assert len(METHODS) == 61
+    assert len(NAMED) > 50
 
 
 @pytest.mark.parametrize("name", ["garbage", "namespaces/../runs/x", "namespaces/a b"])
@@ -87,6 +89,8 @@ async def test_without_the_database_every_rpc_is_unavailable(api: Api) -> None:
         if method.name.startswith("Create") or method.name == "GetServerInfo":
             continue  # The one needs more than a name, the other no database.
         request = request_named(method, good_name(method)) if method in NAMED else empty(method)
+        if isinstance(request, job_service_pb2.PreviewJobSlotsRequest):
+            request.parent, request.name = "namespaces/default", "namespaces/default/jobs/j"
         refused = await refusal(call(api, method, request))
         assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE"), method.name
         assert refused.retry_after_s == 1.0
@@ -107,6 +111,10 @@ def good_name(method: MethodDescriptor) -> str:
         ("Logs", "/runs/r", "/runs/r/tasks/t"),
         ("Event", "/runs/r", "/runs/r/events/1"),
         ("Run", "", "/runs/r"),
+        ("Backfill", "/jobs/j", "/jobs/j/backfills/b"),
+        ("PreviewJobSlots", "", ""),
+        ("JobSlots", "/jobs/j", ""),
+        ("Job", "", "/jobs/j"),
     ):
         if kind in method.name:
             return "namespaces/default" + (child if is_child else name)

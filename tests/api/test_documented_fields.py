@@ -5,7 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from penstock_server.api import experiments, namespaces, pipeline_versions, pipelines, run_tasks, runs
+from penstock_server.api import (
+    backfills,
+    experiments,
+    job_slots,
+    jobs,
+    namespaces,
+    pipeline_versions,
+    pipelines,
+    run_tasks,
+    runs,
+)
 from penstock_server.api.filter_values import ListFields
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -17,6 +27,9 @@ LISTS = {
     "ListRuns": runs.FIELDS,
     "ListTasks": run_tasks.TASK_FIELDS,
     "ListEvents": run_tasks.EVENT_FIELDS,
+    "ListJobs": jobs.FIELDS,
+    "ListJobSlots": job_slots.FIELDS,
+    "ListBackfills": backfills.FIELDS,
 }
 each_list = pytest.mark.parametrize(("method", "fields"), LISTS.items(), ids=list(LISTS))
 

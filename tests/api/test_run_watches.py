@@ -135,7 +135,7 @@ async def test_a_draining_server_ends_its_watches(api: Api) -> None:
 
 
 async def test_a_watch_hears_of_events_without_a_notification(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.wakeups, "_wake", lambda _payload: None)
+    monkeypatch.setattr(api.wakeups, "_wake", lambda *_: None)
     owner = await owned(api)
     watching = asyncio.create_task(watch(api))
     await owner.start()

@@ -207,7 +207,7 @@ class BackfillMethods(Face):
         """Let the slots from `start_time` to `end_time` fire that have not fired yet, `max_concurrency` at a time.
 
         With `validate_only` nothing is made, and the answer's `slot_count` says how many there are. Raises
-        FailedPreconditionError for more than `slot_limit` (by default 1,000), InvalidArgumentError for a wrong range.
+        InvalidArgumentError for a wrong range, and for one with more than `slot_limit` slots (by default 1,000).
         """
         request = job_service_pb2.CreateBackfillRequest(
             parent=resource_name(self._namespace, "jobs", job),

@@ -13,7 +13,7 @@ from penstock_server.api.filter_values import ListFields
 from penstock_server.api.job_requests import instant
 from penstock_server.api.lists import Lists
 from penstock_server.api.new_ids import NewIds
-from penstock_server.engine.jobs import Jobs
+from penstock_server.engine.backfills import Backfills
 from penstock_server.model.jobs import Backfill, BackfillState
 from penstock_server.rpc.call import Call
 from penstock_server.store import backfills, jobs
@@ -27,11 +27,11 @@ FIELDS = ListFields(
 
 
 @dataclass(frozen=True, slots=True)
-class Backfills:
+class BackfillMethods:
     """Serves the rpcs of `penstock.v1.JobService` on backfills; the schema says what each does."""
 
     database: Database
-    jobs: Jobs
+    backfills: Backfills
     lists: Lists
     ids: NewIds
 
@@ -44,7 +44,7 @@ class Backfills:
             request.backfill_id,
             lambda: self.ids.resource_id(default="backfill"),
             "BACKFILL_EXISTS",
-            lambda id: self.jobs.create_backfill(
+            lambda id: self.backfills.create(
                 namespace,
                 job_id,
                 NewBackfill(id, start, end, concurrency, key),
@@ -82,7 +82,7 @@ class Backfills:
     async def cancel_backfill(self, request: pb.CancelBackfillRequest, _call: Call) -> pb.CancelBackfillResponse:
         """Nothing more of it fires."""
         namespace, job_id, id = names.BACKFILL.parse(request.name)
-        cancelled = await self.jobs.cancel_backfill(namespace, job_id, id, cancel_runs=request.cancel_runs)
+        cancelled = await self.backfills.cancel(namespace, job_id, id, cancel_runs=request.cancel_runs)
         return pb.CancelBackfillResponse(backfill=job_convert.backfill(cancelled, namespace, job_id))
 
 

@@ -11,9 +11,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from penstock.v1 import job_pb2
 from penstock.v1 import job_service_pb2 as pb
 from penstock_server.api.masks import Edit, edit_of
-from penstock_server.api.run_reader import RunFields, RunReader, seconds, wrong
-from penstock_server.engine.jobs import JobChange
-from penstock_server.engine.new_runs import RunSource, StoredSpec, VersionSource
+from penstock_server.api.run_reader import RunReader, seconds, wrong
+from penstock_server.engine.jobs import JobChange, JobSource
 from penstock_server.model.jobs import CatchUp, Job, JobRun, JobSchedule, Overlap
 
 T = TypeVar("T")
@@ -59,7 +58,7 @@ class JobEdit:
     """What an update writes; what is None stays as it is."""
 
     edit: Edit
-    run: tuple[RunSource | None, RunFields] | None
+    run: tuple[JobSource | None, JobRun] | None
     """Without a source the job's own stays."""
     schedule: JobSchedule
     """As the message has it; of it only `written` counts."""
@@ -74,7 +73,7 @@ class JobEdit:
             display_name=_changed(self.edit.display_name, job.display_name),
             description=_changed(self.edit.description, job.description),
             labels=_changed(self.edit.labels, job.labels),
-            run=None if self.run is None else _run(self.run, job.run),
+            run=self.run,
             schedule=_changed(schedule, job.schedule),
         )
 
@@ -93,31 +92,18 @@ async def job_edit(request: pb.UpdateJobRequest, namespace: str, id: str, reader
     return JobEdit(edit, run, _schedule(job), written)
 
 
-async def _asked_run(job: job_pb2.Job, namespace: str, reader: RunReader) -> tuple[RunSource | None, RunFields]:
+async def _asked_run(job: job_pb2.Job, namespace: str, reader: RunReader) -> tuple[JobSource | None, JobRun]:
     if not job.HasField("run"):
         raise wrong("job.run", "has to be given, since the mask names it")
-    fields = reader.fields(job.run, namespace, "job.run")
+    run = JobRun(**reader.fields(job.run, namespace, "job.run"))
     if job.run.WhichOneof("source") is None:
-        return None, fields
+        return None, run
     source, _word = await reader.source(job.run, namespace, "job.run")
-    return source, fields
+    return source, run
 
 
 def _changed(new: T | None, present: T) -> T | None:
     return None if new == present else new
-
-
-def _run(asked: tuple[RunSource | None, RunFields], present: JobRun) -> tuple[RunSource, JobRun]:
-    source, fields = asked
-    return source or _source(present), JobRun(**fields)
-
-
-def _source(run: JobRun) -> RunSource:
-    """What a job's run executes."""
-    if run.pipeline_id is not None:
-        return VersionSource(run.pipeline_id, number=run.pipeline_version, alias=run.pipeline_alias)
-    assert run.spec_digest is not None
-    return StoredSpec(run.spec_digest, None, None)
 
 
 def _schedule(job: job_pb2.Job) -> JobSchedule:

@@ -12,7 +12,7 @@ from penstock.v1 import (
     run_service_pb2,
     server_service_pb2,
 )
-from penstock_server.api.backfills import Backfills
+from penstock_server.api.backfills import BackfillMethods
 from penstock_server.api.experiments import ExperimentService
 from penstock_server.api.job_slots import JobSlots
 from penstock_server.api.job_watches import JobWatches
@@ -32,6 +32,7 @@ from penstock_server.api.runs import Runs
 from penstock_server.api.server_info import ServerFacts, ServerLoad, ServerService
 from penstock_server.api.specs import Specs
 from penstock_server.api.wakeups import Wakeups
+from penstock_server.engine.backfills import Backfills
 from penstock_server.engine.jobs import Jobs
 from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
@@ -53,6 +54,7 @@ class ApiParts:
     new_runs: NewRuns
     requests: RunRequests
     jobs: Jobs
+    backfills: Backfills
     logs: LogSource
     """The launcher's `logs`."""
     token_key: bytes
@@ -98,7 +100,7 @@ def api_services(parts: ApiParts) -> tuple[Service, ...]:
             JobMethods(database, parts.jobs, lists, ids, reader),
             JobSlots(database, parts.jobs, lists),
             JobWatches(database, tokens, wakeups),
-            Backfills(database, parts.jobs, lists, ids),
+            BackfillMethods(database, parts.backfills, lists, ids),
         ),
         service_of(
             server_service_pb2.DESCRIPTOR.services_by_name["ServerService"],

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from penstock_server.engine import turns
 from penstock_server.engine.due_slots import timetable_of
-from penstock_server.engine.job_progress import INSTANT, wrong
+from penstock_server.engine.job_progress import INSTANT
 from penstock_server.engine.job_turns import JobTurns
 from penstock_server.engine.jobs import check_open
 from penstock_server.engine.new_runs import MadeRun
-from penstock_server.model.errors import FailedPrecondition
+from penstock_server.model.errors import FailedPrecondition, FieldViolation, InvalidArgument
 from penstock_server.model.jobs import Backfill, BackfillState, Job
 from penstock_server.store import backfills, jobs
 from penstock_server.store.backfills import NewBackfill
@@ -82,11 +82,8 @@ class Backfills:
         job = await jobs.get(connection, namespace, job_id)
         slots = slots_of(job, new)
         if len(slots) > slot_limit:
-            raise wrong(
-                "backfill",
-                f"has more than {slot_limit} slots; take a shorter range, or a higher slot_limit",
-                reason="BACKFILL_TOO_LARGE",
-            )
+            description = f"has more than {slot_limit} slots; take a shorter range, or a higher slot_limit"
+            raise _wrong("BACKFILL_TOO_LARGE", "backfill", description)
         uid = await backfills.insert(connection, job, new)
         await backfills.add_slots(connection, job, uid, slots, reason=turns.BACKLOG, message="its turn comes")
         runs += await self._turn(connection, job, now, len(slots))
@@ -112,11 +109,13 @@ def slots_of(job: Job, new: NewBackfill) -> list[datetime]:
 
 def _check_range(new: NewBackfill, now: datetime) -> None:
     if new.end_time < new.start_time:
-        raise wrong("backfill.end_time", "lies before backfill.start_time", reason="BACKFILL_RANGE_INVALID")
+        raise _wrong("BACKFILL_RANGE_INVALID", "backfill.end_time", "lies before backfill.start_time")
     if new.end_time > now:
-        raise wrong(
-            "backfill.end_time", "lies in the future; a backfill is for the past", reason="BACKFILL_RANGE_INVALID"
-        )
+        raise _wrong("BACKFILL_RANGE_INVALID", "backfill.end_time", "lies in the future; a backfill is for the past")
+
+
+def _wrong(reason: str, field: str, description: str) -> InvalidArgument:
+    return InvalidArgument(reason, f"{field} {description}", violations=[FieldViolation(field, description)])
 
 
 class _NothingMade(Exception):  # an answer that rolls the transaction back

@@ -19,9 +19,9 @@ def check_schedule(schedule: JobSchedule) -> None:
     elif schedule.cron is not None:
         checked_cron(schedule.cron, schedule.time_zone, field="job.cron")
     else:
-        raise wrong("job", "needs interval or cron: when it is to fire")
+        raise _wrong("job", "needs interval or cron: when it is to fire")
     if schedule.start_time is not None and schedule.end_time is not None and schedule.end_time <= schedule.start_time:
-        raise wrong("job.end_time", "has to lie after job.start_time")
+        raise _wrong("job.end_time", "has to lie after job.start_time")
 
 
 def next_slots(timetable: Timetable, after: datetime, count: int) -> list[datetime]:
@@ -61,6 +61,5 @@ def times(schedule: JobSchedule) -> tuple[object, ...]:
     return trigger_of(schedule), schedule.start_time, schedule.end_time
 
 
-def wrong(field: str, description: str, *, reason: str = "INVALID_REQUEST") -> InvalidArgument:
-    """What is wrong with one field of a request."""
-    return InvalidArgument(reason, f"{field} {description}", violations=[FieldViolation(field, description)])
+def _wrong(field: str, description: str) -> InvalidArgument:
+    return InvalidArgument("INVALID_REQUEST", f"{field} {description}", violations=[FieldViolation(field, description)])

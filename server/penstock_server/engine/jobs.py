@@ -49,7 +49,8 @@ class JobChange:
     display_name: str | None = None
     description: str | None = None
     labels: Mapping[str, str] | None = None
-    run: tuple[JobSource, JobRun] | None = None
+    run: tuple[JobSource | None, JobRun] | None = None
+    """With what it executes; None: what it does already."""
     schedule: JobSchedule | None = None
 
 
@@ -80,13 +81,15 @@ class Jobs:
     async def update(
         self, namespace: str, id: str, change: Callable[[Job], JobChange], *, revision: int | None = None
     ) -> Job:
-        """Write what `change` makes of the job as it is. A new schedule counts from the present.
+        """Write what `change` makes of the job as it is, if that is another. A new schedule counts from the present.
 
         Raises NotFound(JOB_NOT_FOUND), Conflict(ETAG_MISMATCH), and what `create` refuses.
         """
         async with self._database.transaction() as connection:
             job, now = await self._locked(connection, namespace, id, revision)
             changed = await self._changed(connection, job, change(job), now)
+            if changed == job:
+                return job
             return await jobs.update(connection, changed, progress(changed, now))
 
     async def set_enabled(self, namespace: str, id: str, *, enabled: bool, revision: int | None = None) -> Job:
@@ -176,7 +179,9 @@ class Jobs:
             job = replace(job, schedule=schedule)
             job = replace(job, cursor_time=forward(job, now)) if is_timed_anew else job
         if change.run is not None:
-            job = replace(job, run=await self._run(connection, *change.run))
+            source, run = change.run
+            run = _executing(job.run, run) if source is None else await self._run(connection, source, run)
+            job = replace(job, run=run)
             await self._check_run(connection, job, now)
         return job
 
@@ -206,6 +211,17 @@ class Jobs:
         if revision is not None and revision != job.revision:
             raise changed_meanwhile(jobs.resource_name(namespace, id))
         return job, now
+
+
+def _executing(present: JobRun, run: JobRun) -> JobRun:
+    """The run with what `present` executes."""
+    return replace(
+        run,
+        pipeline_id=present.pipeline_id,
+        pipeline_version=present.pipeline_version,
+        pipeline_alias=present.pipeline_alias,
+        spec_digest=present.spec_digest,
+    )
 
 
 class _NothingMade(Exception):  # an answer that rolls the transaction back

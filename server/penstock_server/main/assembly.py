@@ -19,8 +19,10 @@ from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
 from penstock_server.api.server_info import ServerFacts
 from penstock_server.api.services import ApiParts, api_services
 from penstock_server.api.wakeups import Wakeups
+from penstock_server.engine.backfills import Backfills
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.job_turns import JobTurns, TurnSettings
+from penstock_server.engine.jobs import Jobs
 from penstock_server.engine.loop import Engine
 from penstock_server.engine.new_runs import CacheDefaults, NewRuns
 from penstock_server.engine.requests import RunRequests
@@ -133,6 +135,8 @@ class Assembly:
             wakeups=wakeups,
             new_runs=new_runs,
             requests=RunRequests(answering),
+            jobs=Jobs(answering, new_runs, turns),
+            backfills=Backfills(answering, turns),
             logs=launcher.logs,
             token_key=await _token_key(database),
             facts=self._facts(engine),

@@ -202,7 +202,7 @@ REASONS: Mapping[str, Reason] = {
         _INVALID, "The range of the backfill ends before it begins, or in the future.", "Name a range that is past."
     ),
     "BACKFILL_TOO_LARGE": Reason(
-        _STATE,
+        _INVALID,
         "The range of the backfill holds more slots than `slot_limit`.",
         "Fill up less at a time, or raise `slot_limit`.",
     ),
