@@ -12,14 +12,14 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from penstock.v1 import experiment_pb2, experiment_service_pb2, job_pb2, job_slot_pb2, run_pb2, run_service_pb2
+from penstock.v1 import experiment_pb2, experiment_service_pb2, run_pb2, run_service_pb2
 from penstock.v1 import job_service_pb2 as pb
+from penstock.v1.job_pb2 import Job
+from penstock.v1.job_slot_pb2 import JobSlot
 from tests.api import job_calls
 from tests.api.calls import reason, refusal
 from tests.api.conftest import Api
 from tests.api.job_calls import NIGHTLY, PARENT, at, create, get, job, publish, run, trigger
-
-Slot, Job = job_slot_pb2.JobSlot, job_pb2.Job
 
 
 async def update(api: Api, *paths: str, changed: Job | None = None, **fields: Any) -> Job:
@@ -172,8 +172,12 @@ REFUSED: dict[str, tuple[Callable[[], Job], str, str]] = {
     ),
     "a time out of range": (never(end_time=Timestamp(seconds=10**15)), "INVALID_REQUEST", "job.end_time"),
     "an unknown macro": (with_parameter("day", "${slot.moon}"), "INVALID_MACRO", "job.run.parameters.day"),
-    "an unknown parameter": (with_parameter("zz", "x"), "UNKNOWN_PARAMETER", ""),
-    "a value of the wrong type": (with_parameter("number", "x"), "PARAMETER_TYPE_MISMATCH", ""),
+    "an unknown parameter": (with_parameter("zz", "x"), "UNKNOWN_PARAMETER", "job.run.parameters.zz"),
+    "a value of the wrong type": (
+        with_parameter("number", "x"),
+        "PARAMETER_TYPE_MISMATCH",
+        "job.run.parameters.number",
+    ),
     "a pipeline that is not there": (
         lambda: job(run=run(pipeline_version=f"{PARENT}/pipelines/none/versions/1")),
         "PIPELINE_NOT_FOUND",
@@ -274,8 +278,8 @@ async def test_triggers_replace_each_other(api: Api) -> None:
     cron = Job.Cron(expression="@daily", time_zone="Asia/Tokyo")
     changed = await update(api, "cron", cron=cron)
     assert (changed.WhichOneof("trigger"), changed.cron) == ("cron", cron)
-    for paths, fields in ((["cron"], {}), (["interval"], {"cron": cron}), (["cron", "interval"], {})):
-        refused = await refusal(update(api, *paths, **fields))
+    for paths, incomplete in ((["cron"], Job()), (["interval"], Job(cron=cron)), (["cron", "interval"], Job())):
+        refused = await refusal(update(api, *paths, changed=incomplete))
         assert (refused.reason, refused.fields) == ("INVALID_REQUEST", ["job"])
 
 
@@ -325,7 +329,7 @@ async def test_an_update_that_changes_nothing_writes_nothing(api: Api) -> None:
 async def test_a_stale_etag_is_refused_by_whatever_takes_one(api: Api) -> None:
     made = await create(api)
     changed = await update(api, description="d", etag=made.etag)
-    stale = {"name": NIGHTLY, "etag": made.etag}
+    stale: dict[str, Any] = {"name": NIGHTLY, "etag": made.etag}
     for call in (
         api.jobs.UpdateJob(pb.UpdateJobRequest(job=Job(**stale, description="x"))),
         api.jobs.ArchiveJob(pb.ArchiveJobRequest(**stale)),
@@ -367,14 +371,14 @@ async def test_a_deleted_job_leaves_its_runs(api: Api) -> None:
 async def test_a_trigger_makes_a_run_with_its_macros_written_out(api: Api) -> None:
     await create(api, disabled=True)
     slot = await trigger(api)
-    assert (slot.kind, slot.state, slot.index, slot.job) == (Slot.KIND_MANUAL, Slot.STATE_FIRED, 1, NIGHTLY)
+    assert (slot.kind, slot.state, slot.index, slot.job) == (JobSlot.KIND_MANUAL, JobSlot.STATE_FIRED, 1, NIGHTLY)
     assert slot.HasField("lateness")
     made = (await api.runs.GetRun(run_service_pb2.GetRunRequest(name=slot.run))).run
     assert made.parameters["day"].string_value == slot.slot_time.ToJsonString()[:10]
     now = await get(api)
     assert (now.last_run, now.last_slot_time, now.active_run_count) == (slot.run, slot.slot_time, 1)
     waiting = await trigger(api)
-    assert (waiting.state, waiting.reason, waiting.run) == (Slot.STATE_WAITING, "CONCURRENCY", "")
+    assert (waiting.state, waiting.reason, waiting.run) == (JobSlot.STATE_WAITING, "CONCURRENCY", "")
     assert (await get(api)).waiting_slot_count == 1
 
 
