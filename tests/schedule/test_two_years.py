@@ -100,7 +100,7 @@ def test_at_any_moment_the_next_and_the_last_slot_are_those_of_the_clock(zone: s
 def test_from_slot_to_slot_nothing_is_left_out_or_told_twice(zone: str, text: str) -> None:
     table = Timetable(checked_cron(text, zone), BEGIN, END)
     middle = BEGIN + (END - BEGIN) / 2
-    expected = [slot for slot in clock(zone).around(text, middle, days=400) if BEGIN <= slot < END]
+    expected = [slot for slot in clock(zone).around(text, middle, days=400) if BEGIN <= slot <= END]
     assert table.between(BEGIN - SECOND, END, 5000) == expected
     assert table.newest_between(BEGIN - SECOND, END, 5000) == expected
 

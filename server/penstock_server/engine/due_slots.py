@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from penstock_server.model.job_turns import SlotDecision
 from penstock_server.model.jobs import CatchUp, Job, JobSchedule, SlotKind, SlotState
@@ -14,9 +14,6 @@ CONSIDERED_MAX = 2_000
 SKIPPED_SINGLY_MAX = 100
 """So many missed slots get a row each; older ones share one."""
 CATCH_UP = "CATCH_UP"
-_INSTANT = timedelta(microseconds=1)
-_NEARLY_NEVER = datetime(9999, 12, 31, tzinfo=UTC)
-"""No slot lies after it."""
 
 
 def trigger_of(schedule: JobSchedule) -> Trigger:
@@ -30,11 +27,7 @@ def trigger_of(schedule: JobSchedule) -> Trigger:
 def timetable_of(schedule: JobSchedule) -> Timetable:
     """The slots of a job whose start is known."""
     assert schedule.start_time is not None
-    end_time = schedule.end_time
-    if end_time is not None:
-        # A slot exactly at the end of a job still fires; at the end of a timetable it does not.
-        end_time = None if end_time > _NEARLY_NEVER else end_time + _INSTANT
-    return Timetable(trigger_of(schedule), schedule.start_time, end_time)
+    return Timetable(trigger_of(schedule), schedule.start_time, schedule.end_time)
 
 
 @dataclass(frozen=True, slots=True)

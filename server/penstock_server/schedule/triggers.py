@@ -75,11 +75,11 @@ def checked_cron(expression: str, time_zone: str = "UTC", *, field: str = "trigg
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """The slots of a trigger from `start_time` on and before `end_time`, in UTC.
+    """The slots of a trigger from `start_time` to `end_time`, in UTC.
 
     An interval is anchored at the start and fires for the first time one interval after it, as in KFP: the slots are
     `start_time + k * every` for k = 1, 2, 3 ..., so they never drift. `@every` is an interval. A cron slot exactly at
-    the start counts. A slot exactly at the end does not.
+    the start counts, and so does any slot exactly at the end.
 
     Its trigger is one that was checked; with another one the methods raise ValueError. Instants are aware.
     """
@@ -87,7 +87,7 @@ class Timetable:
     trigger: Trigger
     start_time: datetime
     end_time: datetime | None = None
-    """Exclusive; None for no end."""
+    """None for no end."""
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The first slot after `instant`; None when there is none any more."""
@@ -100,7 +100,7 @@ class Timetable:
     def last_until(self, instant: datetime) -> datetime | None:
         """The newest slot that is not after `instant`; None when there has been none yet."""
         opening = self._opening()
-        newest = instant if self.end_time is None else min(instant, _utc(self.end_time) - _MICROSECOND)
+        newest = instant if self.end_time is None else min(instant, _utc(self.end_time))
         slot = self._series().until(_utc(newest))
         return slot if slot is not None and opening is not None and opening <= slot <= newest else None
 
@@ -150,7 +150,7 @@ class Timetable:
         return series.after(start) if isinstance(series, Periods) else start
 
     def _is_open(self, slot: datetime) -> bool:
-        return self.end_time is None or slot < self.end_time
+        return self.end_time is None or slot <= self.end_time
 
 
 def _utc(instant: datetime) -> datetime:

@@ -303,7 +303,7 @@ class Job(_message.Message):
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """No slot lies at it or after it. Default: never ends."""
+        """No slot lies after it; one exactly at it fires. Default: never ends."""
 
     @_builtins.property
     def jitter(self) -> _duration_pb2.Duration:
