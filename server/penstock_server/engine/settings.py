@@ -17,7 +17,8 @@ class EngineSettings:
     """Without a renewal for so long, other servers may take the runs over."""
     poll_s: float = 2.0
     """So often the engine looks for work without being notified."""
-    linger_s: float = 0.02
-    """So long changes that nobody waits for stay before they are written by themselves."""
+    linger_s: float = 0.1
+    """So long changes that nobody waits for stay before they are written by themselves: a step that is over by then
+    costs one commit, and nobody sees the difference."""
     drain_timeout_s: float = 10.0
     """A drain waits no longer for the launcher."""
