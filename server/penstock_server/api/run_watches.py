@@ -146,8 +146,8 @@ async def _told(connection: Connection, run: Run, found: Sequence[Event]) -> lis
     messages = await task_messages(connection, run, list(current.values()))
     by_id = dict(zip(current, messages, strict=True))
     about_run = any(event.subject is EventSubject.RUN for event in found)
-    views = await run_views.of_uids(connection, run.namespace, [run.uid] if about_run else [], None)
-    run_message = convert.run(views[run.uid]) if run.uid in views else None
+    view = await _current(connection, run) if about_run else None
+    run_message = convert.run(view) if view is not None else None
     return [
         pb.WatchRunResponse(
             event=convert.event(event, run.namespace, run.id),
@@ -156,6 +156,15 @@ async def _told(connection: Connection, run: Run, found: Sequence[Event]) -> lis
         )
         for event in found
     ]
+
+
+async def _current(connection: Connection, run: Run) -> RunView | None:
+    """The run as it is now; None when it was deleted, whatever goes by its name since."""
+    try:
+        view = await run_views.get(connection, run.namespace, run.id)
+    except NotFound:
+        return None
+    return view if view.run.uid == run.uid else None
 
 
 async def _is_over(connection: Connection, uid: RunUid, after: int, found: Sequence[Event]) -> bool:
