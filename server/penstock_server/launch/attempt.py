@@ -162,8 +162,10 @@ class ProcessAttempt:
         try:
             with as_unavailable():
                 self._held.launch(self.place.launch_facts(self.request))
+                component = self.request.component
                 self.folder.make_parts(
-                    with_parameters=bool(self.request.component.output_parameters),
+                    with_outputs=bool(component.output_artifacts or component.output_parameters),
+                    with_parameters=bool(component.output_parameters),
                     with_workspace=self.request.has_workspace,
                 )
             if isinstance(self.request.component.body, Importer):

@@ -56,7 +56,8 @@ class AttemptFolder:
 
     @property
     def outputs(self) -> str:
-        """The step's task directory: output artifacts, and the executor's output file beside them."""
+        """The step's task directory: output artifacts, and the executor's output file beside them; made when any
+        outputs are declared."""
         return f"{self.live}/outputs"
 
     @property
@@ -84,14 +85,14 @@ class AttemptFolder:
         make_folder(os.path.dirname(self.log))
         make_folder(self.live)
 
-    def make_parts(self, *, with_parameters: bool, with_workspace: bool) -> None:
-        """Make the folders the step needs; repeating it is safe."""
-        if with_workspace:
-            make_folder(self.workspace)
-        for part in (self.work, self.outputs, self.tmp, self.packages):
+    def make_parts(self, *, with_outputs: bool, with_parameters: bool, with_workspace: bool) -> None:
+        """Make the folders the step needs, and no others, since each costs time; repeating it is safe."""
+        parts = [self.work, self.tmp, self.packages]
+        parts += [self.outputs] if with_outputs else []
+        parts += [self.parameters] if with_parameters else []
+        parts += [self.workspace] if with_workspace else []
+        for part in parts:
             make_folder(part)
-        if with_parameters:
-            make_folder(self.parameters)
 
     def has_log(self) -> bool:
         """True once the attempt has come far enough to have a log, and from then on for good."""
