@@ -5,13 +5,15 @@ Name measures to run only those: `make bench BENCH="chain latency"`.
 
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import engine_alone, lists, rates, scale, steps, watch
+from tests.bench import anatomy, engine_alone, lists, rates, scale, steps, watch
 from tests.bench.bed import Bed, Row
 
 MEASURES: dict[str, Callable[[Bed], list[Row]]] = {
@@ -20,6 +22,7 @@ MEASURES: dict[str, Callable[[Bed], list[Row]]] = {
     "many": steps.many,
     "latency": steps.latency,
     "components": steps.components,
+    "anatomy": anatomy.anatomy,
     "engine": engine_alone.engine,
     "scale": scale.scale,
     "queue": scale.queue,
@@ -37,14 +40,15 @@ def main(names: list[str]) -> None:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder, Bed(Path(folder)) as bed:
         for name in names or MEASURES:
+            start = time.monotonic()
             rows += MEASURES[name](bed)
-            print(f"bench: {name} done", file=sys.stderr)
-    Console(width=120).print(table(rows))
+            print(f"bench: {name} done after {time.monotonic() - start:.0f} s", file=sys.stderr)
+    Console(width=160).print(table(rows))
 
 
 def table(rows: list[Row]) -> Table:
-    """A row a measure: name, figure, floor, ratio, target."""
-    result = Table("measure", "figure", "floor", "ratio", "target", title="Penstock's costs")
+    """A row a measure, in Markdown: docs/benchmarks.md takes it as it is."""
+    result = Table("Measure", "Figure", "Floor", "Ratio", "Target", box=MARKDOWN)
     for row in rows:
         ratio = "" if row.floor is None else f"{row.figure / row.floor:.2f}"
         floor = "" if row.floor is None else f"{row.floor:.2f} {row.unit}"
