@@ -117,13 +117,13 @@ class Field:
         async with self.database.connection() as connection:
             return await events.list_run(connection, uid, 0, 1_000_000)
 
-    async def ended(self, uid: RunUid, state: str = "SUCCEEDED") -> Run:
+    async def ended(self, uid: RunUid, state: str = "SUCCEEDED", *, bound_s: float = BOUND_S) -> Run:
         """The run once it has ended, as expected and with a clean history."""
 
         async def final() -> bool:
             return (await self.run(uid)).state.is_final
 
-        await eventually(final, f"end of run {uid}")
+        await eventually(final, f"end of run {uid}", bound_s)
         run = await self.run(uid)
         assert run.state == state, f"{run.reason}: {run.message}"
         assert check(await self.events(uid)) == []

@@ -8,12 +8,14 @@ DEEP = 2_000
 QUEUED = 2_000
 SIDE = 100
 SLOTS = 20
+BOUND_S = 180.0
+"""On a machine that has other things to do as well."""
 
 
 async def test_two_thousand_steps_run_one_after_the_other(field: Field) -> None:
     host = FakeHost()
     await field.server(host)
-    await field.ended(await field.submit(pipelines.chain(DEEP, "true")))
+    await field.ended(await field.submit(pipelines.chain(DEEP, "true")), bound_s=BOUND_S)
     assert [request.attempt.task_id for request in host.launches] == [f"s{index}" for index in range(DEEP)]
 
 
@@ -21,7 +23,7 @@ async def test_a_loop_of_loops_runs_each_pass_once(field: Field) -> None:
     host = FakeHost()
     await field.server(host, max_parallel_steps=SLOTS)
     uid = await field.submit(pipelines.loop_of_loops(SIDE, "true"))
-    await field.ended(uid)
+    await field.ended(uid, bound_s=BOUND_S)
     ran = [request.attempt.task_id for request in host.launches]
     assert set(ran) == {f"outer.{row}.s0.{column}" for row in range(SIDE) for column in range(SIDE)}
     assert len(ran) == SIDE * SIDE
@@ -37,7 +39,7 @@ async def test_two_thousand_runs_at_once_all_run_once(field: Field) -> None:
             cursor = await connection.execute("SELECT count(*) FROM run WHERE end_time IS NULL")
             return await cursor.fetchone() == (0,)
 
-    await eventually(all_ended, "end of all runs", bound_s=60)
+    await eventually(all_ended, "end of all runs", bound_s=BOUND_S)
     started = [request.attempt.run_uid for request in host.launches]
     assert sorted(started) == sorted(submitted)
     late = [started.index(uid) - place for place, uid in enumerate(submitted)]

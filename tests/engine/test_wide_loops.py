@@ -10,6 +10,8 @@ from tests.engine.conftest import Field
 
 ITERATIONS = 10_000
 PARALLELISM = 50
+BOUND_S = 180.0
+"""On a machine that has other things to do as well."""
 
 
 def wide_loop() -> pipelines.Ir:
@@ -38,6 +40,6 @@ async def test_ten_thousand_iterations_run_and_are_collected_in_order(field: Fie
 
     host = FakeHost(script)
     await field.server(host, max_parallel_steps=2 * PARALLELISM)
-    run = await field.ended(await field.submit(wide_loop()))
+    run = await field.ended(await field.submit(wide_loop()), bound_s=BOUND_S)
     assert run.outputs == {"all": list(range(ITERATIONS))}
     assert most <= PARALLELISM
