@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 
 from penstock.v1 import (
     experiment_service_pb2_grpc,
+    job_service_pb2_grpc,
     namespace_service_pb2_grpc,
     pipeline_service_pb2_grpc,
     run_service_pb2_grpc,
@@ -23,6 +24,7 @@ from penstock.v1 import (
 Answer = Callable[[Any, grpc.ServicerContext], Any]
 SERVICES = (
     (experiment_service_pb2_grpc.ExperimentServiceServicer, experiment_service_pb2_grpc),
+    (job_service_pb2_grpc.JobServiceServicer, job_service_pb2_grpc),
     (namespace_service_pb2_grpc.NamespaceServiceServicer, namespace_service_pb2_grpc),
     (pipeline_service_pb2_grpc.PipelineServiceServicer, pipeline_service_pb2_grpc),
     (run_service_pb2_grpc.RunServiceServicer, run_service_pb2_grpc),

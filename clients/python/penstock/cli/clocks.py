@@ -29,13 +29,12 @@ class Clock:
         return f"{word} ({self.name})" if self.name else word
 
     def text(self, time: "Timestamp | datetime") -> str:
-        """A time, with fractions of a second where it has some; empty for one that is not set."""
+        """A time to the second; empty for one that is not set."""
         if not isinstance(time, datetime):
             if not (time.seconds or time.nanos):
                 return ""
             time = time.ToDatetime(tzinfo=UTC)
-        local = time.astimezone(self.zone)
-        return local.strftime("%Y-%m-%d %H:%M:%S.%f").rstrip("0").rstrip(".") if local.microsecond else f"{local:%F %T}"
+        return f"{time.astimezone(self.zone):%Y-%m-%d %H:%M:%S}"
 
     def read(self, option: str, text: str) -> datetime | None:
         """A time, or the first moment of a date; None of nothing. Raises UsageError, naming `option`."""

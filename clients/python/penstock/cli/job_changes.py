@@ -8,6 +8,7 @@ import typer
 from penstock.cli.clocks import Clock, clock_of, named_clock
 from penstock.cli.durations import read_duration
 from penstock.cli.failures import UsageError
+from penstock.cli.job_control import tell_job
 from penstock.cli.job_options import (
     CatchUpLimitOption,
     CatchUpOption,
@@ -191,6 +192,10 @@ def update_job(
             "queue_timeout": Span("--queue-timeout", queue_timeout),
         },
     )
+    options = (cron, every, time_zone, start, end, jitter, catch_up, catch_up_limit, overlap, max_concurrency)
+    others = (max_consecutive_failures, display_name, description, labels)
+    if not run.is_given and all(value in (None, "") for value in (*options, *others)):
+        raise UsageError("nothing to change: give --cron, --overlap, -p or another option; --help lists them")
     with session.connect() as client:
         present = client.jobs.get(job, with_spec=run.is_given)
         if cron or time_zone:
@@ -216,7 +221,7 @@ def update_job(
             unset=_lifted({"start_time": start, "end_time": end, "jitter": jitter}),
             etag=present.etag if run.is_given else "",
         )
-    _tell(changed, output)
+    tell_job(changed, output)
 
 
 def _cron(job: "Job", cron: str, time_zone: str) -> tuple[str, str]:
@@ -250,15 +255,6 @@ def _tell_made(job: "Job", output: OutputFormat, *, validate_only: bool) -> None
     note(f"  penstock jobs preview {name}       to see when it fires")
     note(f"  penstock jobs slots {name}         to see what came of it")
     note(f"  penstock jobs trigger {name}       to run it at once")
-
-
-def _tell(job: "Job", output: OutputFormat) -> None:
-    from penstock.cli.job_text import print_jobs
-
-    if output is OutputFormat.JSON:
-        print_json(job)
-    else:
-        print_jobs([job])
 
 
 def _outlook(job: "Job") -> str:

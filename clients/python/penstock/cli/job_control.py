@@ -32,7 +32,7 @@ def enable_job(context: typer.Context, job: JobArgument, output: OutputOption = 
     Example: penstock jobs enable nightly
     """
     with session_of(context).connect() as client:
-        _tell(client.jobs.enable(job), output)
+        tell_job(client.jobs.enable(job), output)
 
 
 def disable_job(context: typer.Context, job: JobArgument, output: OutputOption = OutputFormat.TEXT) -> None:
@@ -41,7 +41,7 @@ def disable_job(context: typer.Context, job: JobArgument, output: OutputOption =
     Example: penstock jobs disable nightly
     """
     with session_of(context).connect() as client:
-        _tell(client.jobs.disable(job), output)
+        tell_job(client.jobs.disable(job), output)
 
 
 def archive_job(context: typer.Context, job: JobArgument, output: OutputOption = OutputFormat.TEXT) -> None:
@@ -50,7 +50,7 @@ def archive_job(context: typer.Context, job: JobArgument, output: OutputOption =
     Example: penstock jobs archive nightly
     """
     with session_of(context).connect() as client:
-        _tell(client.jobs.archive(job), output)
+        tell_job(client.jobs.archive(job), output)
 
 
 def unarchive_job(context: typer.Context, job: JobArgument, output: OutputOption = OutputFormat.TEXT) -> None:
@@ -59,7 +59,7 @@ def unarchive_job(context: typer.Context, job: JobArgument, output: OutputOption
     Example: penstock jobs unarchive nightly
     """
     with session_of(context).connect() as client:
-        _tell(client.jobs.unarchive(job), output)
+        tell_job(client.jobs.unarchive(job), output)
 
 
 def delete_job(context: typer.Context, job: JobArgument) -> None:
@@ -87,7 +87,8 @@ def trigger_job(context: typer.Context, job: JobArgument, output: OutputOption =
             print_slots([slot], clock_of(client.jobs.get(job)))
 
 
-def _tell(job: "Job", output: OutputFormat) -> None:
+def tell_job(job: "Job", output: OutputFormat) -> None:
+    """Print the job as it is."""
     from penstock.cli.job_text import print_jobs
 
     if output is OutputFormat.JSON:

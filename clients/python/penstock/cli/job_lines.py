@@ -8,12 +8,20 @@ from penstock.v1.job_pb2 import Job
 from penstock.v1.job_slot_pb2 import JobSlot
 
 
-def job_line(job: Job, clock: Clock) -> str:
-    """How the job is from here on."""
-    following = clock.text(job.next_slot_time)
-    parts = [trigger_text(job), f"next {following}" if following else "", job.reason]
-    told = ", ".join(part for part in parts if part)
-    return f"{clock_text(job.update_time)}  {job_state(job):<8}  {last_segment(job.name)}  {clean(told)}"
+class JobLines:
+    """Makes lines of what is told of a job. It remembers what it has told, since a job is told of after each slot."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def line(self, job: Job) -> str | None:
+        """How the job is from here on; None when people would see no difference."""
+        parts = [trigger_text(job), ": ".join(part for part in (job.reason, first_line(job.message)) if part)]
+        told = f"{job_state(job):<8}  {last_segment(job.name)}  {clean(', '.join(part for part in parts if part))}"
+        if told == self._told:
+            return None
+        self._told = told
+        return f"{clock_text(job.update_time)}  {told}"
 
 
 def slot_line(slot: JobSlot, clock: Clock) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from penstock.cli.clocks import Clock, clock_of
 from penstock.cli.durations import span_text
+from penstock.cli.limits import limits_text
 from penstock.cli.output import duration_text, first_line, json_text, print_fields, print_table, time_text
 from penstock.names import last_segment
 from penstock.v1.job_slot_pb2 import JobSlot
@@ -46,7 +47,7 @@ def source_text(run: "Run") -> str:
 def print_jobs(jobs: Iterable["Job"]) -> None:
     """A table of jobs; times are those of the user's clock."""
     print_table(
-        ["JOB", "STATE", "FIRES", "NEXT", "LAST RUN", "PIPELINE", "REASON"],
+        ["JOB", "STATE", "FIRES", "NEXT (LOCAL)", "LAST RUN", "PIPELINE", "REASON"],
         [
             [
                 last_segment(job.name),
@@ -84,6 +85,7 @@ def print_job(job: "Job") -> None:
             ("failures", _failures(job)),
             ("runs", source_text(run)),
             ("parameters", ", ".join(f"{name}={json_text(parameters[name])}" for name in sorted(parameters))),
+            ("limits", limits_text(run)),
             ("experiment", last_segment(run.experiment)),
             ("labels", ", ".join(f"{key}={job.labels[key]}" for key in sorted(job.labels))),
             ("created", clock.text(job.create_time)),
@@ -114,7 +116,7 @@ def print_slots(slots: Iterable[JobSlot], clock: Clock) -> None:
 def print_backfills(backfills: Iterable["Backfill"], clock: Clock) -> None:
     """A table of backfills on the job's clock."""
     print_table(
-        ["BACKFILL", "STATE", clock.heading("FROM"), "TO", "SLOTS", "WAIT", "RUN", "DONE", "FAILED", "SKIPPED"],
+        ["BACKFILL", "STATE", clock.heading("FROM"), "TO", "SLOTS", "WAITING", "RUNNING", "DONE", "FAILED", "SKIPPED"],
         [
             [
                 last_segment(backfill.name),
@@ -181,5 +183,6 @@ def _open(job: "Job") -> str:
 
 
 def _failures(job: "Job") -> str:
-    limit = f" of {job.max_consecutive_failures}, then disabled" if job.max_consecutive_failures else ""
-    return f"{job.consecutive_failures} in a row{limit}" if job.consecutive_failures or limit else ""
+    if job.max_consecutive_failures:
+        return f"{job.consecutive_failures} of {job.max_consecutive_failures} in a row, then it is disabled"
+    return f"{job.consecutive_failures} in a row" if job.consecutive_failures else ""

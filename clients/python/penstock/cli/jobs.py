@@ -176,18 +176,18 @@ def watch_job(context: typer.Context, job: JobArgument, output: OutputOption = O
 
 
 def _follow(client: "Client", job: "Job", output: OutputFormat) -> None:
-    from penstock.cli.job_lines import job_line, slot_line
+    from penstock.cli.job_lines import JobLines, slot_line
 
     newest = list(islice(client.jobs.slots(job, page_size=SLOTS_SHOWN), SLOTS_SHOWN))
     oldest = min((slot.sequence for slot in newest), default=1)
-    clock = clock_of(job)
+    clock, lines = clock_of(job), JobLines()
     for response in client.watch_job(job, after_sequence=oldest - 1):
         if output is OutputFormat.JSON:
             print_json(response, indent=None)
-        elif response.HasField("job"):
-            say(job_line(response.job, clock))
-        else:
-            say(slot_line(response.slot, clock))
+            continue
+        line = lines.line(response.job) if response.HasField("job") else slot_line(response.slot, clock)
+        if line is not None:
+            say(line)
 
 
 def _print_times(times: "list[datetime]") -> None:

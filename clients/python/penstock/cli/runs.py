@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from penstock.cli.limits import limits_text
 from penstock.cli.output import (
     FilterOption,
     LimitOption,
     OrderOption,
     OutputFormat,
     OutputOption,
-    duration_text,
     elapsed_text,
     json_text,
     print_fields,
@@ -172,15 +172,9 @@ def _pipeline(run: "Run") -> str:
     return f"{parts[3]}@{parts[5]}" if len(parts) == 6 else ""
 
 
-def _limits(run: "Run") -> str:
-    """What bounds the run, as far as it was asked for."""
-    limits = [f"priority {run.priority}"] if run.priority else []
-    limits += [f"at most {run.max_parallel_tasks} steps at a time"] if run.max_parallel_tasks else []
-    spans = {"deadline": run.deadline, "steps end after": run.task_timeout, "steps wait at most": run.queue_timeout}
-    for what, span in spans.items():
-        if seconds := span.ToTimedelta().total_seconds():
-            limits.append(f"{what} {duration_text(seconds)}")
-    return ", ".join(limits)
+def _job(run: "Run") -> str:
+    """The job that made the run, and for which slot."""
+    return f"{run.job}, slot of {time_text(run.slot_time)}" if run.job else ""
 
 
 def _values(values: "Mapping[str, Value]") -> str:
@@ -203,7 +197,8 @@ def _print_run(client: "Client", run: "Run") -> None:
             ("reason", ": ".join(part for part in (run.reason, run.message.partition("\n")[0]) if part)),
             ("pipeline", run.pipeline_version or "a spec of its own"),
             ("experiment", run.experiment),
-            ("limits", _limits(run)),
+            ("job", _job(run)),
+            ("limits", limits_text(run)),
             ("runs again", run.rerun_of),
             ("paused", time_text(run.pause_time)),
             ("labels", ", ".join(f"{key}={run.labels[key]}" for key in sorted(run.labels))),
