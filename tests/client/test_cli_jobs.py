@@ -96,6 +96,7 @@ def test_a_job_is_made_with_what_the_options_say(command: Command, server: Scrip
         *("--catch-up", "all", "--catch-up-limit", "7", "--overlap", "queue-one", "--max-concurrency", "2"),
         *("--jitter", "1m30s", "--max-consecutive-failures", "3", "--label", "team=x", "--deadline", "1h30m"),
         *("--cache", "refresh", "--priority", "5", "--experiment", "tuning", "--disabled"),
+        *("--run-name", "of ${slot.time}"),
     )
     assert (outcome.exit_code, outcome.stdout) == (0, f"{NAME}\n")
     assert "fires next at 2026-07-02 02:00:00 (Europe/Berlin)" in outcome.stderr
@@ -110,6 +111,7 @@ def test_a_job_is_made_with_what_the_options_say(command: Command, server: Scrip
     assert (job.max_concurrency, job.max_consecutive_failures) == (2, 3)
     assert (job.jitter.seconds, job.run.deadline.seconds, job.run.priority) == (90, 5400, 5)
     assert (dict(job.labels), job.run.cache_policy) == ({"team": "x"}, Run.CACHE_POLICY_REFRESH)
+    assert job.run.display_name == "of ${slot.time}"
 
 
 def test_a_job_of_a_file_has_its_spec(command: Command, server: ScriptedServer, tmp_path: Path) -> None:
@@ -229,12 +231,12 @@ def test_a_part_of_the_run_is_changed_and_the_rest_kept(command: Command, server
     present.run.parameters["title"].string_value = "old"
     present.run.deadline.FromSeconds(60)
     server.on("GetJob", pb.GetJobResponse(job=present))
-    arguments = ("-p", "epochs=5", "--unset", "title", "--deadline", "none", "--task-timeout", "10m", "--priority", "0")
+    arguments = ("-p", "epochs=5", "--unset", "title", "--deadline", "none", "--task-timeout", "10m", "--run-name", "n")
     request = update(command, server, *arguments)
     assert (list(request.update_mask.paths), request.job.etag) == (["run"], "7")
     run = request.job.run
     assert (from_values(run.parameters), run.pipeline_version) == ({"epochs": 5}, VERSION)
-    assert (run.HasField("deadline"), run.task_timeout.seconds) == (False, 600)
+    assert (run.HasField("deadline"), run.task_timeout.seconds, run.display_name) == (False, 600, "n")
 
 
 def test_parameters_of_a_job_with_a_spec_of_its_own_are_read_by_it(command: Command, server: ScriptedServer) -> None:

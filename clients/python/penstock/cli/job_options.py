@@ -68,6 +68,9 @@ NameOption = Annotated[str | None, typer.Option("--display-name", help="Name for
 JobLabelsOption = Annotated[
     list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label to select the job by.")
 ]
+RunNameOption = Annotated[
+    str, typer.Option("--run-name", metavar="TEXT", help="Name of its runs for people; may hold macros too.")
+]
 MacroParametersOption = Annotated[
     list[str] | None,
     typer.Option(

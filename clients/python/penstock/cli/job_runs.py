@@ -41,6 +41,7 @@ class RunChanges:
     """`name=value`"""
     unset: Sequence[str] = ()
     """Parameters that take their defaults again."""
+    display_name: str = ""
     experiment: str = ""
     cache_policy: str = ""
     priority: int | None = None
@@ -52,7 +53,7 @@ class RunChanges:
     def is_given(self) -> bool:
         """Whether anything is to change."""
         limits = self.priority is not None or self.max_parallel_tasks is not None
-        words = (self.source, self.assignments, self.unset, self.experiment, self.cache_policy)
+        words = (self.source, self.assignments, self.unset, self.display_name, self.experiment, self.cache_policy)
         return limits or any(words) or any(span.text for span in self.spans.values())
 
     def applied(self, client: "Client", namespace: str, job: "Job") -> "Run":
@@ -66,6 +67,7 @@ class RunChanges:
         run.ClearField("spec")
         self._set_parameters(client, namespace, job, run)
         self._set_spans(run)
+        run.display_name = self.display_name or run.display_name
         if self.experiment:
             run.experiment = resource_name(namespace, "experiments", self.experiment)
         if self.cache_policy:

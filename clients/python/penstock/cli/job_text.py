@@ -83,7 +83,7 @@ def print_job(job: "Job") -> None:
             ("last slot", _last(job, clock)),
             ("open", _open(job)),
             ("failures", _failures(job)),
-            ("runs", source_text(run)),
+            ("runs", " as ".join(part for part in (source_text(run), run.display_name) if part)),
             ("parameters", ", ".join(f"{name}={json_text(parameters[name])}" for name in sorted(parameters))),
             ("limits", limits_text(run)),
             ("experiment", last_segment(run.experiment)),
