@@ -189,6 +189,13 @@ def test_slots_tell_when_what_and_why(command: Command, server: ScriptedServer) 
     assert len(json.loads(command("jobs", "slots", "nightly", "-o", "json").stdout)["slots"]) == 2
 
 
+def test_no_slot_of_a_backfill_is_late(command: Command, server: ScriptedServer) -> None:
+    filled = JobSlot(kind=JobSlot.KIND_BACKFILL, state=JobSlot.STATE_FIRED, slot_time=FIRED.slot_time)
+    filled.lateness.FromSeconds(10**6)
+    server.on("ListJobSlots", pb.ListJobSlotsResponse(slots=[filled]))
+    assert command("jobs", "slots", "nightly").stdout.splitlines()[1].split()[2:] == ["FIRED", "BACKFILL"]
+
+
 def test_a_preview_shows_both_clocks(command: Command, server: ScriptedServer) -> None:
     server.on("PreviewJobSlots", pb.PreviewJobSlotsResponse(slot_times=[at("2026-03-29T01:00:00Z")]))
     arguments = ("--cron", "30 2 * * *", "--time-zone", "Europe/Berlin", "--after", "2026-03-29", "-c", "1")

@@ -58,6 +58,9 @@ class Clock:
             raise UsageError(f"{option} {time}: this time is too far away") from None
 
 
+UTC_CLOCK = Clock(UTC, "UTC")
+
+
 def clock_of(job: "Job") -> Clock:
     """The clock by which the job fires."""
     return named_clock(job.cron.time_zone if job.HasField("cron") else "")

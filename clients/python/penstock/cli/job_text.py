@@ -137,7 +137,9 @@ def slot_time(slot: JobSlot, clock: Clock) -> str:
 
 
 def late_text(slot: JobSlot) -> str:
-    """How late a slot fired; empty when it was on time."""
+    """How late a slot fired; empty when it was on time, and for those of backfills, which always are late."""
+    if slot.kind == JobSlot.KIND_BACKFILL:
+        return ""
     late_s = slot.lateness.ToTimedelta().total_seconds()
     return duration_text(late_s) if late_s >= LATE_FROM_S else ""
 

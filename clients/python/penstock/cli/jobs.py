@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from penstock.cli import backfills, job_changes, job_control
-from penstock.cli.clocks import clock_of, named_clock
+from penstock.cli.clocks import UTC_CLOCK, clock_of, named_clock
 from penstock.cli.durations import read_duration
 from penstock.cli.failures import EXIT_INTERRUPTED, UsageError
 from penstock.cli.job_options import CronOption, EndOption, EveryOption, JobArgument, StartOption, TimeZoneOption
@@ -155,7 +155,7 @@ def preview_slots(
     if output is OutputFormat.JSON:
         _print_times(times)
     elif times:
-        print_table([clock.heading("SLOT"), "UTC"], [[clock.text(time), f"{time:%F %T}"] for time in times])
+        print_table([clock.heading("SLOT"), "UTC"], [[clock.text(time), UTC_CLOCK.text(time)] for time in times])
     else:
         note("none: it has ended")
 
