@@ -14,7 +14,7 @@ from penstock_server.engine.job_progress import INSTANT, beginning, check_schedu
 from penstock_server.engine.job_runs import run_of_slot
 from penstock_server.engine.job_turns import JobTurns
 from penstock_server.engine.new_runs import InlineSpec, NewRuns, VersionSource
-from penstock_server.model.errors import FailedPrecondition, InvalidArgument
+from penstock_server.model.errors import FailedPrecondition
 from penstock_server.model.jobs import Job, JobRun, JobSchedule, JobSlot, JobState, SlotKind
 from penstock_server.schedule import macros
 from penstock_server.store import job_slots, jobs
@@ -204,10 +204,7 @@ class Jobs:
         """Raise what its first run would be refused for."""
         macros.check(job.run.parameters, field="job.run.parameters")
         slot = timetable_of(job.schedule).next_after(now) or now
-        try:
-            await self._new_runs.check(connection, run_of_slot(job, slot, 1, now))
-        except InvalidArgument as error:
-            raise _within_job(error) from None
+        await self._new_runs.check(connection, run_of_slot(job, slot, 1, now), field="job.run.parameters")
 
     async def _locked(
         self, connection: Connection, namespace: str, id: str, revision: int | None
@@ -227,12 +224,6 @@ def _executing(present: JobRun, run: JobRun) -> JobRun:
         pipeline_alias=present.pipeline_alias,
         spec_digest=present.spec_digest,
     )
-
-
-def _within_job(error: InvalidArgument) -> InvalidArgument:
-    """What is wrong with a run, told of the run of a job."""
-    violations = [replace(violation, field=f"job.{violation.field}") for violation in error.violations]
-    return InvalidArgument(error.reason, error.message, metadata=error.metadata, violations=violations)
 
 
 class _NothingMade(Exception):  # an answer that rolls the transaction back

@@ -228,9 +228,9 @@ class NewRuns:
         elif self._taker is not None and made.graph is not None:
             self._taker.take_new(made.run, made.graph)
 
-    async def check(self, connection: Connection, request: NewRunRequest) -> None:
-        """Raise what `make` would raise for the source and the parameters. Nothing is made."""
-        await self._stored_spec(connection, request)
+    async def check(self, connection: Connection, request: NewRunRequest, *, field: str) -> None:
+        """Raise what `make` would raise for the source and for the parameters, which `field` holds. Nothing is made."""
+        await self._stored_spec(connection, request, field)
 
     async def keep_spec(self, connection: Connection, source: InlineSpec) -> StoredSpec:
         """Store a spec that no run executes yet."""
@@ -289,7 +289,9 @@ class NewRuns:
         check_supported(graph)
         return _Spec(digest, graph, canonical)
 
-    async def _stored_spec(self, connection: Connection, request: NewRunRequest) -> _Spec:
+    async def _stored_spec(
+        self, connection: Connection, request: NewRunRequest, field: str = "run.parameters"
+    ) -> _Spec:
         """What the request names, checked against its parameters, with their macros written out."""
         source = request.source
         if isinstance(source, StoredSpec):
@@ -298,7 +300,7 @@ class NewRuns:
             assert isinstance(source, VersionSource)
             spec = await self._of_version(connection, request.namespace, source)
         check_supported(spec.graph)
-        check_parameters(spec.graph, _parameters(request, spec.graph))
+        check_parameters(spec.graph, _parameters(request, spec.graph), field)
         return spec
 
     async def _of_run(self, connection: Connection, source: StoredSpec) -> _Spec:

@@ -15,27 +15,31 @@ def interface(graph: PipelineGraph) -> tuple[JsonObject, ...]:
     return tuple(_described(name, declared) for name, declared in graph.root.input_parameters.items())
 
 
-def check_parameters(graph: PipelineGraph, given: Mapping[str, Json]) -> None:
-    """Raise InvalidArgument naming each parameter that is unknown, missing or of the wrong type."""
+def check_parameters(graph: PipelineGraph, given: Mapping[str, Json], field: str = "run.parameters") -> None:
+    """Raise InvalidArgument for each parameter that is unknown, missing or of the wrong type, as `{field}.{name}`."""
+
+    def violation(reason: str, name: str, description: str) -> FieldViolation:
+        return FieldViolation(f"{field}.{name}", description, reason)
+
     declared = graph.root.input_parameters
     violations = [
-        _violation("UNKNOWN_PARAMETER", name, f"is not taken by the pipeline, which takes {_names(graph)}")
+        violation("UNKNOWN_PARAMETER", name, f"is not taken by the pipeline, which takes {_names(graph)}")
         for name in given
         if name not in declared
     ]
     for name, parameter in declared.items():
         if parameter.type in _ENGINE_MADE:
             description = "can only be given by the engine: the pipeline can be stored, but not run"
-            violations.append(_violation("PARAMETER_TYPE_MISMATCH", name, description))
+            violations.append(violation("PARAMETER_TYPE_MISMATCH", name, description))
         elif name not in given:
             if parameter.required:
-                violations.append(_violation("MISSING_PARAMETER", name, "has no default and has to be given"))
+                violations.append(violation("MISSING_PARAMETER", name, "has no default and has to be given"))
         elif wrong := problem(parameter, given[name]):
-            violations.append(_violation("PARAMETER_TYPE_MISMATCH", name, wrong))
+            violations.append(violation("PARAMETER_TYPE_MISMATCH", name, wrong))
     for name, artifact in graph.root.input_artifacts.items():
         if not artifact.optional:
             description = "is an artifact, which a run cannot be given: the pipeline can be stored, but not run"
-            violations.append(_violation("MISSING_PARAMETER", name, description))
+            violations.append(violation("MISSING_PARAMETER", name, description))
     if violations:
         first = violations[0]
         message = "; ".join(f"parameter {v.field.rpartition('.')[2]} {v.description}" for v in violations[:5])
@@ -57,7 +61,3 @@ def _described(name: str, declared: ParameterInput) -> JsonObject:
 
 def _names(graph: PipelineGraph) -> str:
     return ", ".join(sorted(graph.root.input_parameters)) or "none"
-
-
-def _violation(reason: str, name: str, description: str) -> FieldViolation:
-    return FieldViolation(f"run.parameters.{name}", description, reason)
