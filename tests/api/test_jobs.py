@@ -4,9 +4,11 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
+import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -16,6 +18,7 @@ from penstock.v1 import experiment_pb2, experiment_service_pb2, run_pb2, run_ser
 from penstock.v1 import job_service_pb2 as pb
 from penstock.v1.job_pb2 import Job
 from penstock.v1.job_slot_pb2 import JobSlot
+from penstock_server.engine.requests import RunRequests
 from tests.api import job_calls
 from tests.api.calls import reason, refusal
 from tests.api.conftest import Api
@@ -451,4 +454,30 @@ async def test_an_experiment_with_jobs_goes_only_by_force_and_takes_them_along(a
     assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "EXPERIMENT_HAS_JOBS")
     delete.force = True
     await api.experiments.DeleteExperiment(delete)
+    assert await reason(get(api)) == "JOB_NOT_FOUND"
+
+
+async def test_an_experiment_goes_by_force_although_its_job_fires_on_and_on(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine's part - to delete a run that it was asked to - is done here at once, and then the job fires again."""
+    name = f"{PARENT}/experiments/vision"
+    made = experiment_service_pb2.CreateExperimentRequest(
+        parent=PARENT, experiment_id="vision", experiment=experiment_pb2.Experiment()
+    )
+    await api.experiments.CreateExperiment(made)
+    await create(api, asked=job(run=run(experiment=name), overlap="OVERLAP_ALLOW"))
+    await trigger(api)
+    request_delete = RunRequests.delete_run
+
+    async def delete_and_fire(self: RunRequests, namespace: str, run_id: str, **more: Any) -> None:
+        await request_delete(self, namespace, run_id, **more)
+        async with api.database.connection() as connection:
+            await connection.execute("DELETE FROM run WHERE id = %s", [run_id])
+        with suppress(grpc.aio.AioRpcError):
+            await trigger(api)
+
+    monkeypatch.setattr(RunRequests, "delete_run", delete_and_fire)
+    delete = experiment_service_pb2.DeleteExperimentRequest(name=name, force=True)
+    await api.experiments.DeleteExperiment(delete, timeout=20)
     assert await reason(get(api)) == "JOB_NOT_FOUND"

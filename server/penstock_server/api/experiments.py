@@ -19,7 +19,7 @@ from penstock_server.model.errors import FailedPrecondition, NotFound
 from penstock_server.model.query import And, Comparison, Not, Operator, Page, Rows
 from penstock_server.model.resources import Experiment
 from penstock_server.rpc.call import Call
-from penstock_server.store import experiments, namespaces, runs
+from penstock_server.store import experiments, jobs, namespaces, runs
 from penstock_server.store.database import Connection, Database
 
 FIELDS = ListFields(experiments.LISTING.fields, orders=experiments.LISTING.orders)
@@ -71,10 +71,11 @@ class ExperimentService:
         return pb.UpdateExperimentResponse(experiment=convert.experiment(updated))
 
     async def delete_experiment(self, request: pb.DeleteExperimentRequest, _call: Call) -> pb.DeleteExperimentResponse:
-        """Nothing of the experiment is left; with `force` runs that have not ended are ended first."""
+        """Nothing of the experiment is left; with `force` jobs go and runs that have not ended are ended first."""
         namespace, id = names.EXPERIMENT.parse(request.name)
         with self.wakeups.of_all() as wakeup:
             while not await self._delete(namespace, id, request):
+                await self._delete_jobs(namespace, id)
                 await self._end_runs(namespace, id)
                 await wakeup.wait()
         return pb.DeleteExperimentResponse()
@@ -135,11 +136,17 @@ class ExperimentService:
             return False
         return True
 
+    async def _delete_jobs(self, namespace: str, id: str) -> None:
+        """Delete its jobs, which would make new runs for as long as old ones are waited for."""
+        page = Page(PAGE_SIZE_MAX, _in_experiment(namespace, id))
+        async with self.database.transaction() as connection:
+            rows = await jobs.list_page(connection, namespace, page)
+            await jobs.delete(connection, [job.uid for job in rows.items])
+
     async def _end_runs(self, namespace: str, id: str) -> None:
         """Ask for the runs that have not ended to be cancelled and deleted."""
-        experiment = Comparison("experiment", Operator.EQUAL, names.EXPERIMENT.format(namespace, id))
         still_open = Not(Comparison("end_time", Operator.HAS, "*"))
-        page = Page(PAGE_SIZE_MAX, And((experiment, still_open)))
+        page = Page(PAGE_SIZE_MAX, And((_in_experiment(namespace, id), still_open)))
         async with self.database.connection() as connection:
             rows = await runs.list_page(connection, namespace, page)
         for run in rows.items:
@@ -151,6 +158,10 @@ class ExperimentService:
         async with self.database.transaction() as connection:
             revision = guarded_revision(await experiments.get(connection, namespace, id), etag)
             return await experiments.set_archived(connection, namespace, id, archived=archived, revision=revision)
+
+
+def _in_experiment(namespace: str, id: str) -> Comparison:
+    return Comparison("experiment", Operator.EQUAL, names.EXPERIMENT.format(namespace, id))
 
 
 async def _list(connection: Connection, namespace: str, page: Page) -> Rows[Experiment]:
