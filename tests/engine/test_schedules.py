@@ -9,7 +9,7 @@ import pytest
 
 from penstock_server.engine.job_turns import TurnSettings
 from penstock_server.engine.jobs import JobChange, NewJob
-from penstock_server.model.errors import FailedPrecondition, NotFound
+from penstock_server.model.errors import FailedPrecondition, InvalidArgument, NotFound
 from penstock_server.model.jobs import CatchUp, Job, JobRun, JobSchedule, JobState, Overlap, SlotKind, SlotState
 from penstock_server.store import experiments, job_turns, namespaces
 from penstock_server.store.database import Database
@@ -207,6 +207,12 @@ async def test_macros_tell_of_the_slot(world: JobWorld) -> None:
     assert run.parameters == {
         "text": f"2026-01-05T12:01:00Z 2026-01-05T12:00:00Z 2026-01-05T12:01:00Z 1 20260105120100 1 {run.uid}"
     }
+
+
+async def test_a_wrong_macro_is_refused_wherever_it_stands(world: JobWorld) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await world.create(run=JobRun("default", display_name="of ${slot.tim}"))
+    assert [violation.field for violation in refused.value.violations] == ["job.run.display_name"]
 
 
 async def test_a_run_that_cannot_be_made_is_told_of_in_its_slot_and_counts_as_failed(world: JobWorld) -> None:

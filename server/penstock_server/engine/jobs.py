@@ -203,6 +203,7 @@ class Jobs:
     async def _check_run(self, connection: Connection, job: Job, now: datetime) -> None:
         """Raise what its first run would be refused for."""
         macros.check(job.run.parameters, field="job.run.parameters")
+        macros.check({"display_name": job.run.display_name}, field="job.run")
         slot = timetable_of(job.schedule).next_after(now) or now
         await self._new_runs.check(connection, run_of_slot(job, slot, 1, now), field="job.run.parameters")
 

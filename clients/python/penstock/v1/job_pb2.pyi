@@ -132,7 +132,7 @@ class Job(_message.Message):
         EVERY_FIELD_NUMBER: _builtins.int
         @_builtins.property
         def every(self) -> _duration_pb2.Duration:
-            """Time from slot to slot, at least one second and at most 3,650 days."""
+            """Time from slot to slot, at least one second and at most 36,525 days."""
 
         def __init__(
             self,
