@@ -8,7 +8,7 @@ import pytest
 
 from penstock.v1 import run_pb2
 from penstock.v1 import run_service_pb2 as pb
-from penstock_server.api.run_watches import BATCH
+from penstock_server.api.run_watches import BATCH, RESPONSE_BYTES_MAX
 from penstock_server.model.changes import Notice
 from penstock_server.model.states import RunState
 from tests import factories
@@ -67,6 +67,41 @@ async def test_a_watch_goes_on_after_its_token(api: Api) -> None:
     resumed = await watch(api, resume_token=responses[2].resume_token, after_sequence=1)
     assert resumed == responses[3:]
     assert await reason(watch(api, resume_token="made-up")) == "INVALID_RESUME_TOKEN"
+
+
+def spread(batches: list[pb.WatchRunResponse]) -> list[pb.WatchRunResponse]:
+    """Each event in a response of its own."""
+    responses: list[pb.WatchRunResponse] = []
+    for batch in batches:
+        more = list(batch.more)
+        del batch.more[:]
+        responses += [batch, *more]
+    return responses
+
+
+@pytest.mark.parametrize("size", [2, 3, BATCH, 1000])
+async def test_several_events_in_a_response_are_the_same_events_with_the_same_tokens(api: Api, size: int) -> None:
+    owner = await owned(api)
+    await owner.start()
+    await owner.move(*(Notice("NOTE", str(n)) for n in range(2 * BATCH)))
+    await owner.end()
+    batches = await watch(api, batch_size=size)
+    assert max(1 + len(batch.more) for batch in batches) == min(size, BATCH)
+    responses = spread(batches)
+    assert responses == await watch(api)
+    middle = responses[7]
+    assert sequences(spread(await watch(api, resume_token=middle.resume_token, batch_size=size)))[0] == 9
+
+
+async def test_a_response_of_several_events_stays_small(api: Api) -> None:
+    owner = await owned(api)
+    await owner.start()
+    await owner.move(*(Notice("NOTE", "x" * 100_000) for _ in range(12)))
+    await owner.end()
+    batches = await watch(api, batch_size=1000)
+    assert all(batch.ByteSize() <= RESPONSE_BYTES_MAX + 10_000 for batch in batches)
+    assert len(batches) > 2
+    assert sequences(spread(batches)) == list(range(1, owner.sequence + 1))
 
 
 async def test_more_events_than_fit_one_read_come_in_order(api: Api) -> None:

@@ -11,6 +11,7 @@ from types import TracebackType
 import grpc
 
 from penstock.v1 import run_service_pb2, run_service_pb2_grpc
+from penstock.watching import BATCH_SIZE
 
 START_S = 60
 LONGEST_S = 600
@@ -74,8 +75,10 @@ def _follow_all(
 
 def _follow(stub: run_service_pb2_grpc.RunServiceStub, run: str) -> list[Told]:
     events: list[Told] = []
-    for response in stub.WatchRun(run_service_pb2.WatchRunRequest(name=run)):
-        written_s = response.event.time.ToNanoseconds() / 1e9
-        events.append(Told(written_s, 1000 * (time.time() - written_s)))
-        assert response.event.sequence == len(events), f"event {response.event.sequence} came as number {len(events)}"
+    for batch in stub.WatchRun(run_service_pb2.WatchRunRequest(name=run, batch_size=BATCH_SIZE)):
+        came_s = time.time()
+        for event in (batch.event, *(response.event for response in batch.more)):
+            written_s = event.time.ToNanoseconds() / 1e9
+            events.append(Told(written_s, 1000 * (came_s - written_s)))
+            assert event.sequence == len(events), f"event {event.sequence} came as number {len(events)}"
     return events

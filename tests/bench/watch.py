@@ -6,6 +6,7 @@ import time
 from collections import deque
 
 from penstock.v1 import run_service_pb2
+from penstock.watching import BATCH_SIZE
 from penstock_server.engine.new_runs import NewRunRequest
 from penstock_server.launch.base import StepRequest
 from penstock_server.launch.fake import Act, FakeHost
@@ -52,7 +53,8 @@ def _lags(told: list[Told]) -> list[Row]:
 
 def _replay_rate(bed: Bed, name: str) -> float:
     start = time.perf_counter()
-    count = sum(1 for _ in bed.client.stubs.run.WatchRun(run_service_pb2.WatchRunRequest(name=name)))
+    request = run_service_pb2.WatchRunRequest(name=name, batch_size=BATCH_SIZE)
+    count = sum(1 + len(response.more) for response in bed.client.stubs.run.WatchRun(request))
     return count / (time.perf_counter() - start)
 
 

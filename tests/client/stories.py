@@ -54,8 +54,8 @@ class Story:
         run.event_sequence = len(told)
         return run
 
-    def script(self, server: ScriptedServer, *, at: int = 1, cuts: tuple[int, ...] = ()) -> None:
-        """Let `server` tell it.
+    def script(self, server: ScriptedServer, *, at: int = 1, cuts: tuple[int, ...] = (), batch: int = 1) -> None:
+        """Let `server` tell it, up to `batch` events in a response.
 
         The run stands at event `at` until it was watched; each watch is cut after so many events of `cuts`.
         """
@@ -65,9 +65,10 @@ class Story:
         def watch(request: WatchRunRequest, context: grpc.ServicerContext) -> Iterator[WatchRunResponse]:
             first = int(request.resume_token or request.after_sequence)
             until = remaining.pop(0) if remaining else len(self.responses)
-            for response in self.responses[first : first + until]:
-                self.seen = max(self.seen, response.event.sequence)
-                yield response
+            told = self.responses[first : first + until]
+            for start in range(0, len(told), batch):
+                self.seen = max(self.seen, *(response.event.sequence for response in told[start : start + batch]))
+                yield _gathered(told[start : start + batch])
             if first + until < len(self.responses):
                 cut(context)
 
@@ -126,3 +127,10 @@ class Story:
 
     def _tell(self, event: Event, **resource: Any) -> None:
         self.responses.append(WatchRunResponse(event=event, resume_token=str(event.sequence), **resource))
+
+
+def _gathered(responses: list[WatchRunResponse]) -> WatchRunResponse:
+    first = WatchRunResponse()
+    first.CopyFrom(responses[0])
+    first.more.extend(responses[1:])
+    return first

@@ -97,12 +97,13 @@ def test_values_that_json_would_change_are_refused(client: Client, value: object
         client.create_run("line-fit", {"lr": value})
 
 
+@pytest.mark.parametrize("batch", [1, 3, 100])
 @pytest.mark.parametrize("cuts", [(), (1,), (3, 4), (0, 0, 9), (2, 2, 2, 2)])
 def test_a_watch_has_no_gap_and_no_duplicate_over_cuts(
-    server: ScriptedServer, client: Client, cuts: tuple[int, ...]
+    server: ScriptedServer, client: Client, cuts: tuple[int, ...], batch: int
 ) -> None:
     story = Story()
-    story.script(server, cuts=cuts)
+    story.script(server, cuts=cuts, batch=batch)
     seen = [response.event.sequence for response in client.watch_run(RUN, backoff=QUICK)]
     assert seen == story.sequences
     assert len(server.requests_of(WatchRunRequest)) == len(cuts) + 1

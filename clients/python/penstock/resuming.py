@@ -2,6 +2,8 @@
 
 import random
 from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -59,6 +61,8 @@ class ResumingStream(ABC, Generic[ResponseT]):
         self._deadline = deadline
         self._outage = _Outage(backoff)
         self._stream: Any = None
+        self._received: deque[ResponseT] = deque()
+        """What has come and was not handed out yet."""
 
     @abstractmethod
     def request(self) -> Message:
@@ -67,6 +71,10 @@ class ResumingStream(ABC, Generic[ResponseT]):
     @abstractmethod
     def accept(self, response: ResponseT) -> bool:
         """Note where to go on; False for a response that brings nothing new."""
+
+    def parts(self, response: ResponseT) -> Iterable[ResponseT]:
+        """The responses that one of the stream stands for, in order."""
+        return (response,)
 
     def is_complete(self) -> bool:
         """Whether a stream that ended well told everything there is to tell."""
@@ -87,12 +95,18 @@ class ResumingStream(ABC, Generic[ResponseT]):
                 return response
 
     def _receive(self) -> Operation[ResponseT | None]:
+        if self._received:
+            return self._received.popleft()
         if self._stream is None:
             self._stream = yield Open(self.request(), (yield from self._remaining_s()))
         response = yield from receive(self._stream, self._response_type)
         if response is None and not self.is_complete():
             raise UnavailableError(StatusCode.UNAVAILABLE, "the stream ended before all was told")
-        return response
+        if response is None:
+            return None
+        first, *more = self.parts(response)
+        self._received.extend(more)
+        return first
 
     def _recover(self, error: PenstockError) -> Operation[None]:
         self._stream = None

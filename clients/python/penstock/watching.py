@@ -1,5 +1,7 @@
 """The streams of the API that resume: the events of a run, the moves of all runs, the log of a step, a job."""
 
+from collections.abc import Iterable
+
 from grpc import StatusCode
 
 from penstock.errors import InternalError
@@ -9,6 +11,8 @@ from penstock.v1.run_pb2 import Run
 
 FINAL_STATES = frozenset({Run.STATE_SUCCEEDED, Run.STATE_FAILED, Run.STATE_CANCELLED})
 """The states in which a run has ended."""
+BATCH_SIZE = 200
+"""So many events of a run are asked for in one response."""
 
 
 def has_ended(run: Run) -> bool:
@@ -39,8 +43,16 @@ class RunEvents(ResumingStream[run_service_pb2.WatchRunResponse]):
 
     def request(self) -> run_service_pb2.WatchRunRequest:
         return run_service_pb2.WatchRunRequest(
-            name=self._name, after_sequence=self._after_sequence, resume_token=self._resume_token
+            name=self._name,
+            after_sequence=self._after_sequence,
+            resume_token=self._resume_token,
+            batch_size=BATCH_SIZE,
         )
+
+    def parts(self, response: run_service_pb2.WatchRunResponse) -> Iterable[run_service_pb2.WatchRunResponse]:
+        more = list(response.more)
+        del response.more[:]
+        return (response, *more)
 
     def accept(self, response: run_service_pb2.WatchRunResponse) -> bool:
         sequence = response.event.sequence

@@ -3,7 +3,7 @@
 A watch reads no further than its client takes: a slow client has nothing piled up for it here.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from uuid import UUID
@@ -27,6 +27,8 @@ from penstock_server.store.run_views import RunView
 
 BATCH = 200
 """Events read at a time."""
+RESPONSE_BYTES_MAX = 512 * 1024
+"""A response that tells of several events is not made larger by a further one."""
 LATE_TRIES = 5
 """A notification can come before what it tells of may be read: across runs, older transactions come first."""
 LATE_WAIT_S = 0.01
@@ -56,6 +58,7 @@ class RunWatches:
                     finished = await _is_over(connection, run.uid, after, found)
                 for response in responses:
                     response.resume_token = self.tokens.write((str(run.uid), response.event.sequence), *question)
+                for response in _gathered(responses, request.batch_size):
                     yield response
                 if finished:
                     return
@@ -156,6 +159,26 @@ async def _told(connection: Connection, run: Run, found: Sequence[Event]) -> lis
         )
         for event in found
     ]
+
+
+def _gathered(responses: Sequence[pb.WatchRunResponse], size: int) -> Iterator[pb.WatchRunResponse]:
+    """The same, up to `size` in one. Each response costs a turn of the event loop, whatever it holds."""
+    if size <= 1:
+        yield from responses
+        return
+    first: pb.WatchRunResponse | None = None
+    size_bytes = 0
+    for response in responses:
+        response_bytes = response.ByteSize()
+        if first is not None and len(first.more) + 1 < size and size_bytes + response_bytes <= RESPONSE_BYTES_MAX:
+            first.more.append(response)
+            size_bytes += response_bytes
+            continue
+        if first is not None:
+            yield first
+        first, size_bytes = response, response_bytes
+    if first is not None:
+        yield first
 
 
 async def _current(connection: Connection, run: Run) -> RunView | None:

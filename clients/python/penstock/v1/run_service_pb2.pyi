@@ -806,6 +806,7 @@ class WatchRunRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     AFTER_SEQUENCE_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    BATCH_SIZE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The run, `namespaces/{namespace}/runs/{run}`."""
     after_sequence: _builtins.int
@@ -816,16 +817,21 @@ class WatchRunRequest(_message.Message):
     """`resume_token` of the last response received; the stream goes on after it. At most 4,096 characters.
     Empty: none.
     """
+    batch_size: _builtins.int
+    """So many events may come in one response, at most 1,000, where that many are there to be told; a response stays small
+    whatever it is. Default (0): one event a response, which is slow for a run of thousands of tasks.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         after_sequence: _builtins.int = ...,
         resume_token: _builtins.str = ...,
+        batch_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_sequence", b"after_sequence", "name", b"name", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_sequence", b"after_sequence", "batch_size", b"batch_size", "name", b"name", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -841,6 +847,7 @@ class WatchRunResponse(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """Where to go on after a cut. Opaque."""
     @_builtins.property
@@ -855,6 +862,10 @@ class WatchRunResponse(_message.Message):
     def task(self) -> _task_pb2.Task:
         """The task without its attempts, at least as new as the event; only with events of a task."""
 
+    @_builtins.property
+    def more(self) -> _containers.RepeatedCompositeFieldContainer[Global___WatchRunResponse]:
+        """The events that follow, in order, each as in a response of its own; only where `batch_size` asked for more than one."""
+
     def __init__(
         self,
         *,
@@ -862,10 +873,11 @@ class WatchRunResponse(_message.Message):
         run: _run_pb2.Run | None = ...,
         task: _task_pb2.Task | None = ...,
         resume_token: _builtins.str = ...,
+        more: _abc.Iterable[Global___WatchRunResponse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "run", b"run", "task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "resume_token", b"resume_token", "run", b"run", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "more", b"more", "resume_token", b"resume_token", "run", b"run", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
