@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock_server.launch import attempt
+from penstock_server.launch import attempt, publication
 from penstock_server.launch.base import Observation, Phase, Published, StepRequest
 from penstock_server.model.errors import Unavailable
 from penstock_server.model.resources import ArtifactValue, TaskValues
@@ -225,7 +225,7 @@ async def test_a_store_that_is_full_for_a_while_costs_nothing_but_time(
 
 async def test_a_store_that_stays_full_fails_the_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempt, "RETRY_S", 0.01)
-    monkeypatch.setattr(attempt, "STORE_PATIENCE_S", 0.1)
+    monkeypatch.setattr(publication, "PATIENCE_S", 0.1)
     store = FullStore(tmp_path / "store", refusals=float("inf"))
     async with running(tmp_path, store=store) as launched:
         end = await launched.run(making('printf weights > "$1"', store.root))

@@ -16,29 +16,26 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from penstock_server.launch import shim, strays, verdicts, workspace
-from penstock_server.launch.base import Observation, Phase, Published, StepRequest
-from penstock_server.launch.environments import EnvironmentBuildError
+from penstock_server.launch import shim, strays, verdicts
+from penstock_server.launch.base import Observation, Phase, StepRequest
 from penstock_server.launch.journal import Journal, Record, uptime_s
 from penstock_server.launch.long_arguments import handed_over
 from penstock_server.launch.outputs import CollectedOutputs, collect
+from penstock_server.launch.preparation import PreparationError, bring_imported, prepare
 from penstock_server.launch.program import COMMAND_INVALID, Program, ProgramError, ProgramNotFoundError, plan_program
+from penstock_server.launch.publication import Publication, PublicationError
 from penstock_server.launch.scratch import AttemptFolder
 from penstock_server.launch.warm import Spare
 from penstock_server.launch.warm_request import WarmRequest, warm_request
 from penstock_server.launch.watch import ProcessWatch, reap
 from penstock_server.launch.workplace import NO_ROOM, RETRY_S, Workplace, as_unavailable
-from penstock_server.model.errors import NotFound, PenstockError, Unavailable
-from penstock_server.model.resources import TaskValues
+from penstock_server.model.errors import Unavailable
 from penstock_server.spec.graph import Importer
-from penstock_server.spec.imports import OUTPUT as IMPORTED
 from penstock_server.spec.step import OutputError
 
 _log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 0.1
-STORE_PATIENCE_S = 120.0
-"""So long an output is tried to be stored, once that has failed."""
 INTERRUPTIONS_MAX = 5
 """After so many errors of our own an attempt is given up."""
 
@@ -62,10 +59,10 @@ class ProcessAttempt:
     _watch: ProcessWatch = field(init=False)
     _task: "asyncio.Task[None] | None" = None
     _interruptions: int = 0
-    _unstored_since: float | None = None
-    """Since when (event loop's time) the outputs cannot be stored."""
+    _publication: Publication = field(init=False)
 
     def __post_init__(self) -> None:
+        self._publication = Publication(self.place.artifacts)
         self._watch = ProcessWatch(self._gone, self._guarded)
 
     @property
@@ -189,36 +186,19 @@ class ProcessAttempt:
     async def _prepare(self, program: Program) -> None:
         try:
             self.folder.append_log("")
-            for uri, target in program.fetches:
-                await self._fetch(uri, target)
-            if program.requirements is not None:
-                await self.place.environments.build(program.requirements)
-        except EnvironmentBuildError as error:
-            self._refuse("ENVIRONMENT_FAILED", f"the step's Python packages could not be installed: {error}")
-        except PenstockError as error:
-            self._refuse("INPUT_UNAVAILABLE", f"an input artifact could not be fetched: {error.message}")
+            await prepare(program, self.place)
+        except PreparationError as error:
+            self._refuse(error.reason, str(error))
         else:
             self._spawn_unless_stopped(program)
 
     async def _import(self) -> None:
-        """The importer's artifact is to be brought to the workspace; there is no process."""
-        (artifact,) = self.request.inputs.artifacts[IMPORTED]
         try:
-            self.folder.append_log(f"penstock: bringing {artifact.uri} to the workspace")
-            await workspace.bring(artifact.uri, self.folder.workspace, self.place.artifacts)
-        except (PenstockError, OSError) as error:
-            self._refuse("INPUT_UNAVAILABLE", f"the artifact could not be brought to the workspace: {error}")
+            outputs = await bring_imported(self.request, self.folder, self.place.artifacts)
+        except PreparationError as error:
+            self._refuse(error.reason, str(error))
         else:
-            outputs = TaskValues({}, {IMPORTED: (workspace.marked(artifact),)})
             self._conclude(verdicts.succeeded(self.request.attempt, outputs))
-
-    async def _fetch(self, uri: str, target: Path) -> None:
-        target.parent.mkdir(exist_ok=True)
-        try:
-            await self.place.artifacts.fetch(uri, target)
-        except NotFound:
-            # An artifact need not have content: some are metadata only. The step says itself what it misses.
-            return
 
     def _spawn_unless_stopped(self, program: Program) -> None:
         assert self._held is not None
@@ -373,22 +353,12 @@ class ProcessAttempt:
             self._conclude(verdicts.succeeded(self.request.attempt, outputs.values({})), note=False)
 
     async def _publish(self, outputs: CollectedOutputs) -> None:
-        published: dict[str, Published] = {}
         try:
-            for uri, source in outputs.to_publish.items():
-                published[uri] = await self.place.artifacts.publish(source, uri)
-        except (PenstockError, OSError) as error:
-            if isinstance(error, Unavailable) and self._may_store_later():
-                raise
-            self._refuse("PUBLISH_FAILED", f"an output artifact could not be stored: {error}", exit_code=0)
-            return
-        self._conclude(verdicts.succeeded(self.request.attempt, outputs.values(published)))
-
-    def _may_store_later(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        if self._unstored_since is None:
-            self._unstored_since = now
-        return now - self._unstored_since < STORE_PATIENCE_S
+            published = await self._publication.publish(outputs)
+        except PublicationError as error:
+            self._refuse("PUBLISH_FAILED", str(error), exit_code=0)
+        else:
+            self._conclude(verdicts.succeeded(self.request.attempt, outputs.values(published)))
 
     # Telling
 
