@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from penstock.v1 import run_service_pb2 as pb
-from penstock_server.api import lists
 from penstock_server.model.states import RunState
+from penstock_server.rpc import pages
 from tests import factories
 from tests.api.calls import reason, refusal
 from tests.api.conftest import Api
@@ -77,7 +77,7 @@ async def test_a_page_holds_fifty_by_default_and_a_thousand_at_most(api: Api) ->
 
 
 async def test_a_page_too_large_for_a_message_is_cut_short(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "RESPONSE_BYTES_MAX", 2_000)
+    monkeypatch.setattr(pages, "RESPONSE_BYTES_MAX", 2_000)
     await insert_many(api, 30, "run")
     response = await page(api, page_size=30)
     assert 1 < len(response.runs) < 30

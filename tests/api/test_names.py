@@ -11,7 +11,7 @@ from penstock.v1 import experiment_pb2
 from penstock_server.api import names
 from penstock_server.api.etags import check_etag, etag
 from penstock_server.api.masks import Edit, edit_of
-from penstock_server.api.new_ids import NewIds
+from penstock_server.engine.new_ids import NewIds
 from penstock_server.model.errors import Conflict, InvalidArgument
 from penstock_server.model.ids import RESOURCE_ID
 

@@ -8,12 +8,12 @@ from google.protobuf.message import Message
 
 from penstock.v1 import job_service_pb2 as pb
 from penstock_server.api import job_convert, names
-from penstock_server.api.creating import request_key, with_id
+from penstock_server.api.creating import request_key
 from penstock_server.api.filter_values import ListFields
 from penstock_server.api.job_requests import instant
 from penstock_server.api.lists import Lists
-from penstock_server.api.new_ids import NewIds
 from penstock_server.engine.backfills import Backfills
+from penstock_server.engine.new_ids import NewIds, with_id
 from penstock_server.model.jobs import Backfill, BackfillState
 from penstock_server.rpc.call import Call
 from penstock_server.store import backfills, jobs

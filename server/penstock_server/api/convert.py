@@ -14,7 +14,6 @@ from penstock.v1 import (
     task_pb2,
 )
 from penstock_server.api import names
-from penstock_server.api.json_values import to_struct, to_value
 from penstock_server.api.wire_values import common_fields, duration, json_values, timestamp
 from penstock_server.engine.rerun import Forecast
 from penstock_server.model.ids import RunUid
@@ -34,6 +33,7 @@ from penstock_server.model.resources import (
     TaskKind,
     TaskValues,
 )
+from penstock_server.rpc.json_values import to_struct, to_value
 from penstock_server.store.run_views import RunView
 
 

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 from penstock.v1 import experiment_service_pb2 as pb
 from penstock_server.api import convert, names
-from penstock_server.api.creating import request_key, with_id
+from penstock_server.api.creating import request_key
 from penstock_server.api.editing import NewValues, edited, guarded_revision
 from penstock_server.api.filter_values import ListFields
 from penstock_server.api.lists import Lists
 from penstock_server.api.masks import edit_of
-from penstock_server.api.new_ids import NewIds
-from penstock_server.api.paging import PAGE_SIZE_MAX
 from penstock_server.api.wakeups import Wakeups
+from penstock_server.engine.new_ids import NewIds, with_id
 from penstock_server.engine.requests import RunRequests
 from penstock_server.model.errors import FailedPrecondition, NotFound
 from penstock_server.model.query import And, Comparison, Not, Operator, Page, Rows
 from penstock_server.model.resources import Experiment
 from penstock_server.rpc.call import Call
+from penstock_server.rpc.paging import PAGE_SIZE_MAX
 from penstock_server.store import experiments, jobs, namespaces, runs
 from penstock_server.store.database import Connection, Database
 

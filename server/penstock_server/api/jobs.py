@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from penstock.v1 import job_pb2, run_pb2
 from penstock.v1 import job_service_pb2 as pb
 from penstock_server.api import job_convert, names
-from penstock_server.api.creating import request_key, with_id
+from penstock_server.api.creating import request_key
 from penstock_server.api.editing import guarded_revision
 from penstock_server.api.filter_values import ListFields
 from penstock_server.api.job_requests import job_edit, schedule_of
 from penstock_server.api.lists import Lists
-from penstock_server.api.new_ids import NewIds
 from penstock_server.api.run_reader import RunReader
 from penstock_server.api.specs import spec_message
 from penstock_server.engine.jobs import Jobs, NewJob
+from penstock_server.engine.new_ids import NewIds, with_id
 from penstock_server.model.jobs import Job, JobRun, JobState
 from penstock_server.model.query import Page, Rows
 from penstock_server.rpc.call import Call

@@ -1,17 +1,15 @@
 """What all lists have in common: filter, order, page and token in, a page of bounded size out."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from penstock_server.api.filter_values import ListFields
 from penstock_server.api.filters import parse_filter
 from penstock_server.api.orders import parse_order
-from penstock_server.api.paging import Tokens, page_size
 from penstock_server.model.query import Page, Rows
-
-RESPONSE_BYTES_MAX = 3 * 1024 * 1024
-"""A page that would be larger is cut short: clients take 4 MiB unless they say otherwise."""
+from penstock_server.rpc.pages import bounded_page
+from penstock_server.rpc.paging import Tokens, page_size
 
 T = TypeVar("T")
 ResponseT = TypeVar("ResponseT", bound="ListResponse")
@@ -60,12 +58,7 @@ class Lists:
             order=parse_order(request.order_by, fields) or fields.default_order,
             after=self.tokens.read_page(request.page_token, *question),
         )
-        rows = await fetch(page)
-        response = await respond(rows.items)
-        while response.ByteSize() > RESPONSE_BYTES_MAX and page.size > 1:
-            page = replace(page, size=max(1, min(page.size, len(rows.items)) // 2))
-            rows = await fetch(page)
-            response = await respond(rows.items)
+        response, rows = await bounded_page(page, fetch, respond)
         if rows.next is not None:
             response.next_page_token = self.tokens.write(rows.next, *question)
         return response

@@ -12,7 +12,8 @@ from penstock_server.api.filter_values import ListFields
 from penstock_server.api.lists import Lists
 from penstock_server.api.masks import edit_of
 from penstock_server.api.run_reader import cache_policy, seconds, version_source
-from penstock_server.api.specs import Specs, spec_message
+from penstock_server.api.specs import check_spec, spec_message
+from penstock_server.engine.specs import Specs
 from penstock_server.model.query import Page, Rows
 from penstock_server.model.resources import CachePolicy, PipelineVersion
 from penstock_server.rpc.call import Call
@@ -37,7 +38,7 @@ class PipelineVersions:
         """The next version, or the one that the same request made before."""
         namespace, pipeline = names.PIPELINE.parse(request.parent, "parent")
         given = request.pipeline_version
-        checked = await self.specs.check(given.spec, "pipeline_version.spec")
+        checked = await check_spec(self.specs, given.spec, "pipeline_version.spec")
         new = NewPipelineVersion(
             alias=given.alias or None,
             display_name=given.display_name,

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from penstock.v1 import run_service_pb2 as pb
 from penstock_server.api import convert, names
-from penstock_server.api.creating import request_key, with_id
+from penstock_server.api.creating import request_key
 from penstock_server.api.editing import guarded_revision
-from penstock_server.api.new_ids import NewIds
 from penstock_server.api.new_runs import rerun_request
 from penstock_server.api.run_reads import run_message
 from penstock_server.api.wakeups import Wakeups
+from penstock_server.engine.new_ids import NewIds, with_id
 from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
 from penstock_server.model.resources import Run

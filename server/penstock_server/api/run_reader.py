@@ -9,12 +9,13 @@ from google.protobuf.message import Message
 
 from penstock.v1 import run_pb2
 from penstock_server.api import names
-from penstock_server.api.json_values import from_value
-from penstock_server.api.specs import Specs
+from penstock_server.api.specs import check_spec
 from penstock_server.engine.new_runs import InlineSpec, VersionSource
+from penstock_server.engine.specs import Specs
 from penstock_server.model.errors import FieldViolation, InvalidArgument, Unimplemented
 from penstock_server.model.json import Json
 from penstock_server.model.resources import CachePolicy
+from penstock_server.rpc.json_values import from_value
 from penstock_server.store import experiments
 
 NUMBER_DIGITS_MAX = 10
@@ -71,7 +72,7 @@ class RunReader:
         """
         match run.WhichOneof("source"):
             case "inline_spec":
-                checked = await self.specs.check(run.inline_spec, f"{field}.inline_spec")
+                checked = await check_spec(self.specs, run.inline_spec, f"{field}.inline_spec")
                 return InlineSpec(checked.digest, checked.canonical, checked.graph), checked.graph.name
             case "pipeline_version":
                 path = f"{field}.pipeline_version"

@@ -11,7 +11,6 @@ from uuid import UUID
 from penstock.v1 import run_service_pb2 as pb
 from penstock_server.api import convert, names
 from penstock_server.api.filters import parse_filter
-from penstock_server.api.paging import Cursor, Tokens
 from penstock_server.api.run_reads import task_messages
 from penstock_server.api.runs import FIELDS
 from penstock_server.api.wakeups import Wakeup, Wakeups
@@ -20,6 +19,7 @@ from penstock_server.model.ids import RunUid
 from penstock_server.model.query import Filter
 from penstock_server.model.resources import Event, EventSubject, Run
 from penstock_server.rpc.call import Call
+from penstock_server.rpc.paging import Cursor, Tokens
 from penstock_server.store import events, namespaces, run_views, runs
 from penstock_server.store.database import Connection, Database
 from penstock_server.store.events import Position

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from penstock.v1 import run_pb2
 from penstock.v1 import run_service_pb2 as pb
 from penstock_server.api import convert, names
-from penstock_server.api.creating import request_key, with_id
+from penstock_server.api.creating import request_key
 from penstock_server.api.editing import NewValues, edited, guarded_revision
 from penstock_server.api.filter_values import ListFields
 from penstock_server.api.lists import Lists
 from penstock_server.api.masks import edit_of
-from penstock_server.api.new_ids import NewIds
 from penstock_server.api.new_runs import new_run_request
 from penstock_server.api.run_reader import RunReader
 from penstock_server.api.run_reads import run_message
 from penstock_server.api.specs import spec_message
+from penstock_server.engine.new_ids import NewIds, with_id
 from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
 from penstock_server.model.changes import RunLimits

@@ -19,8 +19,6 @@ from penstock_server.api.job_watches import JobWatches
 from penstock_server.api.jobs import JobMethods
 from penstock_server.api.lists import Lists
 from penstock_server.api.namespaces import NamespaceService
-from penstock_server.api.new_ids import NewIds
-from penstock_server.api.paging import Tokens
 from penstock_server.api.pipeline_versions import PipelineVersions
 from penstock_server.api.pipelines import Pipelines
 from penstock_server.api.run_control import RunControl
@@ -30,13 +28,15 @@ from penstock_server.api.run_tasks import RunTasks
 from penstock_server.api.run_watches import RunWatches
 from penstock_server.api.runs import Runs
 from penstock_server.api.server_info import ServerFacts, ServerLoad, ServerService
-from penstock_server.api.specs import Specs
 from penstock_server.api.wakeups import Wakeups
 from penstock_server.engine.backfills import Backfills
 from penstock_server.engine.jobs import Jobs
+from penstock_server.engine.new_ids import NewIds
 from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
+from penstock_server.engine.specs import Specs
 from penstock_server.rpc.method import Service, service_of
+from penstock_server.rpc.paging import Tokens
 from penstock_server.store.database import Database
 
 
@@ -63,6 +63,7 @@ class ApiParts:
     load: ServerLoad
     stores: Callable[[str], bool]
     """Whether the artifact store takes what lies under a URI."""
+    specs: Specs = field(default_factory=Specs)
     ids: NewIds = field(default_factory=NewIds)
     now: Callable[[], datetime] = _now
 
@@ -71,8 +72,8 @@ def api_services(parts: ApiParts) -> tuple[Service, ...]:
     """The services, not yet wrapped by a Middleware."""
     database, wakeups, ids = parts.database, parts.wakeups, parts.ids
     tokens = Tokens(parts.token_key)
-    lists, specs = Lists(tokens), Specs()
-    reader = RunReader(specs, parts.stores)
+    lists = Lists(tokens)
+    reader = RunReader(parts.specs, parts.stores)
     return (
         service_of(
             namespace_service_pb2.DESCRIPTOR.services_by_name["NamespaceService"],
@@ -85,7 +86,7 @@ def api_services(parts: ApiParts) -> tuple[Service, ...]:
         service_of(
             pipeline_service_pb2.DESCRIPTOR.services_by_name["PipelineService"],
             Pipelines(database, lists, ids),
-            PipelineVersions(database, lists, specs),
+            PipelineVersions(database, lists, parts.specs),
         ),
         service_of(
             run_service_pb2.DESCRIPTOR.services_by_name["RunService"],

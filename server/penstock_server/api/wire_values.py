@@ -9,8 +9,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from penstock_server.api.etags import etag
-from penstock_server.api.json_values import to_value
 from penstock_server.model.json import Json
+from penstock_server.rpc.json_values import to_value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -5,9 +5,9 @@ from google.protobuf.struct_pb2 import ListValue, Value
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock_server.api.json_values import from_struct, from_value, to_struct, to_value
 from penstock_server.model.errors import InvalidArgument
 from penstock_server.model.json import Json
+from penstock_server.rpc.json_values import from_struct, from_value, to_struct, to_value
 
 SCALARS = st.one_of(
     st.none(),

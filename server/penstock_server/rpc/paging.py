@@ -26,8 +26,8 @@ _UNKNOWN = "is not one that this server gave; start without it"
 _OTHER = "belongs to a request with other arguments; repeat those, or start without it"
 
 
-def page_size(asked: int) -> int:
-    """How many items a page holds: 50 when nothing is asked, never more than 1,000.
+def page_size(asked: int, *, default: int = PAGE_SIZE_DEFAULT, most: int = PAGE_SIZE_MAX) -> int:
+    """How many items a page holds: `default` when nothing is asked, never more than `most`.
 
     Raises InvalidArgument INVALID_REQUEST for a negative number.
     """
@@ -35,7 +35,7 @@ def page_size(asked: int) -> int:
         description = "must not be negative; 0 takes the default"
         violation = FieldViolation("page_size", description)
         raise InvalidArgument("INVALID_REQUEST", f"page_size {description}", violations=[violation])
-    return min(asked or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
+    return min(asked or default, most)
 
 
 class Tokens:

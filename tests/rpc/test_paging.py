@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock_server.api.paging import Tokens, page_size
 from penstock_server.model.errors import InvalidArgument
 from penstock_server.model.query import Scalar
+from penstock_server.rpc.paging import Tokens, page_size
 
 TOKENS = Tokens(b"k" * 32)
 CURSOR = (datetime(2026, 1, 31, 9, 30, 0, 123456, tzinfo=UTC), "b6f0", 7, None, True, 1.5)

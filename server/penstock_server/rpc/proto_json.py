@@ -16,7 +16,16 @@ WHOLE_MAX = 2**53
 
 def to_json(message: Message) -> bytes:
     """`message` as JSON, names in camelCase, defaults left out."""
-    document = _whole_numbers(MessageToDict(message))
+    return dumps(to_document(message))
+
+
+def to_document(message: Message, *, schema_names: bool = False) -> Any:
+    """`message` as a JSON value, defaults left out; names in camelCase, or as the schema has them."""
+    return _whole_numbers(MessageToDict(message, preserving_proto_field_name=schema_names))
+
+
+def dumps(document: Any) -> bytes:
+    """A JSON value as compact text."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 

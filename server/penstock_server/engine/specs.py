@@ -1,0 +1,72 @@
+"""Specs as callers hand them in: read, checked completely, and kept, since many runs bring the same one."""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from penstock_server.model.json import JsonObject
+from penstock_server.spec import document
+from penstock_server.spec.compile import compile_pipeline
+from penstock_server.spec.document import Document
+from penstock_server.spec.graph import PipelineGraph
+from penstock_server.spec.interface import interface
+
+KEPT_BYTES_MAX = 16 * 1024 * 1024
+"""Of canonical text; what was used least recently goes first."""
+IN_LOOP_BYTES_MAX = 64 * 1024
+"""A larger spec is worked on in a thread, so that nobody else has to wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSpec:
+    """A spec that this server can run."""
+
+    document: Document
+    graph: PipelineGraph
+    digest: str
+    canonical: bytes
+    interface: tuple[JsonObject, ...]
+
+
+class Specs:
+    """Checks specs. One for all who take any."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, CheckedSpec] = OrderedDict()
+        self._kept_bytes = 0
+
+    async def check(self, given: bytes, read: Callable[[], Document]) -> CheckedSpec:
+        """The spec, complete and right.
+
+        `given` is the spec as it came, in whatever form, and `read` reads it; what was given before is known by its
+        bytes. Raises InvalidArgument for a spec that is wrong and Unimplemented for one that this server does not run.
+        """
+        key = hashlib.sha256(given).digest()
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+        else:
+            if len(given) > IN_LOOP_BYTES_MAX:
+                found = await asyncio.to_thread(_checked, read)
+            else:
+                found = _checked(read)
+            self._keep(key, found)
+        return found
+
+    def _keep(self, key: bytes, checked: CheckedSpec) -> None:
+        if key in self._kept:
+            return  # Somebody else brought it while this one was worked on.
+        self._kept[key] = checked
+        self._kept_bytes += len(checked.canonical)
+        while self._kept_bytes > KEPT_BYTES_MAX:
+            _key, gone = self._kept.popitem(last=False)
+            self._kept_bytes -= len(gone.canonical)
+
+
+def _checked(read: Callable[[], Document]) -> CheckedSpec:
+    given = read()
+    graph = compile_pipeline(given)
+    canonical = document.canonical(given)
+    return CheckedSpec(given, graph, document.digest(canonical), canonical, interface(graph))
