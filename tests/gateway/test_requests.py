@@ -65,7 +65,7 @@ def test_any_query_is_read_or_refused(pairs: list[tuple[str, str]]) -> None:
 
 def outcome(route: Found, query: str, body: bytes) -> None:
     try:
-        request = read_request(route, query, body)
+        request = read_request(route, query, body).message
     except InvalidArgument as error:
         reason = error.reason
     else:

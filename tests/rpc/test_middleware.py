@@ -19,7 +19,7 @@ from penstock_server.model.errors import (
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.method import Method, StreamHandler, UnaryHandler, service_of, snake_case
 from penstock_server.rpc.middleware import Middleware
-from penstock_server.rpc.observer import Finish
+from penstock_server.rpc.observer import Finish, Observed
 
 RUN_SERVICE = run_service_pb2.DESCRIPTOR.services_by_name["RunService"]
 REQUEST = run_service_pb2.GetRunRequest(name="namespaces/default/runs/one")
@@ -32,7 +32,7 @@ class Ends:
     def __init__(self) -> None:
         self.ends: list[type[BaseException] | None] = []
 
-    def begin(self, method: Method, call: Call) -> tuple[Call, Finish]:
+    def begin(self, method: Observed, call: Call) -> tuple[Call, Finish]:
         return call, lambda error: self.ends.append(error if error is None else type(error))
 
 

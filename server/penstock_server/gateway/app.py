@@ -2,7 +2,7 @@
 
 browser guard -> CORS -> probes
                       -> drain gate -> Connect and gRPC-Web   /penstock.v1.RunService/GetRun
-                                    -> REST                    /v1/namespaces/default/runs/r1
+                                    -> REST, plain routes      /v1/namespaces/default/runs/r1
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,9 @@ from penstock_server.gateway.probes import Probes
 from penstock_server.gateway.replies import error_reply
 from penstock_server.gateway.rest import RestApp
 from penstock_server.model.errors import InvalidArgument, Unavailable
+from penstock_server.rpc.dialect import Dialects
 from penstock_server.rpc.method import Service
+from penstock_server.rpc.plain import PlainRoute
 
 CORS_HEADERS = (
     *("Authorization", "Content-Type", "Traceparent"),
@@ -45,11 +47,14 @@ class GatewaySettings:
 class Gateway:
     """An ASGI application with a switch for the end of the server."""
 
-    def __init__(self, services: Sequence[Service], probes: Probes, settings: GatewaySettings) -> None:
+    def __init__(
+        self, services: Sequence[Service], probes: Probes, settings: GatewaySettings, plain: Sequence[PlainRoute] = ()
+    ) -> None:
         self.draining = False
         """While set, calls are refused with 503 and probes are still answered."""
+        self._dialects = Dialects(service.dialect for service in services)
         connect = _WithoutPlainGrpc(ConnectApp(services, body_bytes_max=settings.body_bytes_max))
-        rest = RestApp(services, body_bytes_max=settings.body_bytes_max)
+        rest = RestApp(services, plain, body_bytes_max=settings.body_bytes_max)
         self._app = Starlette(
             routes=[
                 *probes.routes(),
@@ -66,7 +71,7 @@ class Gateway:
     def _gated(self, app: ASGIApp) -> ASGIApp:
         async def gate(scope: Scope, receive: Receive, send: Send) -> None:
             if self.draining:
-                await error_reply(_draining())(scope, receive, send)
+                await error_reply(_draining(), self._dialects.of(scope["path"]))(scope, receive, send)
             else:
                 await app(scope, receive, send)
 

@@ -15,11 +15,11 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.code_pb2 import Code
 from protobuf.wkt import Any as AnyDetail
 
-from penstock_server.gateway.proto_json import fill, read_json, to_json
 from penstock_server.model.errors import InvalidArgument, PenstockError
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.errors import to_status
 from penstock_server.rpc.method import Method, Service, StreamHandler, UnaryHandler
+from penstock_server.rpc.proto_json import fill, read_json, to_json
 
 if TYPE_CHECKING:
     Context: TypeAlias = RequestContext[Message, Message]

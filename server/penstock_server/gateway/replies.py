@@ -1,45 +1,32 @@
-"""Errors as HTTP answers, in the shape of AIP-193: `{"error": {"code", "message", "status", "details"}}`."""
+"""Errors as HTTP answers, in the dialect of the API that was asked."""
 
-import json
 import math
-from typing import Any
 
-from google.protobuf.json_format import MessageToDict
-from google.rpc.code_pb2 import Code
 from starlette.responses import Response
 
 from penstock_server.model.errors import PenstockError, Unimplemented
-from penstock_server.rpc.errors import to_status
-from penstock_server.rpc.reasons import http_status
+from penstock_server.rpc.dialect import PENSTOCK, Dialect, Failure
+from penstock_server.rpc.proto_json import dumps
 
 JSON_TYPE = "application/json"
 
 
-def error_document(error: PenstockError) -> dict[str, Any]:
-    """The error as a JSON object."""
-    status = to_status(error)
-    return {
-        "error": {
-            "code": http_status(error),
-            "message": status.message,
-            "status": Code.Name(status.code),
-            "details": [MessageToDict(detail) for detail in status.details],
-        }
-    }
-
-
-def error_reply(error: PenstockError) -> Response:
+def error_reply(error: PenstockError, dialect: Dialect = PENSTOCK) -> Response:
     """The answer for `error`."""
-    content = json.dumps(error_document(error), ensure_ascii=False).encode()
-    reply = Response(content, http_status(error), media_type=JSON_TYPE)
+    return failure_reply(error, dialect.failure(error))
+
+
+def failure_reply(error: PenstockError, failure: Failure) -> Response:
+    """The answer for `error`, told as `failure`."""
+    reply = Response(dumps(failure.document), failure.status, media_type=JSON_TYPE)
     if error.retry_after_s is not None:
         reply.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return reply
 
 
-def method_refused(allowed: frozenset[str]) -> Response:
+def method_refused(allowed: frozenset[str], dialect: Dialect) -> Response:
     """The path is served, but not for this HTTP method."""
     listed = ", ".join(sorted(allowed))
-    reply = error_reply(Unimplemented("METHOD_NOT_ALLOWED", f"this path takes {listed}"))
+    reply = error_reply(Unimplemented("METHOD_NOT_ALLOWED", f"this path takes {listed}"), dialect)
     reply.headers["Allow"] = listed
     return reply

@@ -2,19 +2,21 @@
 
 What the path says is set last, so a body that names another resource changes nothing about which one is
 meant. Every field that is neither in the path nor in the body may be given in the query, by its name in the
-schema or in camelCase, nested ones with dots, repeated ones several times.
+schema or in camelCase, nested ones with dots, repeated ones several times. What else a query says is an error, and
+so is a body that no field takes, unless the API's dialect is lenient.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from penstock_server.gateway.proto_json import fill, read_json
 from penstock_server.gateway.routes import WHOLE_BODY, Found, Route
 from penstock_server.model.errors import FieldViolation, InvalidArgument
+from penstock_server.rpc.proto_json import fill, read_json
 
 QUERY_FIELDS_MAX = 200
 _AS_TEXT = frozenset(
@@ -28,21 +30,35 @@ _AS_BOOL = "google.protobuf.BoolValue"
 _FIELD_MASK = "google.protobuf.FieldMask"
 
 
-def read_request(found: Found, query: str, body: bytes) -> Message:
-    """The request message.
+_TRUTH = {"true": True, "false": False}
+_LENIENT_TRUTH = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """A request as it was read."""
+
+    message: Message
+    given: frozenset[str]
+    """Fields, by their names in the schema, that the object in the body named."""
+
+
+def read_request(found: Found, query: str, body: bytes) -> ReadRequest:
+    """The request.
 
     Raises InvalidArgument: REQUEST_UNREADABLE for the body, INVALID_QUERY for the query.
     """
     route = found.route
     request = route.method.request_type()
-    document = _document(route, body)
+    document = {} if route.dialect.lenient and not route.body else _document(route, body)
+    given = _given(document, route)
     _add_query(document, route, found.variables, query)
     fill(request, document)
     of_path: dict[str, Any] = {}
     for path, text in found.variables.items():
         _assign(of_path, route.method.descriptor.input_type, path, [text])
     fill(request, of_path)
-    return request
+    return ReadRequest(request, given)
 
 
 def _document(route: Route, body: bytes) -> dict[str, Any]:
@@ -61,17 +77,47 @@ def _document(route: Route, body: bytes) -> dict[str, Any]:
     return {route.method.descriptor.input_type.fields_by_name[route.body].json_name: read}
 
 
+def _given(document: dict[str, Any], route: Route) -> frozenset[str]:
+    """What the object in the body names, where it is an object of a message."""
+    descriptor: Descriptor | None = route.method.descriptor.input_type
+    if route.body != WHOLE_BODY and route.body:
+        field = route.method.descriptor.input_type.fields_by_name[route.body]
+        document, descriptor = document.get(field.json_name, {}), field.message_type
+    if descriptor is None or not isinstance(document, dict):
+        return frozenset()
+    return frozenset(field.name for field in descriptor.fields if field.name in document or field.json_name in document)
+
+
 def _add_query(document: dict[str, Any], route: Route, variables: Mapping[str, str], query: str) -> None:
     if not query:
         return
     descriptor = route.method.descriptor.input_type
+    lenient = route.dialect.lenient
     for name, values in _by_name(query).items():
+        if lenient and not _has_field(descriptor, name):
+            continue
         path = ".".join(field.name for field in _fields(descriptor, name))
-        if path in variables:
-            raise _wrong(name, "the path says this already")
-        if route.body == WHOLE_BODY or path.partition(".")[0] == route.body:
-            raise _wrong(name, "this belongs into the body")
-        _assign(document, descriptor, name, values)
+        elsewhere = _elsewhere(path, route, variables)
+        if elsewhere and not lenient:
+            raise _wrong(name, elsewhere)
+        if not elsewhere:
+            _assign(document, descriptor, name, values, _LENIENT_TRUTH if lenient else _TRUTH)
+
+
+def _elsewhere(path: str, route: Route, variables: Mapping[str, str]) -> str:
+    """Why the query cannot say what this field is; empty where it can."""
+    if path in variables:
+        return "the path says this already"
+    if route.body == WHOLE_BODY or path.partition(".")[0] == route.body:
+        return "this belongs into the body"
+    return ""
+
+
+def _has_field(descriptor: Descriptor, name: str) -> bool:
+    try:
+        return bool(_fields(descriptor, name))
+    except InvalidArgument:
+        return False
 
 
 def _by_name(query: str) -> dict[str, list[str]]:
@@ -85,12 +131,18 @@ def _by_name(query: str) -> dict[str, list[str]]:
     return names
 
 
-def _assign(document: dict[str, Any], descriptor: Descriptor, name: str, values: list[str]) -> None:
+def _assign(
+    document: dict[str, Any],
+    descriptor: Descriptor,
+    name: str,
+    values: list[str],
+    truth: Mapping[str, bool] = _TRUTH,
+) -> None:
     """Set the field `name` in `document`, as JSON."""
     *parents, field = _fields(descriptor, name)
     for parent in parents:
         document = document.setdefault(parent.json_name, {})
-    items = [_json_value(field, name, value) for value in values]
+    items = [_json_value(field, name, value, truth) for value in values]
     if field.is_repeated:
         document[field.json_name] = items
     elif len(items) > 1:
@@ -114,12 +166,13 @@ def _fields(descriptor: Descriptor, name: str) -> Iterable[FieldDescriptor]:
     return fields
 
 
-def _json_value(field: FieldDescriptor, name: str, text: str) -> Any:
+def _json_value(field: FieldDescriptor, name: str, text: str, truth: Mapping[str, bool]) -> Any:
     kind = field.message_type
     if field.type == FieldDescriptor.TYPE_BOOL or (kind is not None and kind.full_name == _AS_BOOL):
-        if text not in ("true", "false"):
+        word = text if truth is _TRUTH else text.lower()
+        if word not in truth:
             raise _wrong(name, "has to be true or false")
-        return text == "true"
+        return truth[word]
     if kind is None:
         return text
     if kind.full_name not in _AS_TEXT:

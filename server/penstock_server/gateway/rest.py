@@ -1,13 +1,13 @@
-"""REST: the rpcs as the `google.api.http` rules of the schema say, JSON in and JSON out.
+"""REST: the rpcs as the `google.api.http` rules of the schema say, JSON in and JSON out, in the dialect of their API.
 
 A stream is answered as one JSON object a line: `{"result": ...}` for each response and, when it fails on its
 way, `{"error": ...}` as the last line. An error before the first response is an ordinary error answer.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import cast
 
 from google.protobuf.message import Message
@@ -16,27 +16,31 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from penstock_server.gateway.deadlines import expiry
-from penstock_server.gateway.proto_json import to_json
-from penstock_server.gateway.replies import JSON_TYPE, error_document, error_reply, method_refused
+from penstock_server.gateway.plain_routes import UNBUFFERED, PlainRoutes
+from penstock_server.gateway.replies import JSON_TYPE, error_reply, method_refused
 from penstock_server.gateway.requests import read_request
 from penstock_server.gateway.routes import Found, Routes
-from penstock_server.model.errors import InvalidArgument, NotFound, PenstockError, ResourceExhausted
+from penstock_server.model.errors import InvalidArgument, PenstockError, ResourceExhausted
 from penstock_server.rpc.call import Call
+from penstock_server.rpc.dialect import Dialect, Dialects
 from penstock_server.rpc.method import Service, StreamHandler, UnaryHandler
+from penstock_server.rpc.plain import PlainRoute
+from penstock_server.rpc.proto_json import dumps
 
 LINES_TYPE = "application/x-ndjson"
 ASIDE_BYTES = 64 * 1024
 """Larger messages are read and written in a thread, so that other calls do not wait for them."""
 FIRST_RESPONSE_S = 0.25
 """A stream whose first response takes longer is begun without it, so that the caller sees it is served."""
-UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class RestApp:
-    """An ASGI application that serves all bindings of some services."""
+    """An ASGI application that serves all bindings of some services, and plain routes beside them."""
 
-    def __init__(self, services: Sequence[Service], *, body_bytes_max: int) -> None:
+    def __init__(self, services: Sequence[Service], plain: Sequence[PlainRoute] = (), *, body_bytes_max: int) -> None:
         self._routes = Routes(services)
+        self._plain = PlainRoutes(plain)
+        self._dialects = Dialects(service.dialect for service in services)
         self._body_bytes_max = body_bytes_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,28 +49,36 @@ class RestApp:
         try:
             response = await self._answer(request)
         except PenstockError as error:
-            response = error_reply(error)
+            response = error_reply(error, self._dialects.of(request.url.path))
         except ClientDisconnect:
             return  # nobody is left to answer
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        found = self._routes.find(request.method, _raw_path(request.scope))
-        if not isinstance(found, Found):
-            return method_refused(found) if found else error_reply(_unknown_path())
+        raw_path = _raw_path(request.scope)
+        if plain := self._plain.find(request.method, raw_path):
+            return await plain.answer(request, _call(request))
+        found = self._routes.find(request.method, raw_path)
+        if isinstance(found, Found):
+            return await self._served(found, request)
+        dialect = self._dialects.of(raw_path)
+        return method_refused(found, dialect) if found else error_reply(dialect.unknown_path(raw_path), dialect)
+
+    async def _served(self, found: Found, request: Request) -> Response:
         body = await self._body(request)
         if body:
             _check_type(request)
         if len(body) > ASIDE_BYTES:
-            message = await asyncio.to_thread(read_request, found, request.url.query, body)
+            read = await asyncio.to_thread(read_request, found, request.url.query, body)
         else:
-            message = read_request(found, request.url.query, body)
-        call = _call(request)
-        if found.route.method.streaming:
-            return await _stream(cast("StreamHandler", found.route.method.handler)(message, call))
-        answer = await cast("UnaryHandler", found.route.method.handler)(message, call)
+            read = read_request(found, request.url.query, body)
+        call = replace(_call(request), given=read.given)
+        method, dialect = found.route.method, found.route.dialect
+        if method.streaming:
+            return await _stream(cast("StreamHandler", method.handler)(read.message, call), dialect)
+        answer = await cast("UnaryHandler", method.handler)(read.message, call)
         large = answer.ByteSize() > ASIDE_BYTES
-        content = await asyncio.to_thread(to_json, answer) if large else to_json(answer)
+        content = await asyncio.to_thread(dialect.write, answer) if large else dialect.write(answer)
         return Response(content, media_type=JSON_TYPE)
 
     async def _body(self, request: Request) -> bytes:
@@ -84,7 +96,7 @@ class RestApp:
         return ResourceExhausted("REQUEST_TOO_LARGE", message)
 
 
-async def _stream(responses: AsyncGenerator[Message, None]) -> Response:
+async def _stream(responses: AsyncGenerator[Message, None], dialect: Dialect) -> Response:
     """The answer to a stream; raises what it fails with before its first response."""
     first = asyncio.ensure_future(anext(responses, None))
     try:
@@ -95,24 +107,20 @@ async def _stream(responses: AsyncGenerator[Message, None]) -> Response:
         first.cancel()
         await responses.aclose()
         raise
-    return StreamingResponse(_lines(first, responses), media_type=LINES_TYPE, headers=UNBUFFERED)
+    return StreamingResponse(_lines(first, responses, dialect), media_type=LINES_TYPE, headers=UNBUFFERED)
 
 
 async def _lines(
-    first: "asyncio.Future[Message | None]", responses: AsyncGenerator[Message, None]
+    first: "asyncio.Future[Message | None]", responses: AsyncGenerator[Message, None], dialect: Dialect
 ) -> AsyncIterator[bytes]:
     async with aclosing(responses):
         try:
             response = await first
             while response is not None:
-                yield b'{"result":' + to_json(response) + b"}\n"
+                yield b'{"result":' + dialect.write(response) + b"}\n"
                 response = await anext(responses, None)
         except PenstockError as error:
-            yield json.dumps(error_document(error), ensure_ascii=False).encode() + b"\n"
-
-
-def _unknown_path() -> NotFound:
-    return NotFound("UNKNOWN_PATH", "nothing is served under this path; docs/guides/http.md tells what is")
+            yield dumps(dialect.failure(error).document) + b"\n"
 
 
 def _check_type(request: Request) -> None:

@@ -8,6 +8,7 @@ from google.api.http_pb2 import HttpRule
 from google.protobuf.message import Message
 
 from penstock_server.gateway.templates import PathTemplate, compile_template
+from penstock_server.rpc.dialect import Dialect
 from penstock_server.rpc.method import Method, Service
 
 WHOLE_BODY = "*"
@@ -22,6 +23,7 @@ class Route:
     body: str
     """The request's field that the HTTP body holds; `*`: the body is the request; empty: there is no body."""
     method: Method
+    dialect: Dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Routes:
         self._by_verb: dict[str, list[Route]] = {}
         for service in services:
             for method in service.methods.values():
-                for route in _routes(method):
+                for route in _routes(method, service.dialect):
                     self._by_verb.setdefault(route.template.verb, []).append(route)
 
     def __iter__(self) -> Iterator[Route]:
@@ -63,7 +65,7 @@ def _verb(raw_path: str) -> str:
     return raw_path.rpartition("/")[2].partition(":")[2]
 
 
-def _routes(method: Method) -> Iterator[Route]:
+def _routes(method: Method, dialect: Dialect) -> Iterator[Route]:
     options: Message = method.descriptor.GetOptions()
     rule: HttpRule = options.Extensions[annotations_pb2.http]
     for binding in (rule, *rule.additional_bindings):
@@ -75,4 +77,4 @@ def _routes(method: Method) -> Iterator[Route]:
         http_method, path = (
             (binding.custom.kind, binding.custom.path) if kind == "custom" else (kind.upper(), getattr(binding, kind))
         )
-        yield Route(http_method, compile_template(path), binding.body, method)
+        yield Route(http_method, compile_template(path), binding.body, method, dialect)

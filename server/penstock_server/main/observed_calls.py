@@ -14,8 +14,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from penstock_server.model.errors import PenstockError
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.errors import codes
-from penstock_server.rpc.method import Method
-from penstock_server.rpc.observer import CallObserver, Finish
+from penstock_server.rpc.observer import CallObserver, Finish, Observed
 
 _SYSTEMS = {"grpc": "grpc", "connect": "connect_rpc"}
 _FAULTS = frozenset({"INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", "UNIMPLEMENTED"})
@@ -38,7 +37,7 @@ class MeteredCalls:
             "penstock.rpc.active", [self._observe_active], description="calls under way"
         )
 
-    def begin(self, method: Method, call: Call) -> tuple[Call, Finish]:
+    def begin(self, method: Observed, call: Call) -> tuple[Call, Finish]:
         """Start the clock."""
         began = time.perf_counter()
         key = (method.full_name, call.transport)
@@ -63,7 +62,7 @@ class TracedCalls:
         self._tracer = tracer
         self._propagator = TraceContextTextMapPropagator()
 
-    def begin(self, method: Method, call: Call) -> tuple[Call, Finish]:
+    def begin(self, method: Observed, call: Call) -> tuple[Call, Finish]:
         """Start the span."""
         parent = self._propagator.extract({"traceparent": call.traceparent or ""})
         span = self._tracer.start_span(method.full_name, parent, SpanKind.SERVER, attributes=_attributes(method, call))
@@ -83,7 +82,7 @@ class BothCalls:
         self._outer = outer
         self._inner = inner
 
-    def begin(self, method: Method, call: Call) -> tuple[Call, Finish]:
+    def begin(self, method: Observed, call: Call) -> tuple[Call, Finish]:
         """Begin with both, end in the opposite order."""
         call, finish_outer = self._outer.begin(method, call)
         call, finish_inner = self._inner.begin(method, call)
@@ -108,7 +107,7 @@ def code_of(error: BaseException | None) -> str:
             return "UNKNOWN"
 
 
-def _attributes(method: Method, call: Call) -> dict[str, str]:
+def _attributes(method: Observed, call: Call) -> dict[str, str]:
     service, _, name = method.full_name.partition("/")
     return {
         "rpc.system": _SYSTEMS.get(call.transport, call.transport),

@@ -21,6 +21,9 @@ class Call:
     """W3C trace context of the span that this call is part of."""
     principal: str | None = None
     """Who calls; None while nobody has to say."""
+    given: frozenset[str] | None = None
+    """Fields, by their names in the schema, that the JSON object in the body named, empty ones too: a message does not
+    tell those from absent ones. None where the transport cannot say."""
 
     @property
     def deadline_s(self) -> float | None:

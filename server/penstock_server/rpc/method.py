@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from penstock_server.rpc.call import Call
+from penstock_server.rpc.dialect import PENSTOCK, Dialect
 
 UnaryHandler: TypeAlias = Callable[[Any, Call], Awaitable[Message]]
 StreamHandler: TypeAlias = Callable[[Any, Call], AsyncGenerator[Message, None]]
@@ -48,15 +49,17 @@ class Service:
     descriptor: ServiceDescriptor
     methods: Mapping[str, Method]
     """By their own names, in the schema's order."""
+    dialect: Dialect = PENSTOCK
+    """How its JSON looks over REST."""
 
 
-def service_of(descriptor: ServiceDescriptor, *servicers: object) -> Service:
+def service_of(descriptor: ServiceDescriptor, *servicers: object, dialect: Dialect = PENSTOCK) -> Service:
     """The service whose method `GetRun` is served by the `get_run` of one of `servicers`, and so on.
 
     Raises TypeError when a method of the schema has no handler: no registered method answers "unimplemented".
     """
     methods = {method.name: _method(method, servicers) for method in descriptor.methods}
-    return Service(descriptor.full_name, descriptor, methods)
+    return Service(descriptor.full_name, descriptor, methods, dialect)
 
 
 def _method(descriptor: MethodDescriptor, servicers: Sequence[object]) -> Method:

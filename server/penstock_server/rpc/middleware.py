@@ -16,7 +16,8 @@ from google.protobuf.message import Message
 from penstock_server.model.errors import DeadlineExceeded, Internal, PenstockError
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.method import Method, Service, StreamHandler, UnaryHandler
-from penstock_server.rpc.observer import CallObserver, UnobservedCalls
+from penstock_server.rpc.observer import CallObserver, Observed, UnobservedCalls
+from penstock_server.rpc.plain import PlainAnswer, PlainRequest, PlainRoute
 from penstock_server.rpc.rules import Rules
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -46,6 +47,26 @@ class Middleware:
         """`method` with a handler that goes through everything."""
         handler = self._stream(method) if method.streaming else self._unary(method)
         return replace(method, handler=handler)
+
+    def wrap_plain(self, route: PlainRoute) -> PlainRoute:
+        """`route` with a handler that goes through everything but the rules of the schema."""
+
+        async def handle(request: PlainRequest, call: Call) -> PlainAnswer:
+            call, finish = self.observer.begin(route, call)
+            try:
+                async with asyncio.timeout(route.time_max_s):
+                    answer = await route.handler(request, call)
+            except Exception as error:
+                told = self._answer(route, error)
+                finish(told)
+                raise told from error
+            except BaseException as error:
+                finish(error)
+                raise
+            finish(None)
+            return answer
+
+        return replace(route, handler=handle)
 
     def _unary(self, method: Method) -> UnaryHandler:
         serve = cast("UnaryHandler", method.handler)
@@ -91,7 +112,7 @@ class Middleware:
 
         return handle
 
-    def _answer(self, method: Method, error: Exception) -> PenstockError:
+    def _answer(self, method: Observed, error: Exception) -> PenstockError:
         """What the caller is told of `error`."""
         if isinstance(error, PenstockError) and not isinstance(error, Internal):
             return error

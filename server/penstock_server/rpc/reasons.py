@@ -56,6 +56,16 @@ REASONS: Mapping[str, Reason] = {
     "UNKNOWN_PATH": Reason(
         errors.NotFound, "Nothing is served under the HTTP path.", "See the guide to the HTTP interface."
     ),
+    "API_VERSION_UNSUPPORTED": Reason(
+        errors.Unimplemented,
+        "The path is one of KFP's v1beta1 API that is not served.",
+        "Use KFP's SDK 2.x, or the paths under `/apis/v2beta1`.",
+    ),
+    "USER_UNKNOWN": Reason(
+        errors.Unauthenticated,
+        "The server is set up for several users of KFP, and the call does not name one.",
+        "Let the proxy in front of the server set the header that the message names.",
+    ),
     "METHOD_NOT_ALLOWED": Reason(
         errors.Unimplemented,
         "The HTTP path is served, but not for this HTTP method.",
