@@ -228,10 +228,13 @@ CREATE TABLE public.pipeline (
     revision bigint DEFAULT 1 NOT NULL,
     create_time timestamp with time zone DEFAULT now() NOT NULL,
     update_time timestamp with time zone DEFAULT now() NOT NULL,
-    archive_time timestamp with time zone
+    archive_time timestamp with time zone,
+    kfp_name text
 );
 
 COMMENT ON COLUMN public.pipeline.last_number IS 'of the newest version ever made; numbers are not used again';
+
+COMMENT ON COLUMN public.pipeline.kfp_name IS 'its name for clients of KFP where that cannot be the id; null: the id is the name';
 
 CREATE TABLE public.pipeline_version (
     uid uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -252,8 +255,14 @@ CREATE TABLE public.pipeline_version (
     update_time timestamp with time zone DEFAULT now() NOT NULL,
     cache_policy text DEFAULT 'DEFAULT'::text NOT NULL,
     cache_max_age_s double precision,
+    kfp_name text,
+    code_source_url text DEFAULT ''::text NOT NULL,
     CONSTRAINT pipeline_version_cache_policy_check CHECK ((cache_policy = ANY (ARRAY['DEFAULT'::text, 'DISABLED'::text, 'REFRESH'::text])))
 );
+
+COMMENT ON COLUMN public.pipeline_version.kfp_name IS 'its name for clients of KFP where that cannot be the alias; null: the alias, or the number without one';
+
+COMMENT ON COLUMN public.pipeline_version.code_source_url IS 'where its source code is; a note that clients of KFP leave';
 
 CREATE TABLE public.run (
     uid uuid NOT NULL,
@@ -447,6 +456,9 @@ ALTER TABLE ONLY public.pipeline
     ADD CONSTRAINT pipeline_id_key UNIQUE (namespace, id);
 
 ALTER TABLE ONLY public.pipeline
+    ADD CONSTRAINT pipeline_kfp_name_key UNIQUE (namespace, kfp_name);
+
+ALTER TABLE ONLY public.pipeline
     ADD CONSTRAINT pipeline_pkey PRIMARY KEY (uid);
 
 ALTER TABLE ONLY public.pipeline
@@ -454,6 +466,9 @@ ALTER TABLE ONLY public.pipeline
 
 ALTER TABLE ONLY public.pipeline_version
     ADD CONSTRAINT pipeline_version_alias_key UNIQUE (pipeline_uid, alias);
+
+ALTER TABLE ONLY public.pipeline_version
+    ADD CONSTRAINT pipeline_version_kfp_name_key UNIQUE (pipeline_uid, kfp_name);
 
 ALTER TABLE ONLY public.pipeline_version
     ADD CONSTRAINT pipeline_version_number_key UNIQUE (pipeline_uid, number);
@@ -531,6 +546,8 @@ CREATE INDEX namespace_create_time_idx ON public.namespace USING btree (create_t
 CREATE INDEX pipeline_create_time_idx ON public.pipeline USING btree (namespace, create_time, uid);
 
 CREATE INDEX pipeline_display_name_idx ON public.pipeline USING btree (namespace, display_name, uid);
+
+CREATE INDEX pipeline_kfp_name_idx ON public.pipeline USING btree (namespace, COALESCE(kfp_name, id), uid);
 
 CREATE INDEX pipeline_labels_idx ON public.pipeline USING gin (labels jsonb_path_ops);
 

@@ -31,6 +31,8 @@ class Comparison:
     """As in the proto, such as `state`, `create_time`, `labels.team`, `labels`."""
     operator: Operator
     value: Scalar
+    literal: bool = False
+    """`*` in the value is a character like any other."""
 
 
 @dataclass(frozen=True, slots=True)

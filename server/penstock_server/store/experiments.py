@@ -1,7 +1,7 @@
 """Experiments."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from psycopg.rows import class_row
@@ -81,6 +81,28 @@ async def insert(
             return await get(connection, namespace, row[0]), False
     name = resource_name(namespace, id)
     raise AlreadyExists("EXPERIMENT_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name})
+
+
+async def insert_named(
+    connection: Connection, namespace: str, ids: Sequence[str], *, display_name: str, description: str
+) -> Experiment:
+    """A new experiment, the only one of that display name, under the first of `ids` that is free.
+
+    Who makes one of the same name at the same time has to bring the same ids. Raises AlreadyExists(EXPERIMENT_EXISTS).
+    The namespace must exist.
+    """
+    values = {"namespace": namespace, "display_name": display_name, "description": description}
+    async with connection.cursor(row_factory=class_row(Experiment)) as cursor:
+        for id in ids:
+            await cursor.execute(_SQL["insert_named"], values | {"id": id})
+            made = await cursor.fetchone()
+            if made is not None:
+                return made
+            if await _true(connection, "has_display_name", values):
+                break
+    raise AlreadyExists(
+        "EXPERIMENT_EXISTS", f"there is an experiment named {display_name}; use it or choose another name"
+    )
 
 
 async def get(connection: Connection, namespace: str, id: str) -> Experiment:
@@ -186,6 +208,28 @@ async def delete(
         message = f"{name} has runs; delete them first, or delete it with force"
         raise FailedPrecondition("EXPERIMENT_HAS_RUNS", message, metadata={"name": name})
     await connection.execute(_SQL["delete"], uid)
+
+
+async def archive_runs(connection: Connection, uid: uuid.UUID) -> None:
+    """Put all its runs into the archive."""
+    await connection.execute(_SQL["archive_runs"], {"uid": uid})
+
+
+async def dissolve(connection: Connection, namespace: str, id: str) -> None:
+    """Delete it, in a transaction; its runs and its jobs stay, in the default experiment.
+
+    Raises NotFound, FailedPrecondition(DEFAULT_EXPERIMENT).
+    """
+    if id == DEFAULT:
+        raise _default("deleted")
+    # Jobs first, as in `delete`.
+    await connection.execute(_SQL["lock_jobs"], {"namespace": namespace, "id": id})
+    row = await (await connection.execute(_SQL["lock"], {"namespace": namespace, "id": id})).fetchone()
+    if row is None:
+        raise not_found(namespace, id)
+    for statement in ("move_jobs", "move_runs"):
+        await connection.execute(_SQL[statement], {"uid": row[0], "namespace": namespace})
+    await connection.execute(_SQL["delete"], {"uid": row[0]})
 
 
 async def _true(connection: Connection, statement: str, parameters: Mapping[str, object]) -> bool:

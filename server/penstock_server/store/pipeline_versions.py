@@ -36,6 +36,9 @@ class NewPipelineVersion:
     interface: Sequence[Mapping[str, Any]]
     cache_policy: CachePolicy = CachePolicy.DEFAULT
     cache_max_age_s: float | None = None
+    kfp_name: str | None = None
+    """What clients of KFP call it where that cannot be its alias."""
+    code_source_url: str = ""
 
 
 def _read(row: Row) -> PipelineVersion:
@@ -105,9 +108,12 @@ async def insert(
         "interface": Jsonb(list(new.interface), dumps=dumps),
         "cache_policy": new.cache_policy,
         "cache_max_age_s": new.cache_max_age_s,
+        "kfp_name": new.kfp_name,
+        "code_source_url": new.code_source_url,
     }
     if await (await connection.execute(_SQL["insert"], values | columns(request))).fetchone() is None:
-        message = f"pipeline {pipeline_id} has a version with the alias {new.alias}; choose another one"
+        taken = new.kfp_name or new.alias
+        message = f"pipeline {pipeline_id} has a version with the alias or the name {taken}; choose another one"
         raise AlreadyExists("ALIAS_EXISTS", message)
     return await get(connection, namespace, pipeline_id, number=row[0]), True
 

@@ -59,14 +59,16 @@ async def insert(
     display_name: str,
     description: str,
     labels: Mapping[str, str],
+    kfp_name: str | None = None,
     request: RequestKey | None = None,
 ) -> tuple[Pipeline, bool]:
     """A new pipeline, or the one that the same request made before; whether it is new.
 
-    Raises AlreadyExists(PIPELINE_EXISTS | REQUEST_ID_REUSED). The namespace must exist.
+    `kfp_name` is what clients of KFP call it where that cannot be its id. Raises AlreadyExists(PIPELINE_EXISTS |
+    REQUEST_ID_REUSED). The namespace must exist.
     """
     values = {"namespace": namespace, "id": id, "display_name": display_name, "description": description}
-    parameters = values | {"labels": Jsonb(dict(labels))} | columns(request)
+    parameters = values | {"labels": Jsonb(dict(labels)), "kfp_name": kfp_name} | columns(request)
     if await (await connection.execute(_SQL["insert"], parameters)).fetchone() is not None:
         return await get(connection, namespace, id), True
     if request is not None:

@@ -6,7 +6,7 @@ writes becomes part of a statement.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Generic, LiteralString, TypeVar
 
@@ -93,12 +93,24 @@ class Listing(Generic[T]):
         more = len(rows) > page.size
         return Rows(items, self._position(order, items[-1]) if more else None)
 
+    async def count(self, connection: Connection, condition: Filter | None, scope: Mapping[str, object]) -> int:
+        """How many rows there are on all pages."""
+        parameters = dict(scope)
+        selected = self._selected(condition, parameters)
+        statement = sql.SQL("SELECT count(*) FROM ({}) AS selected").format(sql.SQL(" AND ").join(selected))
+        row = await (await connection.execute(statement, parameters, prepare=False)).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def _selected(self, condition: Filter | None, parameters: dict[str, object]) -> list[sql.Composable]:
+        """The rows of the list, as parts to be joined by AND; the values named are put among the parameters."""
+        where = [] if condition is None else [_Where(self.columns, parameters).of(condition)]
+        return [sql.SQL(self.select), *where]
+
     def _statement(self, page: Page, order: Sequence[Order], parameters: dict[str, object]) -> sql.Composed:
         """The statement for a page; the values it names are put among the parameters."""
         keys = self._keys(order)
-        conditions: list[sql.Composable] = [sql.SQL(self.select)]
-        if page.filter is not None:
-            conditions.append(_Where(self.columns, parameters).of(page.filter))
+        conditions = self._selected(page.filter, parameters)
         if page.after is not None:
             conditions.append(_behind(keys, page.after, parameters))
         by = sql.SQL(", ").join(sql.SQL("{} DESC" if down else "{}").format(key) for key, down in keys)
@@ -167,23 +179,25 @@ class _Where:
             if comparison.value == "*":
                 return sql.SQL("{} <> '{{}}'").format(expression)
             return sql.SQL("{} ? {}").format(expression, self._value(comparison.value))
-        if column.equal_to and comparison.operator is Operator.EQUAL and _is_whole(comparison.value):
+        if column.equal_to and comparison.operator is Operator.EQUAL and _is_whole(comparison):
             return sql.SQL(column.equal_to).format(self._value(comparison.value))
-        return self._plain(expression, column.type, comparison.operator, comparison.value)
+        return self._plain(expression, column.type, comparison)
 
-    def _plain(self, expression: sql.Composable, kind: FieldType, operator: Operator, value: Scalar) -> sql.Composable:
+    def _plain(self, expression: sql.Composable, kind: FieldType, comparison: Comparison) -> sql.Composable:
+        operator, value = comparison.operator, comparison.value
         if operator is Operator.NOT_EQUAL:
-            equal = self._plain(expression, kind, Operator.EQUAL, value)
+            equal = self._plain(expression, kind, replace(comparison, operator=Operator.EQUAL))
             return sql.SQL("({}) IS NOT TRUE").format(equal)
         if operator is Operator.HAS:
-            return self._has(expression, kind, value)
-        if kind is FieldType.TEXT and operator is Operator.EQUAL and _wildcard(value):
+            return self._has(expression, kind, comparison)
+        if kind is FieldType.TEXT and operator is Operator.EQUAL and _wildcard(comparison):
             return sql.SQL("{} LIKE {}").format(expression, self._value(_pattern(str(value))))
         compare = sql.SQL(_COMPARE[operator])
         return sql.SQL("{} {} {}").format(expression, compare, self._value(value))
 
-    def _has(self, expression: sql.Composable, kind: FieldType, value: Scalar) -> sql.Composable:
-        if value != "*":
+    def _has(self, expression: sql.Composable, kind: FieldType, comparison: Comparison) -> sql.Composable:
+        value = comparison.value
+        if value != "*" or comparison.literal:
             contains = sql.SQL("strpos(lower({}), lower({})) > 0")
             return contains.format(expression, self._value(value))
         if kind in (FieldType.TEXT, FieldType.ENUM):
@@ -193,12 +207,12 @@ class _Where:
     def _label(self, labels: sql.Composable, key: str, comparison: Comparison) -> sql.Composable:
         """A label compared as text; equality in the form that the index on labels answers."""
         operator, value = comparison.operator, comparison.value
-        if operator is Operator.EQUAL and not _wildcard(value):
+        if operator is Operator.EQUAL and not _wildcard(comparison):
             return sql.SQL("{} @> {}::jsonb").format(labels, self._value(json.dumps({key: value})))
         if operator is Operator.HAS and value == "*":
             return sql.SQL("{} ? {}").format(labels, self._value(key))
         expression = sql.SQL("({} ->> {}::text)").format(labels, self._value(key))
-        return self._plain(expression, FieldType.TEXT, operator, value)
+        return self._plain(expression, FieldType.TEXT, comparison)
 
     def _value(self, value: object) -> sql.Composable:
         name = f"filter_{len(self._parameters)}"
@@ -206,13 +220,14 @@ class _Where:
         return sql.Placeholder(name)
 
 
-def _is_whole(value: Scalar) -> bool:
+def _is_whole(comparison: Comparison) -> bool:
     """True for a text that stands for itself and is not empty."""
-    return value != "" and not _wildcard(value)
+    return comparison.value != "" and not _wildcard(comparison)
 
 
-def _wildcard(value: Scalar) -> bool:
-    return isinstance(value, str) and (value.startswith("*") or value.endswith("*"))
+def _wildcard(comparison: Comparison) -> bool:
+    value = comparison.value
+    return not comparison.literal and isinstance(value, str) and (value.startswith("*") or value.endswith("*"))
 
 
 def _pattern(value: str) -> str:

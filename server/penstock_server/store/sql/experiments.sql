@@ -5,6 +5,18 @@ VALUES (%(namespace)s, %(id)s, %(display_name)s, %(description)s, %(labels)s, %(
 ON CONFLICT DO NOTHING
 RETURNING uid, namespace, id, display_name, description, labels, revision, create_time, update_time, archive_time;
 
+-- name: insert_named
+-- A new experiment whose display name no other one has; nothing comes back when that or its id is taken.
+INSERT INTO experiment (namespace, id, display_name, description)
+SELECT %(namespace)s, %(id)s, %(display_name)s, %(description)s
+WHERE NOT EXISTS (SELECT 1 FROM experiment WHERE namespace = %(namespace)s AND display_name = %(display_name)s)
+ON CONFLICT DO NOTHING
+RETURNING uid, namespace, id, display_name, description, labels, revision, create_time, update_time, archive_time;
+
+-- name: has_display_name
+-- Has any experiment that display name?
+SELECT EXISTS (SELECT 1 FROM experiment WHERE namespace = %(namespace)s AND display_name = %(display_name)s);
+
 -- name: get
 -- One experiment by name.
 SELECT uid, namespace, id, display_name, description, labels, revision, create_time, update_time, archive_time
@@ -37,6 +49,31 @@ SET archive_time = CASE WHEN %(archived)s THEN coalesce(archive_time, now()) END
     update_time = CASE WHEN (archive_time IS NOT NULL) = %(archived)s THEN update_time ELSE now() END
 WHERE namespace = %(namespace)s AND id = %(id)s AND (%(revision)s::bigint IS NULL OR revision = %(revision)s)
 RETURNING uid, namespace, id, display_name, description, labels, revision, create_time, update_time, archive_time;
+
+-- name: archive_runs
+-- Its runs go into the archive with it; those that have not ended go on.
+UPDATE run
+SET archive_time = now(), revision = revision + 1, update_time = now()
+WHERE experiment_uid = %(uid)s AND archive_time IS NULL;
+
+-- name: move_runs
+-- Its runs into the default experiment.
+UPDATE run
+SET experiment_uid = home.uid, revision = run.revision + 1, update_time = now()
+FROM experiment AS home
+WHERE run.experiment_uid = %(uid)s AND home.namespace = %(namespace)s AND home.id = 'default';
+
+-- name: move_jobs
+-- Its jobs make their runs in the default experiment from here on; watchers are told.
+WITH moved AS (
+    UPDATE job
+    SET experiment_uid = home.uid, revision = job.revision + 1, update_time = now(), sequence = job.sequence + 1,
+        job_sequence = job.sequence + 1
+    FROM experiment AS home
+    WHERE job.experiment_uid = %(uid)s AND home.namespace = %(namespace)s AND home.id = 'default'
+    RETURNING job.uid
+)
+SELECT pg_notify('penstock_job', moved.uid::text) FROM moved;
 
 -- name: lock
 -- Keeps runs from being added until this transaction ends.

@@ -6,14 +6,14 @@ WHERE uid = %(pipeline_uid)s
 RETURNING last_number;
 
 -- name: insert
--- A new version; nothing comes back when its alias is taken.
+-- A new version; nothing comes back when its alias or its name for KFP is taken.
 INSERT INTO pipeline_version (
     namespace, pipeline_uid, number, alias, display_name, description, labels, spec_digest, sdk_version, interface,
-    request_id, request_digest, cache_policy, cache_max_age_s
+    request_id, request_digest, cache_policy, cache_max_age_s, kfp_name, code_source_url
 ) VALUES (
     %(namespace)s, %(pipeline_uid)s, %(number)s, %(alias)s, %(display_name)s, %(description)s, %(labels)s,
     %(spec_digest)s, %(sdk_version)s, %(interface)s, %(request_id)s, %(request_digest)s,
-    %(cache_policy)s, %(cache_max_age_s)s
+    %(cache_policy)s, %(cache_max_age_s)s, %(kfp_name)s, %(code_source_url)s
 )
 ON CONFLICT DO NOTHING
 RETURNING uid;

@@ -1,7 +1,10 @@
 -- name: insert
--- A new pipeline; nothing comes back when its id or its request id is taken.
-INSERT INTO pipeline (namespace, id, display_name, description, labels, request_id, request_digest)
-VALUES (%(namespace)s, %(id)s, %(display_name)s, %(description)s, %(labels)s, %(request_id)s, %(request_digest)s)
+-- A new pipeline; nothing comes back when its id, its name for KFP or its request id is taken.
+INSERT INTO pipeline (namespace, id, kfp_name, display_name, description, labels, request_id, request_digest)
+VALUES (
+    %(namespace)s, %(id)s, %(kfp_name)s, %(display_name)s, %(description)s, %(labels)s, %(request_id)s,
+    %(request_digest)s
+)
 ON CONFLICT DO NOTHING
 RETURNING uid;
 
