@@ -1,14 +1,18 @@
-"""KFP's published client, in an environment of its own: it pins libraries that the server has in other versions."""
+"""KFP's services on a real server; and KFP's published client, in an environment of its own: it pins libraries that the
+server has in other versions."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from penstock_server.store.database import Database
+from tests.compat.serving import KfpSite, serving
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 UV = Path(sys.executable).parent / "uv"
@@ -17,6 +21,13 @@ INSTALL_TIMEOUT_S = 300
 TIMEOUT_S = 60
 
 Ask = Callable[[dict[str, Any]], Any]
+
+
+@pytest.fixture
+async def kfp(database: Database, database_dsn: str) -> AsyncIterator[KfpSite]:
+    """A server for a single user."""
+    async with serving(database, database_dsn) as site:
+        yield site
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,12 @@
-"""The KFP v2beta1 API over the same engine and store as `api`; it has no servicers yet."""
+"""KFP's API, on the engine and the store that `api` uses: what is made on one side is seen on the other.
+
+    services.py     puts the services together, each with KFP's dialect; `main` wraps and serves them as it does ours
+    dialect.py      JSON, errors and unknown paths over REST as KFP has them
+    spaces.py       in which namespace a call works: `default` for a single user, or the one asked for
+    lists.py        a page of any list: fields.py (what a list has), filters.py, orders.py, tokens, `total_size`
+    times.py        timestamps
+    refusals.py     errors that name a field
+
+A handler takes the message of `penstock.kfp` and a Call, as handlers of `api` do. Ids of KFP are our uids, read with
+`store.kfp_views`.
+"""

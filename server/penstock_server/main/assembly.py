@@ -19,6 +19,7 @@ from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
 from penstock_server.api.server_info import ServerFacts
 from penstock_server.api.services import ApiParts, api_services
 from penstock_server.api.wakeups import Wakeups
+from penstock_server.compat.services import CompatParts, compat_routes, compat_services
 from penstock_server.engine.backfills import Backfills
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.job_turns import JobTurns, TurnSettings
@@ -45,6 +46,7 @@ from penstock_server.model.errors import FailedPrecondition, Unavailable
 from penstock_server.model.resources import CachePolicy
 from penstock_server.rpc.method import Service
 from penstock_server.rpc.middleware import Middleware
+from penstock_server.rpc.plain import PlainRoute
 from penstock_server.store import secrets
 from penstock_server.store.database import Database
 from penstock_server.store.embedded import EmbeddedPostgres
@@ -143,10 +145,12 @@ class Assembly:
             load=load,
             stores=artifacts.contains,
         )
+        compat = CompatParts(parts.database, parts.jobs, parts.specs, parts.token_key)
         middleware = Middleware(self._telemetry.calls, unary_time_max_s=self._settings.call_time_max_s)
-        services = [middleware.wrap(service) for service in api_services(parts)]
+        services = [middleware.wrap(service) for service in (*api_services(parts), *compat_services(compat))]
+        routes = [middleware.wrap_plain(route) for route in compat_routes(compat)]
         grpc = await self._grpc(services)
-        gateway = self._gateway(services, Readiness(database, load))
+        gateway = self._gateway(services, routes, Readiness(database, load))
         http = HttpServer(gateway, listener)
         self._stack.push_async_callback(http.drain, 0)
         await http.start()
@@ -277,7 +281,7 @@ class Assembly:
         await server.start()
         return server
 
-    def _gateway(self, services: list[Service], readiness: Readiness) -> Gateway:
+    def _gateway(self, services: list[Service], routes: list[PlainRoute], readiness: Readiness) -> Gateway:
         hosts = self._settings.allowed_hosts
         if not hosts and parse_address(self._settings.http_listen).is_loopback:
             hosts = ("localhost",)
@@ -286,7 +290,7 @@ class Assembly:
             allowed_origins=self._settings.allowed_origins,
             allowed_hosts=hosts,
         )
-        return Gateway(services, Probes(readiness.not_ready, self._telemetry.exposition), settings)
+        return Gateway(services, Probes(readiness.not_ready, self._telemetry.exposition), settings, routes)
 
 
 async def _token_key(database: Database) -> bytes:

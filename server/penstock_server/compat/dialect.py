@@ -1,0 +1,61 @@
+"""KFP over REST: names as in the schema, defaults left out, errors as gRPC's gateway for Go wraps them.
+
+An error is `{"code": gRPC's number, "message": ..., "details": [...]}`, whose first detail is a `google.rpc.Status`
+with the message for people; KFP's clients read that one. Ours, such as ErrorInfo with the reason, follow it.
+"""
+
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
+from penstock.kfp.v2beta1 import healthz_pb2
+from penstock_server.model.errors import NotFound, PenstockError, Unimplemented
+from penstock_server.rpc.dialect import Dialect, Failure
+from penstock_server.rpc.errors import codes, to_status
+from penstock_server.rpc.proto_json import dumps, to_document
+
+PREFIX = "/apis/"
+_STATUS_TYPE = "type.googleapis.com/google.rpc.Status"
+_OLD_VERSIONS = ("/apis/v1beta1/", "/apis/v1alpha1/")
+
+
+def write(message: Message) -> bytes:
+    """A response; that of GetHealthz has all its fields, and two that the schema does not have."""
+    if isinstance(message, healthz_pb2.GetHealthzResponse):
+        return dumps(_healthz(message))
+    return dumps(to_document(message, schema_names=True))
+
+
+def failure(error: PenstockError) -> Failure:
+    """An error of a method."""
+    status = to_status(error)
+    told = {"@type": _STATUS_TYPE, "code": status.code, "message": status.message}
+    details = [told, *(MessageToDict(detail) for detail in status.details)]
+    return Failure(codes(error).http, {"code": status.code, "message": status.message, "details": details})
+
+
+def plain_failure(error: PenstockError) -> Failure:
+    """An error of an upload, of a log, of an artifact's content."""
+    return Failure(codes(error).http, {"error_message": error.message, "error_details": str(error)})
+
+
+def unknown_path(path: str) -> PenstockError:
+    """Paths of KFP 1.x are known, and served only where KFP 2.x still uses them."""
+    if path.startswith(_OLD_VERSIONS):
+        return Unimplemented(
+            "API_VERSION_UNSUPPORTED", "this part of KFP's v1beta1 API is not served here; use /apis/v2beta1"
+        )
+    return NotFound("UNKNOWN_PATH", "nothing is served under this path; KFP's API is under /apis/v2beta1")
+
+
+def _healthz(message: healthz_pb2.GetHealthzResponse) -> dict[str, Any]:
+    return {
+        "commit_sha": "unknown",
+        "tag_name": "unknown",
+        "multi_user": message.multi_user,
+        "pipeline_store": message.pipeline_store,
+    }
+
+
+KFP = Dialect(PREFIX, write, failure, unknown_path, lenient=True)

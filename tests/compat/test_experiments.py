@@ -1,0 +1,121 @@
+"""KFP's experiments, which are ours."""
+
+import asyncio
+import re
+from typing import Any
+
+import grpc
+import pytest
+
+from penstock.kfp.v2beta1 import experiment_pb2 as pb
+from penstock.v1 import experiment_pb2, experiment_service_pb2
+from tests.compat.serving import KfpSite
+
+
+async def make(kfp: KfpSite, name: str, description: str = "") -> Any:
+    """A new experiment, as JSON."""
+    body = {"display_name": name, "description": description, "namespace": ""}
+    answer = await kfp.ask("POST", "/experiments", body)
+    assert answer.status == 200, answer.body
+    return answer.body
+
+
+async def names(kfp: KfpSite, **query: Any) -> list[str]:
+    answer = await kfp.ask("GET", "/experiments", query=query)
+    assert answer.status == 200, answer.body
+    return [item["display_name"] for item in answer.body.get("experiments", [])]
+
+
+async def test_an_experiment_is_written_as_kfp_writes_it(kfp: KfpSite) -> None:
+    made = await make(kfp, "My first Experiment", "of many")
+    assert sorted(made) == ["created_at", "description", "display_name", "experiment_id", "storage_state"]
+    assert (made["display_name"], made["storage_state"]) == ("My first Experiment", "AVAILABLE")
+    assert re.fullmatch(r"[-0-9]+T[0-9:]+Z", made["created_at"])
+    assert (await kfp.ask("GET", f"/experiments/{made['experiment_id']}")).body == made
+
+
+async def test_it_is_the_same_on_both_sides(kfp: KfpSite) -> None:
+    made = await make(kfp, "training")
+    get = experiment_service_pb2.GetExperimentRequest(name="namespaces/default/experiments/training")
+    assert (await kfp.own_experiments.GetExperiment(get)).experiment.uid == made["experiment_id"]
+    given = experiment_pb2.Experiment(display_name="Made by us")
+    create = experiment_service_pb2.CreateExperimentRequest(parent="namespaces/default", experiment=given)
+    own = (await kfp.own_experiments.CreateExperiment(create)).experiment
+    assert (await kfp.ask("GET", f"/experiments/{own.uid}")).body["display_name"] == "Made by us"
+
+
+async def test_the_default_experiment_is_there_from_the_start(kfp: KfpSite) -> None:
+    assert await names(kfp) == ["Default"]
+    same = await kfp.ask("POST", "/experiments", {"display_name": "Default"})
+    assert (same.status, same.body["code"]) == (409, 6)
+
+
+@pytest.mark.parametrize("name", ["training", "Two words", "日本語", "a:b/c%d+e"])
+async def test_a_name_is_given_once(kfp: KfpSite, name: str) -> None:
+    answers = await asyncio.gather(*(kfp.ask("POST", "/experiments", {"display_name": name}) for _ in range(6)))
+    assert sorted(answer.status for answer in answers) == [200] + [409] * 5
+    assert (await names(kfp)).count(name) == 1
+
+
+async def test_an_id_that_is_taken_does_not_take_the_name(kfp: KfpSite) -> None:
+    given = experiment_pb2.Experiment(display_name="Something else")
+    create = experiment_service_pb2.CreateExperimentRequest(
+        parent="namespaces/default", experiment_id="training", experiment=given
+    )
+    await kfp.own_experiments.CreateExperiment(create)
+    assert (await make(kfp, "training"))["display_name"] == "training"
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 129])
+async def test_a_wrong_name_is_refused(kfp: KfpSite, name: str) -> None:
+    answer = await kfp.ask("POST", "/experiments", {"display_name": name})
+    assert answer.status == 400
+    assert answer.body["code"] == 3
+    detail = answer.body["details"][0]
+    assert detail["@type"] == "type.googleapis.com/google.rpc.Status"
+    assert detail["message"] == "experiment.display_name has to have 1 to 128 characters"
+
+
+@pytest.mark.parametrize("id", ["00000000-0000-0000-0000-000000000000", "no-uid", "x" * 300, "%00"])
+@pytest.mark.parametrize(
+    ("method", "verb"), [("GET", ""), ("DELETE", ""), ("POST", ":archive"), ("POST", ":unarchive")]
+)
+async def test_one_that_is_missing_is_not_found(kfp: KfpSite, request_line: str, id: str) -> None:
+    method, _, verb = request_line.partition(" ")
+    answer = await kfp.ask(method, f"/experiments/{id}{verb}")
+    assert (answer.status, answer.body["code"]) in ((404, 5), (400, 3))
+    assert (answer.status == 400) == (id == "%00")
+
+
+async def test_the_archive_takes_and_gives_back(kfp: KfpSite) -> None:
+    made = await make(kfp, "old")
+    path = f"/experiments/{made['experiment_id']}"
+    for verb, state in (("archive", "ARCHIVED"), ("archive", "ARCHIVED"), ("unarchive", "AVAILABLE")):
+        answer = await kfp.ask("POST", f"{path}:{verb}")
+        assert (answer.status, answer.body) == (200, {})
+        assert (await kfp.ask("GET", path)).body["storage_state"] == state
+
+
+async def test_a_deleted_experiment_is_gone(kfp: KfpSite) -> None:
+    made = await make(kfp, "old")
+    path = f"/experiments/{made['experiment_id']}"
+    assert (await kfp.ask("DELETE", path)).body == {}
+    assert (await kfp.ask("GET", path)).status == 404
+    assert (await make(kfp, "old"))["experiment_id"] != made["experiment_id"]
+
+
+async def test_the_default_experiment_stays(kfp: KfpSite) -> None:
+    (default,) = (await kfp.ask("GET", "/experiments")).body["experiments"]
+    answer = await kfp.ask("DELETE", f"/experiments/{default['experiment_id']}")
+    assert (answer.status, answer.body["code"]) == (400, 9)
+
+
+async def test_grpc_serves_the_same(kfp: KfpSite) -> None:
+    made = await kfp.experiments.CreateExperiment(
+        pb.CreateExperimentRequest(experiment=pb.Experiment(display_name="over gRPC"))
+    )
+    page = await kfp.experiments.ListExperiments(pb.ListExperimentsRequest(sort_by="created_at desc", page_size=1))
+    assert (list(page.experiments), page.total_size) == ([made], 2)
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await kfp.experiments.GetExperiment(pb.GetExperimentRequest(experiment_id="nothing"))
+    assert error.value.code() is grpc.StatusCode.NOT_FOUND
