@@ -97,7 +97,7 @@ def a_holder_computed_from_stale_children(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("plant", "found_by"),
     [
-        (without_fence, 0),
+        (without_fence, 14),
         (effects_before_their_commit, 0),
         (a_lost_wake_up, 0),
         (a_limit_off_by_one, 0),
