@@ -169,11 +169,13 @@ class _Deciding:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Cancel the oldest run, unless one is on its way out already."""
+        """Cancel the oldest run, unless one is on its way out already. Those made here can be so in the next turn."""
         runs = self.situation.open_runs
         if any(run.is_cancelling for run in runs):
             return
         self.cancel += [run for run in runs if run.backfill_uid is None][:1]
+        has_fired = any(slot.state is SlotState.FIRED for slot in self.slots)
+        self.is_backlogged = self.is_backlogged or (has_fired and not self.cancel)
 
     def _backfill(self, own_room: int, waiting: list[Candidate]) -> None:
         room = max(0, own_room if self.room is None else min(own_room, self.room))
