@@ -13,7 +13,7 @@ from random import Random
 from penstock_server.model.jobs import CatchUp, JobSchedule, Overlap
 from tests.engine.decided_job import Decide, DecidedJob, decide, new_job
 from tests.engine.naive_jobs import NaiveJob
-from tests.engine.naive_slots import DAILY, DENSE, NaiveTrigger
+from tests.engine.naive_slots import NaiveTrigger
 
 ZONES = [
     "UTC",
@@ -32,6 +32,23 @@ ZONES = [
 POLICIES = [(catch_up, overlap) for catch_up in CatchUp for overlap in Overlap]
 BEGINNINGS = [datetime(2010, 7, 1, tzinfo=UTC), datetime(2017, 8, 15, tzinfo=UTC), datetime(2025, 3, 1, tzinfo=UTC)]
 """Apia left out a whole day at the end of 2011; Sao Paulo, and Cairo again and again, changed what they do."""
+DAILY = [
+    NaiveTrigger("30 2 * * *"),
+    NaiveTrigger("@daily"),
+    NaiveTrigger("15 1,13 * * *"),
+    NaiveTrigger("45 0-2 * * SUN"),
+    NaiveTrigger("0 2 1,15 * *"),
+    NaiveTrigger("0 3 * * MON-FRI"),
+    NaiveTrigger(interval=timedelta(hours=20, minutes=7)),
+]
+"""Few a day, for years."""
+DENSE = [
+    NaiveTrigger("*/20 * * * *"),
+    NaiveTrigger("0 * * * *"),
+    NaiveTrigger(interval=timedelta(minutes=1)),
+    NaiveTrigger(interval=timedelta(seconds=1)),
+]
+"""Many a day, for days or an hour."""
 YEARS_2 = timedelta(days=731)
 DAYS_3 = timedelta(days=3)
 
@@ -64,15 +81,15 @@ def story(random: Random, zone: str, catch_up: CatchUp, overlap: Overlap, *, is_
     """A story with these policies."""
     trigger = random.choice(DENSE if is_dense else DAILY)
     start = random.choice(BEGINNINGS) + timedelta(minutes=random.randrange(60 * 24 * 30))
-    end = start + (DAYS_3 if is_dense else YEARS_2)
     usual_s = 3600.0 if is_dense else 86_400.0
     apart_s = usual_s if trigger.interval is None else trigger.interval.total_seconds()
+    end = start + (min(DAYS_3, 4_000 * timedelta(seconds=apart_s)) if is_dense else YEARS_2)
     schedule = JobSchedule(
         interval_s=None if trigger.interval is None else trigger.interval.total_seconds(),
         cron=trigger.cron,
         time_zone=zone,
         start_time=start,
-        end_time=end - timedelta(days=1) if random.random() < 0.3 else None,
+        end_time=start + 0.9 * (end - start) if random.random() < 0.3 else None,
         catch_up=catch_up,
         catch_up_limit=random.choice([1, 3, 100]),
         overlap=overlap,
@@ -84,12 +101,12 @@ def story(random: Random, zone: str, catch_up: CatchUp, overlap: Overlap, *, is_
         trigger,
         zone,
         schedule,
-        made=start + timedelta(days=random.choice([0, 0, 1])),
+        made=start + random.choice([0, 0, 0.02]) * (end - start),
         end=end,
         grace_s=random.choice([60.0, 3600.0]),
         run_s=apart_s * random.choice([0.1, 0.5, 1.1]),
         failing=random.choice([0.0, 0.2, 0.6]),
-        down_s=usual_s * random.choice([0.0, 0.5, 5.0, 40.0]),
+        down_s=min(60 * apart_s, usual_s) * random.choice([0.0, 0.5, 5.0, 40.0]),
     )
 
 

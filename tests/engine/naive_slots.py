@@ -1,24 +1,24 @@
-"""Slots of a few triggers, found by trying: day after day, minute after minute. Shares no code with `schedule`."""
+"""Slots of a few triggers, found by trying: day after day, and minute after minute where clocks change.
 
-from collections.abc import Callable, Iterator
+Shares no code with `schedule`, and holds for any year.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from tests.schedule.naive import Expression
 
 _DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class NaiveTrigger:
-    """A trigger in two forms: as the user writes it, and spelled out."""
+    """A trigger, of which one of the two is set."""
 
     cron: str | None = None
     interval: timedelta | None = None
-    """Of one without `cron`."""
-    times: tuple[time, ...] = ()
-    """On the clock of the zone."""
-    is_on: Callable[[date], bool] = lambda _: True
-    """Which days count."""
 
     def slots(self, zone: str, start: datetime, end: datetime) -> list[datetime]:
         """All from `start` on and before `end`, in order."""
@@ -28,11 +28,13 @@ class NaiveTrigger:
         return sorted(slot for slot in found if start <= slot < end)
 
     def _walls(self, start: datetime, end: datetime) -> Iterator[datetime]:
-        day = start
-        while day <= end:
-            if self.is_on(day.date()):
-                yield from (datetime.combine(day.date(), each) for each in self.times)
-            day += _DAY
+        assert self.cron is not None
+        expression = Expression(self.cron)
+        midnight = datetime(start.year, start.month, start.day)  # noqa: DTZ001  # the clock of no zone yet
+        while midnight.replace(tzinfo=UTC) <= end:
+            if expression.on(midnight.date()):
+                yield from (midnight + timedelta(seconds=second) for second in expression.times())
+            midnight += _DAY
 
 
 def instant_of(wall: datetime, zone: ZoneInfo) -> datetime:
@@ -58,25 +60,3 @@ def _stepped(start: datetime, end: datetime, every: timedelta) -> list[datetime]
         found.append(slot)
         slot += every
     return found
-
-
-def _clock(hours: range, *minutes: int) -> tuple[time, ...]:
-    return tuple(time(hour, minute) for hour in hours for minute in minutes)
-
-
-DAILY = [
-    NaiveTrigger("30 2 * * *", times=(time(2, 30),)),
-    NaiveTrigger("@daily", times=(time(0),)),
-    NaiveTrigger("15 1,13 * * *", times=(time(1, 15), time(13, 15))),
-    NaiveTrigger("45 0,1,2 * * SUN", times=_clock(range(3), 45), is_on=lambda day: day.weekday() == 6),
-    NaiveTrigger("0 2 1,15 * *", times=(time(2),), is_on=lambda day: day.day in (1, 15)),
-    NaiveTrigger("0 3 * * MON-FRI", times=(time(3),), is_on=lambda day: day.weekday() < 5),
-    NaiveTrigger(interval=timedelta(hours=20, minutes=7)),
-]
-"""Few a day, for years."""
-DENSE = [
-    NaiveTrigger("*/20 * * * *", times=_clock(range(24), 0, 20, 40)),
-    NaiveTrigger("0 * * * *", times=_clock(range(24), 0)),
-    NaiveTrigger(interval=timedelta(minutes=1)),
-]
-"""Many a day, for days."""

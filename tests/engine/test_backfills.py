@@ -151,3 +151,13 @@ async def test_failures_of_a_backfill_do_not_disable_the_job(world: JobWorld) ->
     await world.end_runs(job, "FAILED")
     await world.settle()
     assert (await world.job(job)).consecutive_failures == 0
+
+
+async def test_a_slot_whose_jitter_lies_ahead_is_left_to_the_trigger(world: JobWorld) -> None:
+    job = await world.create(jitter_s=60, overlap=Overlap.ALLOW)
+    await world.set_clock(START + timedelta(seconds=120))
+    made = await begin(world, job, 0, 120)
+    assert made.slot_count == 1
+    await world.at(180)
+    assert await world.told(job) == ["0 FIRED", "60 FIRED", "120 FIRED"]
+    assert (await world.slots(job))[2].kind is SlotKind.SCHEDULED

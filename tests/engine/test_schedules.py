@@ -2,7 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -333,3 +334,38 @@ async def test_a_namespace_with_jobs_is_not_deleted(world: JobWorld) -> None:
     async with world.database.transaction() as connection:
         with pytest.raises(FailedPrecondition, match="NAMESPACE_NOT_EMPTY"):
             await namespaces.delete(connection, "other")
+
+
+async def test_a_run_that_ends_after_its_job_was_read_makes_room_in_the_same_turn(world: JobWorld) -> None:
+    job = await world.create()
+    await world.at(60)
+    await world.at(120)
+    (run,) = await world.open_runs(job)
+    async with world.database.transaction() as connection:
+        now = await job_turns.lock(connection, job.uid)
+        assert now is not None
+        before = await job_turns.job_of(connection, job.uid)
+        await world.end_run(run.id)
+        await world.turns.take_locked(connection, before, now)
+    assert await world.told(job) == ["60 FIRED", "120 FIRED"]
+
+
+CHANGES: list[tuple[str, Callable[[JobWorld, Job], Awaitable[object]]]] = [
+    ("disabled", lambda world, job: world.jobs.set_enabled("default", job.id, enabled=False)),
+    ("archived", lambda world, job: world.jobs.set_archived("default", job.id, archived=True)),
+    ("timed anew", lambda world, job: world.jobs.update("default", job.id, _each_hour)),
+]
+
+
+def _each_hour(job: Job) -> JobChange:
+    return JobChange(schedule=replace(job.schedule, interval_s=3600.0))
+
+
+@pytest.mark.parametrize("change", [change for _, change in CHANGES], ids=[name for name, _ in CHANGES])
+async def test_what_was_due_before_a_change_is_decided_on_before_it(
+    world: JobWorld, change: Callable[[JobWorld, Job], Awaitable[object]]
+) -> None:
+    job = await world.create()
+    await world.set_clock(START + timedelta(seconds=61))
+    await change(world, job)
+    assert await world.told(job) == ["60 FIRED"]

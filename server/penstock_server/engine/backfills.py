@@ -97,12 +97,14 @@ class Backfills:
 
 def slots_of(job: Job, new: NewBackfill) -> list[datetime]:
     """The slots of the job's trigger within the range, as if it had neither start nor end; the newest that a backfill
-    may have, and one more."""
+    may have, and one more. One whose jitter lies ahead is left to the trigger."""
     timetable = timetable_of(job.schedule)
+    ahead = timetable.next_after(job.cursor_time) if job.fires else None
     found: list[datetime] = []
     slot = timetable.previous(new.end_time + INSTANT)
     while slot is not None and slot >= new.start_time and len(found) <= SLOTS_MAX:
-        found.append(slot)
+        if slot != ahead:
+            found.append(slot)
         slot = timetable.previous(slot)
     return found[::-1]
 

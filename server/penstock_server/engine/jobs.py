@@ -4,7 +4,8 @@ Whatever changes a job holds its lock, as a turn does, so that the two never cro
 """
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -85,8 +86,7 @@ class Jobs:
 
         Raises NotFound(JOB_NOT_FOUND), Conflict(ETAG_MISMATCH), and what `create` refuses.
         """
-        async with self._database.transaction() as connection:
-            job, now = await self._locked(connection, namespace, id, revision)
+        async with self._changing(namespace, id, revision) as (connection, job, now):
             changed = await self._changed(connection, job, change(job), now)
             if changed == job:
                 return job
@@ -97,8 +97,7 @@ class Jobs:
 
         Raises NotFound, Conflict, FailedPrecondition(JOB_ARCHIVED).
         """
-        async with self._database.transaction() as connection:
-            job, now = await self._locked(connection, namespace, id, revision)
+        async with self._changing(namespace, id, revision) as (connection, job, now):
             if enabled:
                 check_open(job)
             if (job.state is JobState.ENABLED) == enabled:
@@ -111,8 +110,7 @@ class Jobs:
 
     async def set_archived(self, namespace: str, id: str, *, archived: bool, revision: int | None = None) -> Job:
         """Put it into the archive, where it does not fire, or take it out. Raises NotFound, Conflict."""
-        async with self._database.transaction() as connection:
-            job, now = await self._locked(connection, namespace, id, revision)
+        async with self._changing(namespace, id, revision) as (connection, job, now):
             if (job.archive_time is not None) == archived:
                 return job
             job = replace(job, archive_time=now if archived else None, cursor_time=forward(job, now))
@@ -206,6 +204,17 @@ class Jobs:
         macros.check({"display_name": job.run.display_name}, field="job.run")
         slot = timetable_of(job.schedule).next_after(now) or now
         await self._new_runs.check(connection, run_of_slot(job, slot, 1, now), field="job.run.parameters")
+
+    @asynccontextmanager
+    async def _changing(
+        self, namespace: str, id: str, revision: int | None
+    ) -> AsyncIterator[tuple[Connection, Job, datetime]]:
+        """The job in a transaction that holds its lock. What was due before the change is decided on by then."""
+        async with self._database.transaction() as connection:
+            job, now = await self._locked(connection, namespace, id, revision)
+            made = await self._turns.take_locked(connection, job, now)
+            yield connection, await jobs.get(connection, namespace, id), now
+        self._turns.take_up(made)
 
     async def _locked(
         self, connection: Connection, namespace: str, id: str, revision: int | None

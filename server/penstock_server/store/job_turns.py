@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -68,6 +68,9 @@ async def read(connection: Connection, job: Job, now: datetime) -> Situation:
     """
     uid = {"uid": job.uid}
     ended = await _all(connection, "see_ended", uid)
+    if ended:  # Some of them may have been counted as open; nobody else tells of their end again.
+        ((active_run_count,),) = await _all(connection, "count_open", uid)
+        job = replace(job, active_run_count=active_run_count)
     waiting = await _all(connection, "waiting", uid | {"limit": WAITING_MAX}) if job.waiting_slot_count else []
     runs = await _all(connection, "open_runs", uid | {"limit": OPEN_RUNS_MAX}) if job.active_run_count else []
     return Situation(

@@ -76,6 +76,10 @@ WITH ended AS (
 )
 SELECT id, state, message, backfill_uid FROM ended WHERE end_time IS NOT NULL ORDER BY end_time;
 
+-- name: count_open
+-- How many runs are not finished.
+SELECT count(*) FROM run WHERE job_uid = %(uid)s AND end_time IS NULL;
+
 -- name: open_runs
 -- The oldest runs that are not finished, and whether they are to be cancelled already.
 SELECT uid, id, backfill_uid, cancel_request_time IS NOT NULL OR state = 'CANCELLING'
