@@ -10,7 +10,7 @@ RUN := $(BIN)/python -m
 PYTEST_WORKERS ?= 2
 BENCH ?=
 
-.PHONY: help setup demo test conformance simulate chaos check lint types generate verify bench run
+.PHONY: help setup demo test conformance simulate simulate-jobs chaos check lint types generate verify bench run
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -34,6 +34,9 @@ SEEDS ?= 300
 START ?= 0
 simulate: setup ## Play SEEDS worlds in which much goes wrong, from seed START on
 	PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --seeds $(SEEDS) --start $(START)
+
+simulate-jobs: setup ## Play SEEDS worlds in which much goes wrong with jobs, on a Postgres of its own, from seed START on
+	$(BIN)/python -m tests.jobs --seeds $(SEEDS) --start $(START)
 
 ROUNDS ?= 20
 chaos: setup ## Play ROUNDS rounds of faults on real servers and a real Postgres, from seed START on

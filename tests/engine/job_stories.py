@@ -83,7 +83,7 @@ def story(random: Random, zone: str, catch_up: CatchUp, overlap: Overlap, *, is_
     start = random.choice(BEGINNINGS) + timedelta(minutes=random.randrange(60 * 24 * 30))
     usual_s = 3600.0 if is_dense else 86_400.0
     apart_s = usual_s if trigger.interval is None else trigger.interval.total_seconds()
-    end = start + (min(DAYS_3, 4_000 * timedelta(seconds=apart_s)) if is_dense else YEARS_2)
+    end = start + (min(DAYS_3, 2_500 * timedelta(seconds=apart_s)) if is_dense else YEARS_2)
     schedule = JobSchedule(
         interval_s=None if trigger.interval is None else trigger.interval.total_seconds(),
         cron=trigger.cron,

@@ -21,11 +21,11 @@ class NaiveTrigger:
     interval: timedelta | None = None
 
     def slots(self, zone: str, start: datetime, end: datetime) -> list[datetime]:
-        """All from `start` on and before `end`, in order."""
+        """All from `start` to `end`, in order."""
         if self.interval is not None:
             return _stepped(start, end, self.interval)
         found = {instant_of(wall, ZoneInfo(zone)) for wall in self._walls(start - 2 * _DAY, end + 2 * _DAY)}
-        return sorted(slot for slot in found if start <= slot < end)
+        return sorted(slot for slot in found if start <= slot <= end)
 
     def _walls(self, start: datetime, end: datetime) -> Iterator[datetime]:
         assert self.cron is not None
@@ -56,7 +56,7 @@ def _shown(instant: datetime, zone: ZoneInfo) -> datetime:
 
 def _stepped(start: datetime, end: datetime, every: timedelta) -> list[datetime]:
     found, slot = [], start + every
-    while slot < end:
+    while slot <= end:
         found.append(slot)
         slot += every
     return found

@@ -61,7 +61,7 @@ DUE = [
     ("later than that", {}, 121, [120], [60], 120),
     ("the newest is caught up with", {"catch_up": CatchUp.LATEST}, 200, [120, 180], [60], 180),
     ("the newest two are", {"catch_up": CatchUp.ALL, "catch_up_limit": 2}, 270, [120, 180, 240], [60], 240),
-    ("before it ends", {"end_time": at(120)}, 150, [], [60], 60),
+    ("until it ends", {"end_time": at(120)}, 250, [], [60, 120], 120),
 ]
 
 

@@ -16,6 +16,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from penstock_server.engine.jobs import JobChange
@@ -32,7 +33,7 @@ from tests.jobs.faults import FaultyDatabase
 SERVERS = 5
 JOBS = 2
 STEPS = 12
-CALM_MAX = 200
+CALM_MAX = 500
 """So many rounds everything has to come to its end."""
 OPEN = "SELECT id, cancel_request_time IS NOT NULL FROM run WHERE job_uid IS NOT NULL AND end_time IS NULL ORDER BY id"
 
@@ -94,18 +95,24 @@ class JobSimulation:
     async def _kill(self, server: Server) -> None:
         self.servers.remove(server)
         await server.kill()
-        self.problems += [f"a turn of {uid} failed" for uid in server.world.schedules._resting]
+        self._note_failures(server.world)
 
     async def _calm_down(self) -> None:
         self.faulty.chance = 0.0
         for server in list(self.servers):
             await self._kill(server)
         for _ in range(CALM_MAX):
-            await self.world.settle()
-            self.problems += [f"a turn of {uid} failed" for uid in self.world.schedules._resting]
-            if self.problems or not await self._end_runs(1.0):
+            if self.problems:
+                return
+            if await self.world.due():
+                await self.world.schedules.look()
+                self._note_failures(self.world)
+            elif not await self._end_runs(1.0):
                 return
         self.problems.append("it does not come to an end")
+
+    def _note_failures(self, world: JobWorld) -> None:
+        self.problems += [f"a turn of {uid} failed" for uid in world.schedules._resting]
 
     async def _end_runs(self, share: float) -> bool:
         """Some of the open runs end; whether there were any."""
@@ -127,6 +134,8 @@ class JobSimulation:
                 await act(job, key)
             except PenstockError:
                 continue
+            except psycopg.Error as error:
+                self.problems.append(f"a call failed: {error}")
             break
 
     async def _change(self, job: Job, _: RequestKey) -> None:

@@ -21,7 +21,7 @@ from tests.jobs.simulation import simulate
 
 SEEDS = 40
 CHUNK = 10
-SEEDS_TO_FIND = 3
+SEEDS_TO_FIND = 5
 
 
 @pytest.fixture
@@ -143,5 +143,7 @@ async def test_a_planted_fault_is_found(
     plant: Callable[[pytest.MonkeyPatch], None], dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch)
-    told = [await simulate(dsn, seed) for seed in range(SEEDS_TO_FIND)]
-    assert any(each.problems for each in told)
+    for seed in range(SEEDS_TO_FIND):
+        if (await simulate(dsn, seed)).problems:
+            return
+    pytest.fail("no seed finds it")

@@ -131,3 +131,26 @@ async def test_it_may_be_closed_twice(database: Database) -> None:
     with pytest.raises(Unavailable):
         async with database.connection():
             pass
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_who_is_cancelled_just_as_a_connection_comes_ends_as_cancelled(database_dsn: str, steps: int) -> None:
+    database = Database(database_dsn, pool_size_max=1)
+
+    async def ask() -> None:
+        async with database.connection():
+            pass
+        await asyncio.Event().wait()
+
+    await database.open()
+    async with database.connection():
+        task = asyncio.create_task(ask())
+        while not database._pool.get_stats().get("requests_waiting"):
+            await asyncio.sleep(0)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=5)
+    task.cancel()
+    await database.close()
+    assert [task.cancelled() for task in done] == [True]

@@ -4,7 +4,7 @@ Whatever changes a job holds its lock, as a turn does, so that the two never cro
 """
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from penstock_server.engine.due_slots import timetable_of
 from penstock_server.engine.job_progress import INSTANT, beginning, check_schedule, forward, next_slots, progress, times
 from penstock_server.engine.job_runs import run_of_slot
 from penstock_server.engine.job_turns import JobTurns
-from penstock_server.engine.new_runs import InlineSpec, NewRuns, VersionSource
+from penstock_server.engine.new_runs import InlineSpec, MadeRun, NewRuns, VersionSource
 from penstock_server.model.errors import FailedPrecondition
 from penstock_server.model.jobs import Job, JobRun, JobSchedule, JobSlot, JobState, SlotKind
 from penstock_server.schedule import macros
@@ -212,8 +212,11 @@ class Jobs:
         """The job in a transaction that holds its lock. What was due before the change is decided on by then."""
         async with self._database.transaction() as connection:
             job, now = await self._locked(connection, namespace, id, revision)
-            made = await self._turns.take_locked(connection, job, now)
-            yield connection, await jobs.get(connection, namespace, id), now
+            made: Sequence[MadeRun] = ()
+            if job.next_slot_time is not None and job.next_slot_time <= now:
+                made = await self._turns.take_locked(connection, job, now)
+                job = await jobs.get(connection, namespace, id)
+            yield connection, job, now
         self._turns.take_up(made)
 
     async def _locked(

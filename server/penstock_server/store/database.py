@@ -118,7 +118,12 @@ class Database:
 
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[Connection]:
+        cancellations = _cancellations()
         async with self._pool.connection() as connection:
+            if _cancellations() > cancellations:
+                # The pool waits by `wait_for`, which before Python 3.12 loses a cancellation that comes just as a
+                # connection does. A loop that never hears of it would not end.
+                raise asyncio.CancelledError
             if self._patience_s is None:
                 yield connection
                 return
@@ -159,6 +164,12 @@ class _Outcome:
                 "the database went away while it committed; look whether the change is there before repeating it",
                 retry_after_s=RETRY_AFTER_S,
             ) from error
+
+
+def _cancellations() -> int:
+    """How often the present task was asked to end."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 def _cut(connection: Connection) -> None:
