@@ -341,6 +341,7 @@ async def test_a_run_that_ends_after_its_job_was_read_makes_room_in_the_same_tur
     await world.at(60)
     await world.at(120)
     (run,) = await world.open_runs(job)
+    await world.set_clock(START + timedelta(seconds=150))
     async with world.database.transaction() as connection:
         now = await job_turns.lock(connection, job.uid)
         assert now is not None
@@ -348,6 +349,15 @@ async def test_a_run_that_ends_after_its_job_was_read_makes_room_in_the_same_tur
         await world.end_run(run.id)
         await world.turns.take_locked(connection, before, now)
     assert await world.told(job) == ["60 FIRED", "120 FIRED"]
+
+
+async def test_a_turn_that_another_server_has_taken_is_not_taken_again(world: JobWorld) -> None:
+    job = await world.create()
+    await world.at(60)
+    assert not await world.turns.take(job.uid)
+    (run,) = await world.open_runs(job)
+    await world.end_run(run.id)
+    assert await world.turns.take(job.uid)
 
 
 CHANGES: list[tuple[str, Callable[[JobWorld, Job], Awaitable[object]]]] = [

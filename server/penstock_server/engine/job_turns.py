@@ -69,7 +69,8 @@ class JobTurns:
         for decision in turn.slots:
             await self._make(connection, job, now, decision, making)
         turn = _with_refusals(job, turn, making, now)
-        await job_turns.write(connection, job, turn, making.fired, kept=self._settings.slots_kept)
+        kept, has_backfills = self._settings.slots_kept, bool(situation.backfills)
+        await job_turns.write(connection, job, turn, making.fired, kept=kept, has_backfills=has_backfills)
         return making.made
 
     def take_up(self, made: Sequence[MadeRun]) -> None:

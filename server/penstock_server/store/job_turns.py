@@ -52,7 +52,8 @@ async def due(connection: Connection, limit: int, but: Collection[uuid.UUID] = (
 
 
 async def lock(connection: Connection, uid: uuid.UUID) -> datetime | None:
-    """Take the job's turn until the transaction ends; the present. None when another server has it, or it is gone."""
+    """Take the job's turn until the transaction ends; the present. None when another server has it or has taken it
+    already, or the job is gone."""
     row = await (await connection.execute(_SQL["lock"], {"uid": uid})).fetchone()
     if row is None:
         await connection.execute(_SQL["forget_runs"], {"uid": uid})
@@ -67,11 +68,14 @@ async def read(connection: Connection, job: Job, now: datetime) -> Situation:
     What `job` counts was read after the lock.
     """
     uid = {"uid": job.uid}
-    ended = await _all(connection, "see_ended", uid)
+    async with connection.pipeline():  # one way to the database and back
+        seeing = await connection.execute(_SQL["see_ended"], uid)
+        opened = await connection.execute(_SQL["open_backfills"], uid | {"limit": OF_BACKFILL_MAX})
+        ended, backfills = await seeing.fetchall(), await opened.fetchall()
+    waiting = await _all(connection, "waiting", uid | {"limit": WAITING_MAX}) if job.waiting_slot_count else []
     if ended:  # Some of them may have been counted as open; nobody else tells of their end again.
         ((active_run_count,),) = await _all(connection, "count_open", uid)
         job = replace(job, active_run_count=active_run_count)
-    waiting = await _all(connection, "waiting", uid | {"limit": WAITING_MAX}) if job.waiting_slot_count else []
     runs = await _all(connection, "open_runs", uid | {"limit": OPEN_RUNS_MAX}) if job.active_run_count else []
     return Situation(
         job,
@@ -79,7 +83,7 @@ async def read(connection: Connection, job: Job, now: datetime) -> Situation:
         [WaitingSlot(slot, SlotKind(kind), due, reason) for slot, kind, due, reason in waiting],
         [OpenRun(*row) for row in runs],
         [EndedRun(id, RunState(state), message, backfill) for id, state, message, backfill in ended],
-        await _backfills(connection, job),
+        [OpenBackfill(*row) for row in backfills],
     )
 
 
@@ -90,8 +94,10 @@ async def write(
     fired: Mapping[datetime, FiredSlot],
     *,
     kept: int,
+    has_backfills: bool,
 ) -> None:
     """What the turn came to, the runs of its slots aside, which are made already; at most `kept` slots stay.
+    `has_backfills`: there are open ones.
 
     Raises Internal when a slot is elsewhere than the turn believed: a fault of ours.
     """
@@ -99,16 +105,21 @@ async def write(
         _row(decision, fired.get(decision.slot_time), sequence)
         for sequence, decision in enumerate(turn.slots, job.sequence + 1)
     ]
-    if rows:
-        await _write_slots(connection, job.uid, rows)
-    for run in turn.cancel:
-        message = f"cancelled by its job {job.id}, for a newer run"
-        await connection.execute(_SQL["cancel_run"], {"run_uid": run.uid, "message": message})
     sequence = job.sequence + len(rows) + 1
-    await connection.execute(_SQL["write_job"], _progress(job, turn, fired) | {"sequence": sequence})
-    await connection.execute(_SQL["finish_backfills"], {"uid": job.uid})
-    if sequence > kept:
-        await connection.execute(_SQL["trim_slots"], {"uid": job.uid, "sequence": sequence - kept})
+    try:
+        async with connection.pipeline():  # one way to the database and back
+            if rows:
+                await connection.execute(_SQL["write_slots"], {"uid": job.uid, "slots": dumps(rows)})
+            for run in turn.cancel:
+                message = f"cancelled by its job {job.id}, for a newer run"
+                await connection.execute(_SQL["cancel_run"], {"run_uid": run.uid, "message": message})
+            await connection.execute(_SQL["write_job"], _progress(job, turn, fired) | {"sequence": sequence})
+            if has_backfills:
+                await connection.execute(_SQL["finish_backfills"], {"uid": job.uid})
+            if sequence > kept:
+                await connection.execute(_SQL["trim_slots"], {"uid": job.uid, "sequence": sequence - kept})
+    except InvalidTextRepresentation as error:
+        raise Internal("INTERNAL", f"a turn was refused: {error.diag.message_primary}") from error
 
 
 async def job_of(connection: Connection, uid: uuid.UUID) -> Job:
@@ -116,18 +127,6 @@ async def job_of(connection: Connection, uid: uuid.UUID) -> Job:
     job = await jobs.find_by_uid(connection, uid)
     assert job is not None, "a job that is locked is there"
     return job
-
-
-async def _backfills(connection: Connection, job: Job) -> list[OpenBackfill]:
-    rows = await _all(connection, "open_backfills", {"uid": job.uid, "limit": OF_BACKFILL_MAX})
-    return [OpenBackfill(*row) for row in rows]
-
-
-async def _write_slots(connection: Connection, uid: uuid.UUID, rows: Sequence[Mapping[str, Any]]) -> None:
-    try:
-        await connection.execute(_SQL["write_slots"], {"uid": uid, "slots": dumps(rows)})
-    except InvalidTextRepresentation as error:
-        raise Internal("INTERNAL", f"a turn was refused: {error.diag.message_primary}") from error
 
 
 def _row(decision: SlotDecision, fired: FiredSlot | None, sequence: int) -> dict[str, Any]:

@@ -23,8 +23,12 @@ SELECT ARRAY(
     (SELECT extract(epoch FROM min(attention_time) - now())::double precision FROM job WHERE attention_time > now());
 
 -- name: lock
--- The job is this transaction's, unless another one has it; what it is has to be read after that.
-SELECT uid, now() FROM job WHERE uid = %(uid)s FOR UPDATE SKIP LOCKED;
+-- The job is this transaction's, unless another one has it, or has taken the turn that it needed; what it is has to be
+-- read after that.
+SELECT uid, now() FROM job
+WHERE uid = %(uid)s
+    AND (attention_time <= now() OR EXISTS (SELECT 1 FROM run WHERE run.job_uid = job.uid AND run.job_unseen))
+FOR UPDATE OF job SKIP LOCKED;
 
 -- name: forget_runs
 -- Runs whose job is gone have nobody who has to hear of their end.
