@@ -1,11 +1,9 @@
-"""Jobs on a real server: the command line, the client, REST and Connect, up to runs that have ended."""
+"""Jobs on real servers, with slots a second apart: each policy, restarts and kills, failures, backfills, macros."""
 
-import json
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,165 +11,189 @@ import pytest
 
 from penstock import Client
 from penstock.v1.backfill_pb2 import Backfill
+from penstock.v1.job_pb2 import Job
 from penstock.v1.job_slot_pb2 import JobSlot
-from penstock.v1.run_pb2 import Run
-from penstock.values import from_values
 from tests import pipelines
-from tests.e2e.test_cli import penstock, run_json
-from tests.servers import Server
+from tests.servers import Server, running
+
+BOUND_S = 60.0
+AWAY_S = 4.0
+SECOND = timedelta(seconds=1)
+QUICK = pipelines.chain(1, "true")
 
 pytestmark = pytest.mark.slow
 
-PATIENCE_S = 120
+
+def told(slot: JobSlot) -> str:
+    """Its state, or why it is in none of the simple ones."""
+    return slot.reason or JobSlot.State.Name(slot.state).removeprefix("STATE_")
 
 
-def document(*command: str) -> dict[str, Any]:
-    made = pipelines.chain(1, *(command or ("true",)))
-    made["root"]["inputDefinitions"] = {
-        "parameters": {
-            "day": {"parameterType": "STRING", "defaultValue": ""},
-            "number": {"parameterType": "NUMBER_INTEGER", "defaultValue": 0},
-        }
-    }
-    return made
+def slots_of(client: Client, job: Job) -> list[JobSlot]:
+    """Oldest first."""
+    return list(client.jobs.slots(job, order_by="slot_time"))
+
+
+def slots_once(client: Client, job: Job, holds: Callable[[Sequence[JobSlot]], bool]) -> list[JobSlot]:
+    """The slots of a job as soon as it is so; looks with each change that the job tells of."""
+    give_up = time.monotonic() + BOUND_S
+    for _ in client.watch_job(job):
+        slots = slots_of(client, job)
+        if holds(slots):
+            return slots
+        assert time.monotonic() < give_up, [told(slot) for slot in slots]
+    raise AssertionError("the watch has ended")
+
+
+def fired(slots: Sequence[JobSlot]) -> list[JobSlot]:
+    return [slot for slot in slots if slot.state == JobSlot.STATE_FIRED]
+
+
+def moment(slot: JobSlot) -> datetime:
+    return slot.slot_time.ToDatetime(tzinfo=UTC)
+
+
+def gaps(slots: Sequence[JobSlot]) -> set[timedelta]:
+    """The distances from slot to slot."""
+    return {moment(later) - moment(earlier) for earlier, later in pairwise(slots)}
+
+
+def lateness_s(slot: JobSlot) -> float:
+    return slot.lateness.ToTimedelta().total_seconds()
+
+
+def held_until(file: Path) -> dict[str, Any]:
+    """A step that goes on until the file is there."""
+    return pipelines.chain(1, "sh", "-c", f"while [ ! -e {file} ]; do sleep 0.05; done")
+
+
+def noting(file: Path, *names: str) -> dict[str, Any]:
+    """A step that writes its parameters into a file, a line a run."""
+    spec = pipelines.chain(1, "sh", "-c", f'echo "$@" >> {file}', "sh")
+    definitions = {"parameters": {name: {"parameterType": "STRING"} for name in names}}
+    spec["root"]["inputDefinitions"] = spec["components"]["comp-step"]["inputDefinitions"] = definitions
+    (task,) = spec["root"]["dag"]["tasks"].values()
+    task["inputs"] = {"parameters": {name: {"componentInputParameter": name} for name in names}}
+    container = spec["deploymentSpec"]["executors"]["exec-step"]["container"]
+    container["args"] = [f"{{{{$.inputs.parameters['{name}']}}}}" for name in names]
+    return spec
+
+
+OVERLAPS = {
+    "ALLOW": ["FIRED", "FIRED", "FIRED"],
+    "SKIP": ["FIRED", "OVERLAP", "OVERLAP"],
+    "QUEUE_ONE": ["FIRED", "SUPERSEDED", "CONCURRENCY"],
+    "QUEUE_ALL": ["FIRED", "CONCURRENCY", "CONCURRENCY"],
+}
+
+
+def test_slots_while_a_run_goes_on_by_each_overlap_policy(client: Client, tmp_path: Path) -> None:
+    spec = held_until(tmp_path / "go")
+    end = datetime.now(UTC) + timedelta(seconds=4.5)
+    jobs = {policy: client.create_job(spec, every=1, overlap=policy, end_time=end) for policy in OVERLAPS}
+    for policy, expected in OVERLAPS.items():
+        slots = slots_once(client, jobs[policy], lambda slots: moment(slots[-1]) > end - SECOND if slots else False)
+        states = [told(slot) for slot in slots]
+        assert [states[0], states[-2], states[-1]] == expected, policy
+    (tmp_path / "go").touch()
+    queued = slots_once(client, jobs["QUEUE_ALL"], lambda slots: len(fired(slots)) == len(slots))
+    runs = [client.wait(slot.run, timeout=BOUND_S) for slot in queued]
+    assert all(run.start_time.ToDatetime() >= before.end_time.ToDatetime() for before, run in pairwise(runs))
+    for job in jobs.values():
+        client.jobs.delete(job)
+
+
+def test_a_slot_that_replaces_the_run_before_it(client: Client, tmp_path: Path) -> None:
+    job = client.create_job(held_until(tmp_path / "go"), every=1, overlap="REPLACE")
+    slots = slots_once(client, job, lambda slots: len(fired(slots)) >= 3)
+    client.jobs.disable(job)
+    (tmp_path / "go").touch()
+    first, second, *_ = [client.wait(slot.run, timeout=BOUND_S) for slot in fired(slots)]
+    assert (first.state, second.state) == (first.STATE_CANCELLED, first.STATE_CANCELLED)
+    assert first.end_time.ToDatetime() <= second.create_time.ToDatetime()
+    client.jobs.delete(job)
+
+
+CAUGHT_UP = {"NONE": 0, "LATEST": 1, "ALL": 2}
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "pipeline.json"
-    path.write_text(json.dumps(document()))
-    return path
+def own(tmp_path: Path) -> Iterator[Server]:
+    """A server that may be ended, for which a slot a second late was missed."""
+    with running(tmp_path / "data", "--job-grace-s", "1") as server:
+        yield server
 
 
-@pytest.fixture
-def job(client: Client, request: pytest.FixtureRequest) -> Iterator[str]:
-    """An id, of whose job nothing is left afterwards."""
-    id = f"job-{request.node.name.replace('_', '-').removeprefix('test-')[:40].rstrip('-')}"
-    yield id
-    for made in client.jobs.list(filter=f'name = "namespaces/default/jobs/{id}"'):
-        client.jobs.delete(made)
-
-
-def ask(server: Server, method: str, path: str, body: Any = None) -> Any:
-    """The JSON that the server answers with over HTTP."""
-    data = None if body is None else json.dumps(body).encode()
-    headers = {"content-type": "application/json"}
-    request = urllib.request.Request(f"http://{server.http}{path}", data, headers, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        return json.load(error)
-
-
-def test_slots_fire_and_their_runs_succeed(client: Client, job: str) -> None:
-    made = client.create_job(
-        document(), {"day": "${slot.time:%Y-%m-%d}", "number": "${slot.index}"}, job_id=job, every=1, overlap="allow"
-    )
-    fired = []
-    for response in client.watch_job(made):
-        if response.slot.state == JobSlot.STATE_FIRED:
-            fired.append(response.slot)
-        if len(fired) == 3:
-            break
-    client.jobs.disable(made)
-    times = [slot.slot_time.ToDatetime(tzinfo=UTC) for slot in fired]
-    assert [later - earlier for earlier, later in pairwise(times)] == [timedelta(seconds=1)] * 2
-    for number, slot in enumerate(fired, 1):
-        run = client.wait(slot.run, PATIENCE_S)
-        assert run.state == Run.STATE_SUCCEEDED
-        assert from_values(run.parameters) == {"day": f"{times[number - 1]:%Y-%m-%d}", "number": number}
-        assert (run.job, run.slot_time, slot.index) == (made.name, slot.slot_time, number)
-
-
-def test_the_command_line_works_a_job_from_its_making_to_its_end(server: Server, job: str, file: Path) -> None:
-    arguments = ("--cron", "0 2 * * *", "--time-zone", "Europe/Berlin", "-p", "number=${slot.index}")
-    made = run_json(server, "jobs", "create", job, file, *arguments)
-    assert made["state"] == "STATE_ENABLED"
-    assert job in penstock(server, "jobs", "list", "--filter", "state = ENABLED").stdout
-    assert len(run_json(server, "jobs", "preview", job, "--count", 3)["slotTimes"]) == 3
-    slot = run_json(server, "jobs", "trigger", job)
-    run = slot["run"].rpartition("/")[2]
-    assert penstock(server, "runs", "watch", run).returncode == 0
-    assert f"{made['name']}, slot of" in penstock(server, "runs", "get", run).stdout
-    changed = run_json(server, "jobs", "update", job, "-p", "number=5", "--every", "1h30m", "--deadline", "10m")
-    assert (changed["interval"], changed["run"]["parameters"]) == ({"every": "5400s"}, {"number": 5})
-    assert penstock(server, "jobs", "disable", job).returncode == 0
-    shown = penstock(server, "jobs", "get", job).stdout
-    assert "DISABLED_BY_USER" in shown
-    assert "every 1h30m" in shown
-    assert run in shown
-    assert penstock(server, "jobs", "delete", job).returncode == 0
-    gone = penstock(server, "jobs", "get", job)
-    assert (gone.returncode, "JOB_NOT_FOUND" in gone.stderr) == (2, True)
-
-
-def test_a_backfill_is_followed_to_its_end(server: Server, client: Client, job: str, file: Path) -> None:
-    made = client.create_job(file, {"day": "${slot.start:%Y-%m-%d}"}, job_id=job, cron="@daily", disabled=True)
-    arguments = ("jobs", "backfill", job, "--from", "2026-03-01", "--to", "2026-03-03", "--id", "march")
-    assert run_json(server, *arguments, "--validate-only")["slotCount"] == 3
-    assert run_json(server, *arguments, "--max-concurrency", 3)["slotCount"] == 3
-    for _ in client.watch_job(made):
-        if client.jobs.get_backfill(job, "march").state != Backfill.STATE_RUNNING:
-            break
-    done = client.jobs.get_backfill(job, "march")
-    assert (done.state, done.succeeded_count) == (Backfill.STATE_SUCCEEDED, 3)
-    days = [
-        from_values(client.runs.get(slot.run).parameters)["day"]
-        for slot in client.jobs.slots(job, order_by="slot_time")
-    ]
-    assert days == ["2026-02-28", "2026-03-01", "2026-03-02"]
-    assert "march" in penstock(server, "jobs", "backfills", job).stdout
-
-
-def test_a_job_is_worked_over_rest(server: Server, job: str) -> None:
-    jobs = "/v1/namespaces/default/jobs"
-    body = {
-        "cron": {"expression": "@hourly"},
-        "run": {"inlineSpec": {"struct": document()}, "parameters": {"number": 1}},
-    }
-    made = ask(server, "POST", f"{jobs}?job_id={job}", body)["job"]
-    assert (made["name"], made["run"]["parameters"]) == (f"namespaces/default/jobs/{job}", {"number": 1})
-    path = f"/v1/{made['name']}"
-    changed = ask(server, "PATCH", f"{path}?update_mask=interval,maxConcurrency", {"interval": {"every": "90s"}})
-    assert changed["job"]["interval"] == {"every": "90s"}
-    assert ask(server, "POST", f"{path}:disable", {})["job"]["state"] == "STATE_DISABLED"
-    slot = ask(server, "POST", f"{path}:trigger")["slot"]
-    assert slot["state"] == "STATE_FIRED"
-    assert ask(server, "GET", f"{path}/slots?filter=state%3DFIRED")["slots"][0]["run"] == slot["run"]
-    preview = {"job": {"cron": {"expression": "@yearly"}}, "afterTime": "2026-06-01T00:00:00Z", "count": 1}
-    assert ask(server, "POST", f"{jobs}:previewSlots", preview) == {"slotTimes": ["2027-01-01T00:00:00Z"]}
-    filled = {"startTime": "2026-03-01T00:00:00Z", "endTime": "2026-03-01T00:00:00Z"}
-    assert ask(server, "POST", f"{path}/backfills?validate_only=true", filled)["backfill"]["maxConcurrency"] == 1
-    assert ask(server, "GET", f"{path}/backfills") == {}
-    with urllib.request.urlopen(f"http://{server.http}{path}:watch", timeout=PATIENCE_S) as stream:
-        first, second = (json.loads(line)["result"] for line in islice(stream, 2))
-    assert (first["job"]["name"], second["slot"]["run"]) == (made["name"], slot["run"])
-    wrong = ask(server, "POST", f"{jobs}?job_id=x", {"cron": {"expression": "x"}, "run": body["run"]})["error"]
-    assert (wrong["code"], "INVALID_CRON" in json.dumps(wrong)) == (400, True)
-    assert ask(server, "DELETE", path) == {}
-    assert ask(server, "GET", path)["error"]["code"] == 404
-
-
-def test_a_job_is_worked_over_connect(server: Server, client: Client, job: str, file: Path) -> None:
-    made = client.create_job(file, job_id=job, cron="@hourly")
-    got = ask(server, "POST", "/penstock.v1.JobService/GetJob", {"name": made.name})
-    assert got["job"]["etag"] == made.etag
-    again: dict[str, Any] = {"parent": "namespaces/default", "jobId": job}
-    again["job"] = {"cron": {"expression": "@daily"}, "run": {}}
-    refused = ask(server, "POST", "/penstock.v1.JobService/CreateJob", again)
-    assert refused["code"] == "invalid_argument"
-    again["job"]["run"] = {"inlineSpec": {"text": file.read_text()}}
-    assert ask(server, "POST", "/penstock.v1.JobService/CreateJob", again)["code"] == "already_exists"
-
-
-def test_a_backfill_in_the_future_is_refused_with_its_field(
-    server: Server, client: Client, job: str, file: Path
+@pytest.mark.parametrize("end", [Server.stop, Server.kill], ids=["stopped", "killed"])
+def test_slots_missed_while_no_server_is_there_by_each_catch_up_policy(
+    own: Server, end: Callable[[Server], object]
 ) -> None:
-    client.create_job(file, job_id=job, cron="@hourly", disabled=True)
-    tomorrow = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"
-    refused = penstock(server, "jobs", "backfill", job, "--from", "2026-01-01", "--to", tomorrow)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "backfill.end_time" in refused.stderr
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
-    assert penstock(server, "jobs", "backfill", job, "--from", today, "--to", today, "--validate-only").returncode == 0
+    with Client(own.grpc) as client:
+        jobs = {
+            policy: client.create_job(QUICK, every=1, catch_up=policy, catch_up_limit=2, overlap="ALLOW")
+            for policy in CAUGHT_UP
+        }
+        for job in jobs.values():
+            slots_once(client, job, lambda slots: len(slots) >= 2)
+    end(own)
+    time.sleep(AWAY_S)  # slots go by
+    back = datetime.now(UTC)
+    own.start()
+    with Client(own.grpc) as client:
+        for policy, job in jobs.items():
+            slots = slots_once(client, job, lambda slots: moment(slots[-1]) > back + SECOND)
+            assert gaps(slots) == {SECOND}, "each slot has one entry"
+            missed = [slot for slot in slots if told(slot) == "CATCH_UP"]
+            late = [slot for slot in fired(slots) if lateness_s(slot) > 1]
+            assert missed, policy
+            assert len(late) >= CAUGHT_UP[policy]
+            assert bool(late) == (policy != "NONE")
+            assert [slot.index for slot in fired(slots)] == list(range(1, len(fired(slots)) + 1))
+            runs = client.runs.list(filter=f'job = "{job.name}"')
+            told_runs = {slot.run for slot in fired(slots)}
+            assert told_runs <= {run.name for run in runs}
+            assert len(told_runs) == len(fired(slots))
+
+
+def test_a_cron_of_seconds_fires_each_second_and_tells_how_late(client: Client) -> None:
+    job = client.create_job(QUICK, cron="* * * * * *", overlap="ALLOW")
+    slots = slots_once(client, job, lambda slots: len(fired(slots)) >= 4)
+    client.jobs.delete(job)
+    assert gaps(slots) == {SECOND}
+    assert all(slot.slot_time.nanos == 0 for slot in slots)
+    assert all(
+        slot.lateness.ToTimedelta() == slot.fire_time.ToDatetime() - slot.due_time.ToDatetime() for slot in slots
+    )
+    assert sorted(map(lateness_s, slots))[0] < 1
+
+
+def test_a_job_is_disabled_after_failures_in_a_row(client: Client) -> None:
+    job = client.create_job(pipelines.chain(1, "false"), every=1, max_consecutive_failures=2)
+    slots_once(client, job, lambda _: client.jobs.get(job).state == Job.STATE_DISABLED)
+    disabled = client.jobs.get(job)
+    assert (disabled.reason, disabled.consecutive_failures) == ("TOO_MANY_FAILURES", 2)
+    assert len(fired(slots_of(client, job))) == 2
+    client.jobs.delete(job)
+
+
+def test_a_backfill_of_a_disabled_job_fires_past_slots_oldest_first(client: Client, tmp_path: Path) -> None:
+    spec = noting(tmp_path / "noted", "day")
+    job = client.create_job(spec, {"day": "${slot.time:%Y-%m-%d}"}, cron="0 2 * * *", disabled=True)
+    start = datetime(2025, 3, 1, tzinfo=UTC)
+    made = client.jobs.backfill(job, start, start + timedelta(days=3))
+    slots_once(client, job, lambda _: client.jobs.get_backfill(job, made).state == Backfill.STATE_SUCCEEDED)
+    assert client.jobs.get_backfill(job, made).succeeded_count == 3
+    assert (tmp_path / "noted").read_text().split() == ["2025-03-01", "2025-03-02", "2025-03-03"]
+    client.jobs.delete(job)
+
+
+def test_macros_reach_the_step(client: Client, tmp_path: Path) -> None:
+    texts = {"slot": "${slot.time:%Y-%m-%dT%H:%M:%SZ}", "kfp": "[[ScheduledTime.2006-01-02]] [[Index]]"}
+    job = client.create_job(noting(tmp_path / "noted", *texts), texts, every=1)
+    slots = slots_once(client, job, lambda slots: len(fired(slots)) >= 2)
+    client.jobs.disable(job)
+    for slot in fired(slots)[:2]:
+        client.wait(slot.run, timeout=BOUND_S)
+    expected = [f"{moment(slot):%Y-%m-%dT%H:%M:%SZ} {moment(slot):%Y-%m-%d} {slot.index}" for slot in fired(slots)[:2]]
+    assert (tmp_path / "noted").read_text().splitlines()[:2] == expected
+    client.jobs.delete(job)
