@@ -36,7 +36,8 @@ def main() -> int:
 
 def _tell(told: Told) -> None:
     faults = ", ".join(f"{what} {count}" for what, count in sorted(told.faults.items()))
-    print(f"round {told.seed}: {told.runs} runs, {told.steps} attempts, {told.seconds:.0f} s; {faults}", flush=True)
+    came = f"{told.runs} runs, {told.steps} attempts, {told.slots} slots, {told.seconds:.0f} s"
+    print(f"round {told.seed}: {came}; {faults}", flush=True)
     for problem in told.problems[:20]:
         print(f"  WRONG {problem}", flush=True)
 
@@ -44,9 +45,10 @@ def _tell(told: Told) -> None:
 def _summarise(all_told: list[Told], wrong: int) -> None:
     faults: Counter[str] = sum((told.faults for told in all_told), Counter())
     runs, steps = sum(told.runs for told in all_told), sum(told.steps for told in all_told)
-    seconds = sum(told.seconds for told in all_told)
+    slots, seconds = sum(told.slots for told in all_told), sum(told.seconds for told in all_told)
     told_faults = ", ".join(f"{what} {count}" for what, count in faults.most_common())
-    print(f"{len(all_told)} rounds, {runs} runs, {steps} attempts, {wrong} rounds with problems, {seconds:.0f} s")
+    came = f"{runs} runs, {steps} attempts, {slots} slots, {wrong} rounds with problems, {seconds:.0f} s"
+    print(f"{len(all_told)} rounds, {came}")
     print(f"faults: {told_faults}")
 
 

@@ -14,6 +14,7 @@ from penstock.errors import DeadlineExceededError, UnavailableError
 from penstock.v1 import run_pb2
 from penstock_server.engine.history import check
 from tests import pipelines
+from tests.chaos import recurring
 from tests.chaos.faults import moments
 from tests.chaos.world import MARK, World
 from tests.conformance.outcomes import Outcome
@@ -36,7 +37,9 @@ class Told:
     seed: int
     runs: int = 0
     steps: int = 0
-    """Attempts that began."""
+    """Attempts that began, those of jobs aside."""
+    slots: int = 0
+    """Of jobs."""
     faults: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -59,13 +62,17 @@ def play(world: World, seed: int) -> Told:
     random, told = Random(seed), Told(seed)
     journal = world.folder / f"journal-{seed}"
     journal.touch()
-    runs = _submit_all(world, random, journal, f"r{seed}-{uuid.uuid4().hex[:6]}")
+    prefix = f"r{seed}-{uuid.uuid4().hex[:6]}"
+    runs = _submit_all(world, random, journal, prefix)
+    jobs = recurring.begin(world, random, journal, prefix)
     start = time.monotonic()
     for moment in moments(world, random):
         time.sleep(max(0.0, start + moment.at_s - time.monotonic()))  # the random moment is the point
         moment.happen()
         told.faults[" ".join(word for word in moment.what.split() if not word.isdigit())] += 1
+    told.slots, problems = recurring.end(world, random, jobs)
     _look(world, random.choice(world.servers), runs, told)
+    told.problems += problems
     told.problems += problems_of_journal(journal)
     told.problems += [f"a step is left: {step}" for step in world.live_steps()]
     world.store.clear()

@@ -21,6 +21,7 @@ def test_a_round_of_faults_breaks_nothing(world: World) -> None:
     told = play(world, Random().randrange(1_000_000, 2_000_000))
     assert told.problems == [], f"seed {told.seed}"
     assert told.steps >= told.runs
+    assert told.slots > 0
     assert told.faults.total() > 0
 
 

@@ -16,10 +16,13 @@ import psycopg
 from penstock_server.store.embedded import EmbeddedPostgres
 from penstock_server.store.migrations import migrate
 from tests.conformance.laboratory import path_with_bash
+from tests.jobs.audit import keep_record
 from tests.servers import Server
 
 SERVERS = 3
 LEASE_S = 2
+GRACE_S = 2
+"""Slots of jobs that are later were missed."""
 STORE_MIB = 48
 STEPS_AT_ONCE = 3
 MARK = "penstock-chaos-step"
@@ -139,8 +142,9 @@ def opened(folder: Path) -> Iterator[World]:
     store.mount()
     postgres = Postgres(folder / "database")
     postgres.start()
+    keep_record(postgres.dsn)
     options = ["--database-url", postgres.dsn, "--lease-ttl-s", str(LEASE_S)]
-    options += ["--max-parallel-steps", str(STEPS_AT_ONCE)]
+    options += ["--max-parallel-steps", str(STEPS_AT_ONCE), "--job-grace-s", str(GRACE_S)]
     environment = {"PATH": path_with_bash(folder)}
     servers = [Server(data, options, environment) for _ in range(SERVERS)]
     try:

@@ -71,8 +71,14 @@ def forget(dsn: str) -> None:
         connection.execute("TRUNCATE job, job_slot, backfill, run, audit.change CASCADE")
 
 
+def empty(dsn: str) -> None:
+    """Forget what is recorded, and with it the jobs that are gone."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute("TRUNCATE audit.change")
+
+
 def read_record(dsn: str) -> tuple[str, Sequence[JobRecord]]:
-    """The time by the database, and each job."""
+    """The time by the database, and each job that is in the record."""
     found: defaultdict[str, JobRecord] = defaultdict(JobRecord)
     with psycopg.connect(dsn, row_factory=dict_row) as connection:
         (clock,) = connection.execute("SELECT to_jsonb(now()) AS now").fetchall()
@@ -85,4 +91,4 @@ def read_record(dsn: str) -> tuple[str, Sequence[JobRecord]]:
             for row in rows:
                 kept = found[row["row"]["job_uid"]]
                 {"job_slot": kept.slots, "run": kept.runs, "backfill": kept.backfills}[table].append(row["row"])
-    return clock["now"], list(found.values())
+    return clock["now"], [record for record in found.values() if record.changes]
