@@ -196,12 +196,12 @@ async def simulate(dsn: str, seed: int) -> Told:
     simulation = JobSimulation(seed, admin, faulty)
     await admin.open()
     await faulty.open()
-    try:
-        with _quiet():
+    with _quiet():
+        try:
             await simulation.run()
-    finally:
-        await faulty.close()
-        await admin.close()
+        finally:
+            await faulty.close()
+            await admin.close()
     slots = sum(len(record.slots) for record in read_record(dsn)[1])
     return Told((*simulation.problems, *problems_of(dsn)), slots)
 
