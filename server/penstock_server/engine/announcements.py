@@ -1,33 +1,37 @@
-"""Tells all servers of new runs that none of them has yet.
+"""Tells all servers of what was committed: new runs that none of them has yet, jobs that have had a turn.
 
-A commit that notifies waits for every other one that does, disk and all. So those who make runs do not notify: they
-leave it to one statement after the other, each for all the runs that were made meanwhile.
+A commit that notifies waits for every other one that does, disk and all. So those who write much do not notify: they
+leave it to one statement after the other, each for all that was written meanwhile.
 """
 
 import asyncio
 import logging
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
 
 from penstock_server.model.errors import PenstockError
-from penstock_server.model.ids import RunUid
-from penstock_server.store import runs
-from penstock_server.store.database import Database
+from penstock_server.store.database import Connection, Database
 
 _log = logging.getLogger(__name__)
 
 PAUSE_S = 0.01
-"""Between two announcements, so that where runs are made in numbers each tells of many."""
+"""Between two announcements, so that where much is written each tells of many."""
 
 
 class Announcements:
-    """Gathers runs while one announcement is under way, and tells of them with the next."""
+    """Gathers what is to be told while one announcement is under way, and tells of it with the next."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, announce: Callable[[Connection, Sequence[uuid.UUID]], Awaitable[None]]
+    ) -> None:
+        """`announce` is the statement that tells of many."""
         self._database = database
-        self._untold: list[RunUid] = []
+        self._announce = announce
+        self._untold: list[uuid.UUID] = []
         self._telling: asyncio.Task[None] | None = None
 
-    def tell(self, uid: RunUid) -> None:
-        """Tell of a run that was committed; returns at once."""
+    def tell(self, uid: uuid.UUID) -> None:
+        """Tell of one whose writing is committed; returns at once."""
         self._untold.append(uid)
         if self._telling is None:
             self._telling = asyncio.create_task(self._tell(), name="announcements")
@@ -37,10 +41,10 @@ class Announcements:
             while self._untold:
                 uids, self._untold = self._untold, []
                 async with self._database.connection() as connection:
-                    await runs.announce(connection, uids)
+                    await self._announce(connection, uids)
                 await asyncio.sleep(PAUSE_S)
         except PenstockError as error:
             # Engines and watches look by themselves as well, only later.
-            _log.warning("new runs not announced", extra={"reason": error.reason})
+            _log.warning("news not announced", extra={"reason": error.reason})
         finally:
             self._telling = None

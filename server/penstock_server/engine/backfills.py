@@ -42,7 +42,7 @@ class Backfills:
                     raise _NothingMade(made)
         except _NothingMade as answer:
             return answer.backfill
-        self._turns.take_up(runs)
+        self._turns.take_up(made.job_uid, runs)
         return made
 
     async def cancel(self, namespace: str, job_id: str, id: str, *, cancel_runs: bool = False) -> Backfill:
@@ -65,7 +65,7 @@ class Backfills:
                 await backfills.cancel_runs(connection, found.uid, f"cancelled with its backfill {id}")
             runs = await self._turn(connection, job, now, skipped)
             cancelled = await backfills.get(connection, job, id)
-        self._turns.take_up(runs)
+        self._turns.take_up(cancelled.job_uid, runs)
         return cancelled
 
     async def _create(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from penstock_server.engine import turns
+from penstock_server.engine.announcements import Announcements
 from penstock_server.engine.job_runs import renamed, run_of_slot
 from penstock_server.engine.new_runs import MadeRun, NewRunRequest, NewRuns
 from penstock_server.model.errors import AlreadyExists, PenstockError, Unavailable
@@ -45,6 +46,7 @@ class JobTurns:
         self._database = database
         self._new_runs = new_runs
         self._settings = settings
+        self._announcements = Announcements(database, job_turns.announce)
 
     async def take(self, uid: uuid.UUID) -> bool:
         """Take the turn of a job; False when another server has it, or the job is gone. Raises Unavailable."""
@@ -53,7 +55,7 @@ class JobTurns:
             if now is None:
                 return False
             made = await self.take_locked(connection, await job_turns.job_of(connection, uid), now)
-        self.take_up(made)
+        self.take_up(uid, made)
         return True
 
     async def take_locked(
@@ -73,8 +75,10 @@ class JobTurns:
         await job_turns.write(connection, job, turn, making.fired, kept=kept, has_backfills=has_backfills)
         return making.made
 
-    def take_up(self, made: Sequence[MadeRun]) -> None:
-        """The runs are committed: take them up at once where this server's engine has offered to."""
+    def take_up(self, uid: uuid.UUID, made: Sequence[MadeRun]) -> None:
+        """The turn of the job is committed: tell of it, and take its runs up at once where this server's engine has
+        offered to."""
+        self._announcements.tell(uid)
         for run in made:
             self._new_runs.hand_on(run)
 

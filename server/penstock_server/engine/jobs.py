@@ -141,7 +141,7 @@ class Jobs:
             slot = await job_slots.find(connection, job.uid, slot_time)
             assert slot is not None, "the turn has written it"
             job = await jobs.get(connection, namespace, id)
-        self._turns.take_up(made)
+        self._turns.take_up(job.uid, made)
         return job, slot
 
     async def preview(self, schedule: JobSchedule, after: datetime | None, count: int) -> list[datetime]:
@@ -217,7 +217,7 @@ class Jobs:
                 made = await self._turns.take_locked(connection, job, now)
                 job = await jobs.get(connection, namespace, id)
             yield connection, job, now
-        self._turns.take_up(made)
+        self._turns.take_up(job.uid, made)
 
     async def _locked(
         self, connection: Connection, namespace: str, id: str, revision: int | None

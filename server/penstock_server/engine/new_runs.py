@@ -190,7 +190,7 @@ class NewRuns:
         self._taker = taker
         self._caching = caching
         self._has_content = has_content
-        self._announcements = Announcements(database)
+        self._announcements = Announcements(database, runs.announce)
 
     async def create_run(self, request: NewRunRequest, *, validate_only: bool = False) -> tuple[Run, bool]:
         """The new run, PENDING, or the one that the same request made before; whether it is new.

@@ -122,6 +122,11 @@ async def write(
         raise Internal("INTERNAL", f"a turn was refused: {error.diag.message_primary}") from error
 
 
+async def announce(connection: Connection, uids: Sequence[uuid.UUID]) -> None:
+    """Wake watchers and servers for jobs that have had a turn."""
+    await connection.execute(_SQL["announce"], {"uids": list(uids)})
+
+
 async def job_of(connection: Connection, uid: uuid.UUID) -> Job:
     """The job whose lock is held."""
     job = await jobs.find_by_uid(connection, uid)

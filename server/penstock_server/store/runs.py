@@ -194,7 +194,7 @@ async def insert(
     raise AlreadyExists("RUN_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name})
 
 
-async def announce(connection: Connection, uids: Sequence[RunUid]) -> None:
+async def announce(connection: Connection, uids: Sequence[uuid.UUID]) -> None:
     """Wake the engines and the watchers for new runs that nobody owns."""
     await connection.execute(_SQL["announce"], {"uids": list(uids)})
 

@@ -134,14 +134,18 @@ WHERE uid = %(run_uid)s AND end_time IS NULL AND cancel_request_time IS NULL
 RETURNING pg_notify('penstock_run', uid::text);
 
 -- name: write_job
--- How far the job is; watchers are told, and servers where it needs another turn soon.
+-- How far the job is. It notifies nobody: a commit that does has to wait for all others that do.
 UPDATE job
 SET state = %(state)s, reason = %(reason)s, message = %(message)s, consecutive_failures = %(consecutive_failures)s,
     cursor_time = %(cursor_time)s, next_slot_time = %(next_slot_time)s, attention_time = %(attention_time)s,
     last_slot_time = %(last_slot_time)s, last_run_id = %(last_run_id)s, fired_count = %(fired_count)s,
     sequence = %(sequence)s, job_sequence = %(sequence)s, update_time = now()
-WHERE uid = %(uid)s
-RETURNING pg_notify('penstock_job', uid::text);
+WHERE uid = %(uid)s;
+
+-- name: announce
+-- Tells watchers and servers of jobs that have had a turn. It only wakes them, so the commit does not wait for the disk.
+SELECT set_config('synchronous_commit', 'off', true), pg_notify('penstock_job', job.uid::text)
+FROM unnest(%(uids)s::uuid[]) AS job (uid);
 
 -- name: trim_slots
 -- Slots beyond those that are kept, a few at a time; one that waits stays.
