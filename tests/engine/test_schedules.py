@@ -379,3 +379,14 @@ async def test_what_was_due_before_a_change_is_decided_on_before_it(
     await world.set_clock(START + timedelta(seconds=61))
     await change(world, job)
     assert await world.told(job) == ["60 FIRED"]
+
+
+async def test_a_slot_that_has_waited_longer_comes_before_the_end_of_a_run(world: JobWorld) -> None:
+    early = await world.create(interval_s=60.0)
+    await world.at(60)
+    late = await world.create(interval_s=10.0)
+    await world.set_clock(START + timedelta(seconds=75))
+    await world.end_runs(early)
+    async with world.database.connection() as connection:
+        assert list((await job_turns.due(connection, 10)).uids) == [late.uid, early.uid]
+        assert list((await job_turns.due(connection, 1)).uids) == [late.uid]

@@ -1,6 +1,7 @@
 -- name: due
--- Jobs that need a turn, but for those that are to be left alone: their time has come, or a run has ended that they do
--- not know of; and in how many seconds the next one is due. Both parts are the first rows of an index.
+-- Jobs that need a turn, but for those that are to be left alone, whoever has waited longest first: their time has come,
+-- or a run has ended that they do not know of; and in how many seconds the next one is due. Both parts are the first rows
+-- of an index.
 SELECT ARRAY(
         SELECT uid FROM (
             (
@@ -11,7 +12,7 @@ SELECT ARRAY(
             )
             UNION ALL
             (
-                SELECT DISTINCT job_uid, '-infinity'::timestamptz FROM run
+                SELECT job_uid, coalesce(end_time, now()) FROM run
                 WHERE job_unseen AND job_uid <> ALL(%(but)s::uuid[])
                 LIMIT %(limit)s
             )
