@@ -49,6 +49,8 @@ DENSE = [
     NaiveTrigger(interval=timedelta(seconds=1)),
 ]
 """Many a day, for days or an hour."""
+BEYOND = 0.05
+"""Such a part of the story is longer than the distance of any two slots."""
 YEARS_2 = timedelta(days=731)
 DAYS_3 = timedelta(days=3)
 
@@ -71,8 +73,8 @@ class Story:
     """About so long no server is there, again and again; 0: never."""
 
     def slots(self) -> list[datetime]:
-        """All slots that the job can have."""
-        start, end = self.schedule.start_time, self.schedule.end_time or self.end
+        """All slots that the job can have, and some beyond the end of the story: jitter ends before the next one."""
+        start, end = self.schedule.start_time, self.schedule.end_time or self.end + BEYOND * (self.end - self.made)
         assert start is not None
         return self.trigger.slots(self.zone, start, end)
 
