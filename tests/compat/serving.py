@@ -14,7 +14,12 @@ import grpc.aio
 from pyqwest import Client, FullResponse
 
 from penstock.kfp.v2beta1 import experiment_pb2_grpc
-from penstock.v1 import experiment_service_pb2_grpc, job_service_pb2_grpc, pipeline_service_pb2_grpc
+from penstock.v1 import (
+    experiment_service_pb2_grpc,
+    job_service_pb2_grpc,
+    pipeline_service_pb2_grpc,
+    run_service_pb2_grpc,
+)
 from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
 from penstock_server.api.server_info import ServerFacts
 from penstock_server.api.services import ApiParts, api_services
@@ -62,12 +67,14 @@ class KfpSite:
     own_experiments: "experiment_service_pb2_grpc.ExperimentServiceAsyncStub" = field(init=False)
     """Of `penstock.v1`."""
     own_pipelines: "pipeline_service_pb2_grpc.PipelineServiceAsyncStub" = field(init=False)
+    own_runs: "run_service_pb2_grpc.RunServiceAsyncStub" = field(init=False)
     own_jobs: "job_service_pb2_grpc.JobServiceAsyncStub" = field(init=False)
 
     def __post_init__(self) -> None:
         self.experiments = experiment_pb2_grpc.ExperimentServiceStub(self.channel)
         self.own_experiments = experiment_service_pb2_grpc.ExperimentServiceStub(self.channel)
         self.own_pipelines = pipeline_service_pb2_grpc.PipelineServiceStub(self.channel)
+        self.own_runs = run_service_pb2_grpc.RunServiceStub(self.channel)
         self.own_jobs = job_service_pb2_grpc.JobServiceStub(self.channel)
 
     async def ask(
@@ -103,7 +110,7 @@ async def serving(database: Database, dsn: str, spaces: Spaces = Spaces()) -> As
     wakeups = Wakeups(notifications, poll_s=0.2)
     await wakeups.start()
     parts = await _api_parts(database, wakeups)
-    compat = CompatParts(database, parts.jobs, parts.specs, parts.token_key, spaces)
+    compat = CompatParts(database, parts.jobs, parts.specs, parts.token_key, spaces=spaces)
     middleware = Middleware()
     services = [middleware.wrap(service) for service in (*api_services(parts), *compat_services(compat))]
     routes = [middleware.wrap_plain(route) for route in compat_routes(compat)]

@@ -8,7 +8,16 @@ import grpc
 import pytest
 
 from penstock.kfp.v2beta1 import experiment_pb2 as pb
-from penstock.v1 import experiment_pb2, experiment_service_pb2
+from penstock.v1 import (
+    experiment_pb2,
+    experiment_service_pb2,
+    job_pb2,
+    job_service_pb2,
+    run_pb2,
+    run_service_pb2,
+    spec_pb2,
+)
+from tests.compat.packages import text
 from tests.compat.serving import KfpSite
 
 
@@ -77,9 +86,7 @@ async def test_a_wrong_name_is_refused(kfp: KfpSite, name: str) -> None:
 
 
 @pytest.mark.parametrize("id", ["00000000-0000-0000-0000-000000000000", "no-uid", "x" * 300, "%00"])
-@pytest.mark.parametrize(
-    ("method", "verb"), [("GET", ""), ("DELETE", ""), ("POST", ":archive"), ("POST", ":unarchive")]
-)
+@pytest.mark.parametrize("request_line", ["GET ", "DELETE ", "POST :archive", "POST :unarchive"])
 async def test_one_that_is_missing_is_not_found(kfp: KfpSite, request_line: str, id: str) -> None:
     method, _, verb = request_line.partition(" ")
     answer = await kfp.ask(method, f"/experiments/{id}{verb}")
@@ -102,6 +109,52 @@ async def test_a_deleted_experiment_is_gone(kfp: KfpSite) -> None:
     assert (await kfp.ask("DELETE", path)).body == {}
     assert (await kfp.ask("GET", path)).status == 404
     assert (await make(kfp, "old"))["experiment_id"] != made["experiment_id"]
+
+
+async def inhabited(kfp: KfpSite) -> Any:
+    """An experiment with a run and a job."""
+    made = await make(kfp, "busy")
+    spec, home = spec_pb2.Spec(text=text().decode()), "namespaces/default/experiments/busy"
+    run = run_pb2.Run(inline_spec=spec, experiment=home)
+    await kfp.own_runs.CreateRun(run_service_pb2.CreateRunRequest(parent="namespaces/default", run_id="one", run=run))
+    job = job_pb2.Job(cron=job_pb2.Job.Cron(expression="0 3 * * *"), run=run)
+    await kfp.own_jobs.CreateJob(
+        job_service_pb2.CreateJobRequest(parent="namespaces/default", job_id="nightly", job=job)
+    )
+    return made
+
+
+async def run_and_job(kfp: KfpSite) -> tuple[run_pb2.Run, job_pb2.Job]:
+    run = await kfp.own_runs.GetRun(run_service_pb2.GetRunRequest(name="namespaces/default/runs/one"))
+    job = await kfp.own_jobs.GetJob(job_service_pb2.GetJobRequest(name="namespaces/default/jobs/nightly"))
+    return run.run, job.job
+
+
+async def test_the_time_of_the_newest_run_is_told(kfp: KfpSite) -> None:
+    made = await inhabited(kfp)
+    found = (await kfp.ask("GET", f"/experiments/{made['experiment_id']}")).body
+    run, _job = await run_and_job(kfp)
+    assert found["last_run_created_at"] == run.create_time.ToJsonString()[:19] + "Z"
+    page = (await kfp.ask("GET", "/experiments", query={"sort_by": "last_run_created_at"})).body["experiments"]
+    assert [item["display_name"] for item in page] == ["busy", "Default"]
+
+
+async def test_the_archive_takes_the_runs_and_stops_the_jobs(kfp: KfpSite) -> None:
+    path = f"/experiments/{(await inhabited(kfp))['experiment_id']}"
+    assert (await kfp.ask("POST", f"{path}:archive")).status == 200
+    run, job = await run_and_job(kfp)
+    assert run.HasField("archive_time")
+    assert job.state == job_pb2.Job.STATE_DISABLED
+    assert (await kfp.ask("POST", f"{path}:unarchive")).status == 200
+    assert await run_and_job(kfp) == (run, job)
+
+
+async def test_what_was_in_a_deleted_experiment_is_in_the_default_one(kfp: KfpSite) -> None:
+    made = await inhabited(kfp)
+    assert (await kfp.ask("DELETE", f"/experiments/{made['experiment_id']}")).status == 200
+    run, job = await run_and_job(kfp)
+    default = "namespaces/default/experiments/default"
+    assert (run.experiment, job.run.experiment) == (default, default)
 
 
 async def test_the_default_experiment_stays(kfp: KfpSite) -> None:

@@ -1,10 +1,7 @@
 """Spec messages: read and checked, and written."""
 
-import json
-
 from penstock.v1 import spec_pb2
-from penstock_server.engine.specs import CheckedSpec, Specs
-from penstock_server.model.json import JsonObject
+from penstock_server.engine.specs import CheckedSpec, Specs, spec_text
 from penstock_server.rpc.json_values import from_struct
 from penstock_server.spec import document
 from penstock_server.spec.document import Document
@@ -17,13 +14,7 @@ async def check_spec(specs: Specs, spec: spec_pb2.Spec, field: str) -> CheckedSp
 
 def spec_message(canonical: bytes) -> spec_pb2.Spec:
     """A stored spec as it is handed out: the pipeline, and the platform spec as a second document."""
-    parts = document.from_canonical(canonical)
-    texts = [parts.pipeline] if parts.platform is None else [parts.pipeline, parts.platform]
-    return spec_pb2.Spec(text="\n---\n".join(_compact(text) for text in texts))
-
-
-def _compact(value: JsonObject) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return spec_pb2.Spec(text=spec_text(canonical))
 
 
 def _read(spec: spec_pb2.Spec, field: str) -> Document:

@@ -4,12 +4,24 @@ from dataclasses import dataclass, field
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from penstock.kfp.v2beta1 import experiment_pb2, healthz_pb2
+from penstock.kfp.v1beta1 import pipeline_pb2 as old_pipeline_pb2
+from penstock.kfp.v2beta1 import auth_pb2, experiment_pb2, healthz_pb2, pipeline_pb2, visualization_pb2
+from penstock_server.compat.auth import Auth
 from penstock_server.compat.dialect import KFP
+from penstock_server.compat.downloads import Downloads, DownloadSettings
 from penstock_server.compat.experiments import Experiments
 from penstock_server.compat.healthz import Healthz
 from penstock_server.compat.lists import Lists
+from penstock_server.compat.new_pipelines import NewPipelines
+from penstock_server.compat.old_pipelines import OldPipelines
+from penstock_server.compat.pipeline_messages import PipelineMessages
+from penstock_server.compat.pipeline_versions import PipelineVersions
+from penstock_server.compat.pipelines import Pipelines
 from penstock_server.compat.spaces import Spaces
+from penstock_server.compat.spec_messages import SpecMessages
+from penstock_server.compat.uploads import Uploads
+from penstock_server.compat.version_sources import VersionSources
+from penstock_server.compat.visualizations import Visualizations
 from penstock_server.engine.experiments import WholeExperiments
 from penstock_server.engine.jobs import Jobs
 from penstock_server.engine.new_ids import NewIds
@@ -32,23 +44,47 @@ class CompatParts:
     """`store.secrets.page_token_key`: shared by all servers of the database."""
     spaces: Spaces = field(default_factory=Spaces)
     ids: NewIds = field(default_factory=NewIds)
+    downloads: DownloadSettings = field(default_factory=DownloadSettings)
+    spec_messages: SpecMessages = field(default_factory=SpecMessages)
 
 
 def compat_services(parts: CompatParts) -> tuple[Service, ...]:
     """The services, not yet wrapped by a Middleware."""
     lists = Lists(Tokens(parts.token_key))
+    pipelines = _PipelineParts(parts)
     return (
         _service(healthz_pb2.DESCRIPTOR.services_by_name["HealthzService"], Healthz(parts.spaces)),
+        _service(auth_pb2.DESCRIPTOR.services_by_name["AuthService"], Auth(parts.spaces)),
+        _service(visualization_pb2.DESCRIPTOR.services_by_name["VisualizationService"], Visualizations()),
         _service(
             experiment_pb2.DESCRIPTOR.services_by_name["ExperimentService"],
             Experiments(parts.database, WholeExperiments(parts.database, parts.jobs), lists, parts.spaces),
         ),
+        _service(
+            pipeline_pb2.DESCRIPTOR.services_by_name["PipelineService"],
+            Pipelines(parts.database, lists, parts.spaces, pipelines.new, pipelines.sources, pipelines.messages),
+            PipelineVersions(parts.database, lists, parts.spaces, pipelines.new, pipelines.sources, pipelines.messages),
+        ),
+        _service(
+            old_pipeline_pb2.DESCRIPTOR.services_by_name["PipelineService"],
+            OldPipelines(parts.database, lists, parts.spaces),
+        ),
     )
 
 
-def compat_routes(_parts: CompatParts) -> tuple[PlainRoute, ...]:
+def compat_routes(parts: CompatParts) -> tuple[PlainRoute, ...]:
     """What is served beside the schema, not yet wrapped by a Middleware."""
-    return ()
+    own = _PipelineParts(parts)
+    return Uploads(parts.database, parts.spaces, own.new, own.sources, own.messages).routes()
+
+
+class _PipelineParts:
+    """What pipelines are made of, however they come."""
+
+    def __init__(self, parts: CompatParts) -> None:
+        self.new = NewPipelines(parts.database, parts.ids)
+        self.sources = VersionSources(parts.specs, Downloads(parts.downloads))
+        self.messages = PipelineMessages(parts.spaces, parts.spec_messages)
 
 
 def _service(descriptor: ServiceDescriptor, *servicers: object) -> Service:

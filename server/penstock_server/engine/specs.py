@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,6 +64,17 @@ class Specs:
         while self._kept_bytes > KEPT_BYTES_MAX:
             _key, gone = self._kept.popitem(last=False)
             self._kept_bytes -= len(gone.canonical)
+
+
+def spec_text(canonical: bytes) -> str:
+    """A stored spec as text: the pipeline, and the platform spec as a second document."""
+    parts = document.from_canonical(canonical)
+    texts = [parts.pipeline] if parts.platform is None else [parts.pipeline, parts.platform]
+    return "\n---\n".join(_compact(text) for text in texts)
+
+
+def _compact(value: JsonObject) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _checked(read: Callable[[], Document]) -> CheckedSpec:

@@ -19,7 +19,9 @@ from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
 from penstock_server.api.server_info import ServerFacts
 from penstock_server.api.services import ApiParts, api_services
 from penstock_server.api.wakeups import Wakeups
+from penstock_server.compat.downloads import DownloadSettings
 from penstock_server.compat.services import CompatParts, compat_routes, compat_services
+from penstock_server.compat.spaces import Spaces
 from penstock_server.engine.backfills import Backfills
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.job_turns import JobTurns, TurnSettings
@@ -145,7 +147,7 @@ class Assembly:
             load=load,
             stores=artifacts.contains,
         )
-        compat = CompatParts(parts.database, parts.jobs, parts.specs, parts.token_key)
+        compat = self._compat(parts)
         middleware = Middleware(self._telemetry.calls, unary_time_max_s=self._settings.call_time_max_s)
         services = [middleware.wrap(service) for service in (*api_services(parts), *compat_services(compat))]
         routes = [middleware.wrap_plain(route) for route in compat_routes(compat)]
@@ -155,6 +157,26 @@ class Assembly:
         self._stack.push_async_callback(http.drain, 0)
         await http.start()
         return Server(self._settings, grpc, http, gateway, wakeups, engine, schedules, load)
+
+    def _compat(self, parts: ApiParts) -> CompatParts:
+        """KFP's API, on the parts of ours."""
+        settings = self._settings
+        spaces = Spaces(settings.kfp_multi_user, settings.kfp_user_header.lower(), settings.kfp_user_prefix)
+        downloads = DownloadSettings(
+            tuple(host.lower() for host in settings.kfp_url_hosts),
+            tuple(host.lower() for host in settings.kfp_url_private_hosts),
+            settings.kfp_url_allow_http,
+            settings.kfp_url_timeout_s,
+        )
+        return CompatParts(
+            database=parts.database,
+            jobs=parts.jobs,
+            specs=parts.specs,
+            token_key=parts.token_key,
+            spaces=spaces,
+            ids=parts.ids,
+            downloads=downloads,
+        )
 
     def _caching(self) -> CacheDefaults:
         policy = CachePolicy(self._settings.cache_policy.upper())

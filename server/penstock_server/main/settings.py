@@ -24,6 +24,7 @@ ADDRESSES = "Addresses"
 STEPS = "Steps"
 ENGINE = "Engine"
 LIMITS = "Limits"
+KFP = "KFP's API"
 TELEMETRY = "Logs, traces, metrics"
 
 
@@ -291,6 +292,52 @@ class Settings:
         metavar="SECONDS",
         unit="s",
         minimum=1,
+    )
+    kfp_multi_user: bool = setting(
+        False,
+        doc="Clients of KFP name their namespace, and a header names the user. Off: KFP's API works in the namespace "
+        "`default` and reads no header. On: a proxy in front has to set the header and to decide who may use which "
+        "namespace; every user who is named may use all.",
+        group=KFP,
+        metavar="BOOL",
+    )
+    kfp_user_header: str = setting(
+        "x-goog-authenticated-user-email",
+        doc="The header that names the user.",
+        group=KFP,
+        metavar="NAME",
+    )
+    kfp_user_prefix: str = setting(
+        "accounts.google.com:", doc="What stands before the name in that header.", group=KFP, metavar="TEXT"
+    )
+    kfp_url_hosts: tuple[str, ...] = setting(
+        ("storage.googleapis.com", "s3.amazonaws.com", "github.com", "raw.githubusercontent.com"),
+        doc="Hosts that pipelines are downloaded from when a client of KFP names an address. Only https, the default "
+        "port and public addresses.",
+        group=KFP,
+        metavar="NAME,...",
+    )
+    kfp_url_private_hosts: tuple[str, ...] = setting(
+        (),
+        doc="Hosts that may also be on private addresses and other ports: sites of your own.",
+        group=KFP,
+        metavar="NAME,...",
+        default_text="none",
+    )
+    kfp_url_allow_http: bool = setting(
+        False,
+        doc="Download over plain http too. Whoever is between can change the pipeline.",
+        group=KFP,
+        metavar="BOOL",
+    )
+    kfp_url_timeout_s: float = setting(
+        30.0,
+        doc="How long such a download may take.",
+        group=KFP,
+        metavar="SECONDS",
+        unit="s",
+        minimum=1,
+        maximum=50,
     )
     log_format: str = setting(
         "auto",

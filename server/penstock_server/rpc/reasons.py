@@ -114,6 +114,22 @@ REASONS: Mapping[str, Reason] = {
         errors.Conflict, "The resource has changed since it was read.", "Read it again, then repeat."
     ),
     # Specs and parameters.
+    "INVALID_PACKAGE": Reason(
+        _INVALID, "A package holds no pipeline that can be read.", "Upload what the KFP compiler writes."
+    ),
+    "INVALID_UPLOAD": Reason(
+        _INVALID, "The form of an upload holds no file that can be read.", "Send it as the message says."
+    ),
+    "VISUALIZATION_UNAVAILABLE": Reason(
+        errors.Unimplemented,
+        "KFP's pages made by code of callers are not served.",
+        "Let a step write an HTML artifact.",
+    ),
+    "URL_REFUSED": Reason(
+        _INVALID,
+        "The server does not download from that address, or gets nothing there.",
+        "Follow the message; the server's settings `kfp_url_*` say what is allowed.",
+    ),
     "INVALID_SPEC": Reason(_INVALID, "The pipeline spec is wrong.", "Correct the paths that BadRequest names."),
     "SPEC_TOO_LARGE": Reason(_INVALID, "The pipeline spec is larger than allowed.", "Split the pipeline."),
     "SPEC_UNSUPPORTED": Reason(

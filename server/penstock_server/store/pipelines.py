@@ -78,7 +78,8 @@ async def insert(
             check_repeat(request, row[1])
             return await get(connection, namespace, row[0]), False
     name = resource_name(namespace, id)
-    raise AlreadyExists("PIPELINE_EXISTS", f"there is {name}; use it or choose another id", metadata={"name": name})
+    taken = f"{name}; use it or choose another id" if kfp_name is None else f"a pipeline named {kfp_name}"
+    raise AlreadyExists("PIPELINE_EXISTS", f"there is {taken}", metadata={"name": name})
 
 
 async def get(connection: Connection, namespace: str, id: str) -> Pipeline:
