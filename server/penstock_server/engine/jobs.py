@@ -24,6 +24,7 @@ from penstock_server.store.requested import RequestKey
 from penstock_server.store.revisions import changed_meanwhile
 
 JobSource = VersionSource | InlineSpec
+PARAMETERS_FIELD = "job.run.parameters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class NewJob:
     labels: Mapping[str, str] = field(default_factory=dict)
     enabled: bool = True
     request: RequestKey | None = None
+    parameters_field: str = PARAMETERS_FIELD
+    """Where the caller's request has the parameters, for errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,7 @@ class Jobs:
                 return repeated
         job = _new_job(new, now)
         job = replace(job, run=await self._run(connection, new.source, new.run))
-        await self._check_run(connection, job, now)
+        await self._check_run(connection, job, now, new.parameters_field)
         made, _is_new = await jobs.insert(connection, job, progress(job, now), new.request)
         return made
 
@@ -198,12 +201,13 @@ class Jobs:
         await self._new_runs.keep_spec(connection, source)
         return replace(run, pipeline_id=None, pipeline_version=None, pipeline_alias=None, spec_digest=source.digest)
 
-    async def _check_run(self, connection: Connection, job: Job, now: datetime) -> None:
-        """Raise what its first run would be refused for."""
-        macros.check(job.run.parameters, field="job.run.parameters")
+    async def _check_run(self, connection: Connection, job: Job, now: datetime, field: str = PARAMETERS_FIELD) -> None:
+        """Raise what its first run would be refused for; `field`: where the request has its parameters."""
+        macros.check(job.run.parameters, field=field)
         macros.check({"display_name": job.run.display_name}, field="job.run")
         slot = timetable_of(job.schedule).next_after(now) or now
-        await self._new_runs.check(connection, run_of_slot(job, slot, 1, now), field="job.run.parameters")
+        request = replace(run_of_slot(job, slot, 1, now), parameters_field=field)
+        await self._new_runs.check(connection, request)
 
     @asynccontextmanager
     async def _changing(

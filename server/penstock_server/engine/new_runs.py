@@ -117,6 +117,11 @@ class NewRunRequest:
     """Seconds that the call itself may take."""
     origin: SlotOrigin | None = None
     """None: a caller makes it."""
+    facts: SlotFacts | None = None
+    """With which the macros of a caller's parameters are written out, `run_uid` being the run's; None: they stay. Those
+    of a slot are in `origin`."""
+    parameters_field: str = "run.parameters"
+    """Where the caller's request has the parameters, for errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +207,7 @@ class NewRuns:
         """
         given = await self._inline_spec(request.source)
         if given is not None:
-            check_parameters(given.graph, request.parameters)
+            check_parameters(given.graph, _parameters(request, given.graph), request.parameters_field)
         if validate_only:
             made = await self._tried(request, given)
             return made.run, made.is_new
@@ -228,9 +233,9 @@ class NewRuns:
         elif self._taker is not None and made.graph is not None:
             self._taker.take_new(made.run, made.graph)
 
-    async def check(self, connection: Connection, request: NewRunRequest, *, field: str) -> None:
-        """Raise what `make` would raise for the source and for the parameters, which `field` holds. Nothing is made."""
-        await self._stored_spec(connection, request, field)
+    async def check(self, connection: Connection, request: NewRunRequest) -> None:
+        """Raise what `make` would raise for the source and for the parameters. Nothing is made."""
+        await self._stored_spec(connection, request)
 
     async def keep_spec(self, connection: Connection, source: InlineSpec) -> StoredSpec:
         """Store a spec that no run executes yet."""
@@ -289,9 +294,7 @@ class NewRuns:
         check_supported(graph)
         return _Spec(digest, graph, canonical)
 
-    async def _stored_spec(
-        self, connection: Connection, request: NewRunRequest, field: str = "run.parameters"
-    ) -> _Spec:
+    async def _stored_spec(self, connection: Connection, request: NewRunRequest) -> _Spec:
         """What the request names, checked against its parameters, with their macros written out."""
         source = request.source
         if isinstance(source, StoredSpec):
@@ -300,7 +303,7 @@ class NewRuns:
             assert isinstance(source, VersionSource)
             spec = await self._of_version(connection, request.namespace, source)
         check_supported(spec.graph)
-        check_parameters(spec.graph, _parameters(request, spec.graph), field)
+        check_parameters(spec.graph, _parameters(request, spec.graph), request.parameters_field)
         return spec
 
     async def _of_run(self, connection: Connection, source: StoredSpec) -> _Spec:
@@ -346,9 +349,9 @@ class NewRuns:
 
     def _new_run(self, request: NewRunRequest, spec: _Spec) -> runs.NewRun:
         caching = _caching(request, spec.caching, self._caching)
-        origin = request.origin
+        origin, facts = request.origin, _facts(request)
         return runs.NewRun(
-            uid=RunUid(uuid.uuid4() if origin is None else uuid.UUID(origin.facts.run_uid)),
+            uid=RunUid(uuid.uuid4() if facts is None else uuid.UUID(facts.run_uid)),
             namespace=request.namespace,
             id=request.run_id,
             experiment_id=request.experiment_id,
@@ -381,12 +384,17 @@ class NewRuns:
 
 
 def _parameters(request: NewRunRequest, graph: PipelineGraph) -> Mapping[str, Json]:
-    """The parameters, with macros written out where a job makes the run."""
-    if request.origin is None:
+    """The parameters, with macros written out where there is something to write."""
+    facts = _facts(request)
+    if facts is None:
         return request.parameters
     declared = graph.root.input_parameters
     numeric = frozenset(name for name, parameter in declared.items() if parameter.type in _NUMBERS)
-    return expand(request.parameters, request.origin.facts, numeric=numeric)
+    return expand(request.parameters, facts, numeric=numeric)
+
+
+def _facts(request: NewRunRequest) -> SlotFacts | None:
+    return request.facts if request.origin is None else request.origin.facts
 
 
 class _NothingMade(Exception):  # an answer that rolls the transaction back
