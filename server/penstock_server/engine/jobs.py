@@ -95,8 +95,12 @@ class Jobs:
                 return job
             return await jobs.update(connection, changed, progress(changed, now))
 
-    async def set_enabled(self, namespace: str, id: str, *, enabled: bool, revision: int | None = None) -> Job:
+    async def set_enabled(
+        self, namespace: str, id: str, *, enabled: bool, makes_up: bool = False, revision: int | None = None
+    ) -> Job:
         """Let the trigger fire from the present on, or stop it.
+
+        With `makes_up` the slots in between were missed, which leaves them to the catch-up policy.
 
         Raises NotFound, Conflict, FailedPrecondition(JOB_ARCHIVED).
         """
@@ -107,7 +111,8 @@ class Jobs:
                 return job
             reason, message = ("", "") if enabled else (turns.DISABLED_BY_USER, "somebody disabled it")
             state = JobState.ENABLED if enabled else JobState.DISABLED
-            job = replace(job, state=state, reason=reason, message=message, cursor_time=forward(job, now))
+            cursor_time = job.cursor_time if makes_up else forward(job, now)
+            job = replace(job, state=state, reason=reason, message=message, cursor_time=cursor_time)
             job = replace(job, consecutive_failures=0) if enabled else job
             return await jobs.update(connection, job, progress(job, now))
 
