@@ -19,13 +19,14 @@ from penstock.v1 import (
 from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
 from penstock_server.api.server_info import ServerFacts
 from penstock_server.api.services import ApiParts, api_services
-from penstock_server.api.wakeups import Wakeups
 from penstock_server.engine.backfills import Backfills
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.job_turns import JobTurns, TurnSettings
 from penstock_server.engine.jobs import Jobs
 from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
+from penstock_server.engine.step_logs import StepLogs
+from penstock_server.engine.wakeups import Wakeups
 from penstock_server.rpc.middleware import Middleware
 from penstock_server.store import secrets
 from penstock_server.store.database import Database
@@ -94,7 +95,7 @@ async def api(database: Database, notifications: Notifications) -> AsyncIterator
         RunRequests(database),
         Jobs(database, new_runs, turns),
         Backfills(database, turns),
-        logs,
+        StepLogs(database, wakeups, logs),
         key,
         facts,
         Load(),

@@ -23,7 +23,6 @@ from penstock.v1 import (
 from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
 from penstock_server.api.server_info import ServerFacts
 from penstock_server.api.services import ApiParts, api_services
-from penstock_server.api.wakeups import Wakeups
 from penstock_server.compat.services import CompatParts, compat_routes, compat_services
 from penstock_server.compat.spaces import Spaces
 from penstock_server.engine.backfills import Backfills
@@ -32,6 +31,8 @@ from penstock_server.engine.job_turns import JobTurns, TurnSettings
 from penstock_server.engine.jobs import Jobs
 from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
+from penstock_server.engine.step_logs import StepLogs
+from penstock_server.engine.wakeups import Wakeups
 from penstock_server.gateway.app import Gateway, GatewaySettings
 from penstock_server.gateway.http_server import HttpServer
 from penstock_server.gateway.probes import Exposition, Probes
@@ -141,7 +142,7 @@ async def _api_parts(database: Database, wakeups: Wakeups) -> ApiParts:
         RunRequests(database),
         Jobs(database, new_runs, turns),
         Backfills(database, turns),
-        ScriptedLogs(),
+        StepLogs(database, wakeups, ScriptedLogs()),
         key,
         ServerFacts(uuid.uuid4(), "1.2.3", "fake", True, datetime.now(UTC), 4),
         Load(),

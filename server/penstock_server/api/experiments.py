@@ -11,9 +11,9 @@ from penstock_server.api.editing import NewValues, edited, guarded_revision
 from penstock_server.api.filter_values import ListFields
 from penstock_server.api.lists import Lists
 from penstock_server.api.masks import edit_of
-from penstock_server.api.wakeups import Wakeups
 from penstock_server.engine.new_ids import NewIds, with_id
 from penstock_server.engine.requests import RunRequests
+from penstock_server.engine.wakeups import Wakeups
 from penstock_server.model.errors import FailedPrecondition, NotFound
 from penstock_server.model.query import And, Comparison, Not, Operator, Page, Rows
 from penstock_server.model.resources import Experiment

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from penstock.v1 import job_service_pb2 as pb
 from penstock_server.api import job_convert, names
-from penstock_server.api.wakeups import Wakeups
+from penstock_server.engine.wakeups import Wakeups
 from penstock_server.model.errors import NotFound
 from penstock_server.model.jobs import Job, JobSlot
 from penstock_server.rpc.call import Call

@@ -1,6 +1,5 @@
 """What CreateRun and RerunRun ask for, read from their requests."""
 
-import re
 from dataclasses import dataclass, replace
 
 from penstock.v1 import run_service_pb2 as pb
@@ -10,8 +9,6 @@ from penstock_server.engine.new_runs import NewRunRequest, RerunRequest
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.json_values import from_value
 from penstock_server.store.requested import RequestKey
-
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,7 @@ async def new_run_request(request: pb.CreateRunRequest, call: Call, reader: RunR
     (namespace,) = names.NAMESPACE.parse(request.parent, "parent")
     fields = reader.fields(request.run, namespace, "run")
     source, hint = await reader.source(request.run, namespace, "run")
-    asked = NewRunRequest(namespace=namespace, run_id="", source=source, traceparent=_trace_context(call), **fields)
+    asked = NewRunRequest(namespace=namespace, run_id="", source=source, traceparent=call.trace_context, **fields)
     return AskedRun(asked, (request.run.display_name, hint))
 
 
@@ -58,11 +55,6 @@ def rerun_request(request: pb.RerunRunRequest, call: Call, id: str, key: Request
         parameters={name: from_value(value, f"parameters.{name}") for name, value in request.parameters.items()},
         unset_parameters=frozenset(request.unset_parameters),
         source=source,
-        traceparent=_trace_context(call),
+        traceparent=call.trace_context,
         request=key,
     )
-
-
-def _trace_context(call: Call) -> str | None:
-    given = call.traceparent
-    return given if given is not None and _TRACEPARENT.match(given) else None

@@ -1,6 +1,5 @@
 """RunService: what callers do to runs that there are - cancel, pause, resume, retry, run again."""
 
-import time
 from dataclasses import dataclass
 
 from penstock.v1 import run_service_pb2 as pb
@@ -9,18 +8,16 @@ from penstock_server.api.creating import request_key
 from penstock_server.api.editing import guarded_revision
 from penstock_server.api.new_runs import rerun_request
 from penstock_server.api.run_reads import run_message
-from penstock_server.api.wakeups import Wakeups
 from penstock_server.engine.new_ids import NewIds, with_id
 from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
+from penstock_server.engine.taken_up import until_retried
+from penstock_server.engine.wakeups import Wakeups
 from penstock_server.model.resources import Run
 from penstock_server.rpc.call import Call
 from penstock_server.store import runs
 from penstock_server.store.database import Database
 from penstock_server.store.run_views import RunView
-
-TAKEN_UP_S = 3.0
-"""So long a retry waits at most for an engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +61,8 @@ class RunControl:
         namespace, id = names.RUN.parse(request.name)
         revision = await self._revision(namespace, id, request.etag)
         run = await self.requests.retry_run(namespace, id, revision=revision)
-        with self.wakeups.of_run(run.uid) as wakeup:
-            give_up = time.monotonic() + TAKEN_UP_S
-            before = run.event_sequence
-            while run.event_sequence == before and (left := give_up - time.monotonic()) > 0:
-                await wakeup.wait(min(left, self.wakeups.poll_s))
-                run = await self._get(namespace, id)
-        return pb.RetryRunResponse(run=await run_message(self.database, run))
+        taken_up = await until_retried(self.database, self.wakeups, run)
+        return pb.RetryRunResponse(run=await run_message(self.database, taken_up))
 
     async def rerun_run(self, request: pb.RerunRunRequest, call: Call) -> pb.RerunRunResponse:
         """A new run from an old one, or what it would reuse."""

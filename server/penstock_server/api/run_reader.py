@@ -1,6 +1,6 @@
 """What a Run message asks for, wherever a request holds one: CreateRun, and the run of a job."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from penstock.v1 import run_pb2
 from penstock_server.api import names
 from penstock_server.api.specs import check_spec
+from penstock_server.engine.artifact_roots import Stores, checked_root
 from penstock_server.engine.new_runs import InlineSpec, VersionSource
 from penstock_server.engine.specs import Specs
 from penstock_server.model.errors import FieldViolation, InvalidArgument, Unimplemented
@@ -44,8 +45,7 @@ class RunReader:
     """Reads Run messages. `field` is the path of the message in the request."""
 
     specs: Specs
-    stores: Callable[[str], bool]
-    """Whether the artifact store takes what lies under a URI."""
+    stores: Stores
 
     def fields(self, run: run_pb2.Run, namespace: str, field: str) -> RunFields:
         """What is asked beside the source. Raises InvalidArgument."""
@@ -62,7 +62,7 @@ class RunReader:
             max_parallel_tasks=run.max_parallel_tasks or None,
             task_timeout_s=seconds(run, "task_timeout"),
             queue_timeout_s=seconds(run, "queue_timeout"),
-            artifact_root=self._artifact_root(run.artifact_root, f"{field}.artifact_root"),
+            artifact_root=checked_root(run.artifact_root, self.stores, f"{field}.artifact_root"),
         )
 
     async def source(self, run: run_pb2.Run, namespace: str, field: str) -> tuple[VersionSource | InlineSpec, str]:
@@ -87,12 +87,6 @@ class RunReader:
                 )
             case _:
                 raise wrong(field, "needs pipeline_version or inline_spec")
-
-    def _artifact_root(self, root: str, field: str) -> str:
-        """The root, which artifacts can be stored under."""
-        if root and not self.stores(f"{root.rstrip('/')}/x"):
-            raise wrong(field, "lies outside of the server's artifact store; leave it out for the default")
-        return root
 
 
 def version_source(pipeline: str, version: str) -> VersionSource:

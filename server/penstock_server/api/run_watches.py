@@ -13,7 +13,7 @@ from penstock_server.api import convert, names
 from penstock_server.api.filters import parse_filter
 from penstock_server.api.run_reads import task_messages
 from penstock_server.api.runs import FIELDS
-from penstock_server.api.wakeups import Wakeup, Wakeups
+from penstock_server.engine.wakeups import Wakeup, Wakeups
 from penstock_server.model.errors import NotFound
 from penstock_server.model.ids import RunUid
 from penstock_server.model.query import Filter

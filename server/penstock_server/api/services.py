@@ -22,19 +22,20 @@ from penstock_server.api.namespaces import NamespaceService
 from penstock_server.api.pipeline_versions import PipelineVersions
 from penstock_server.api.pipelines import Pipelines
 from penstock_server.api.run_control import RunControl
-from penstock_server.api.run_logs import LogSource, RunLogs
+from penstock_server.api.run_logs import RunLogs
 from penstock_server.api.run_reader import RunReader
 from penstock_server.api.run_tasks import RunTasks
 from penstock_server.api.run_watches import RunWatches
 from penstock_server.api.runs import Runs
 from penstock_server.api.server_info import ServerFacts, ServerLoad, ServerService
-from penstock_server.api.wakeups import Wakeups
 from penstock_server.engine.backfills import Backfills
 from penstock_server.engine.jobs import Jobs
 from penstock_server.engine.new_ids import NewIds
 from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
 from penstock_server.engine.specs import Specs
+from penstock_server.engine.step_logs import StepLogs
+from penstock_server.engine.wakeups import Wakeups
 from penstock_server.rpc.method import Service, service_of
 from penstock_server.rpc.paging import Tokens
 from penstock_server.store.database import Database
@@ -55,8 +56,7 @@ class ApiParts:
     requests: RunRequests
     jobs: Jobs
     backfills: Backfills
-    logs: LogSource
-    """The launcher's `logs`."""
+    logs: StepLogs
     token_key: bytes
     """`store.secrets.page_token_key`: shared by all servers of the database."""
     facts: ServerFacts
@@ -94,7 +94,7 @@ def api_services(parts: ApiParts) -> tuple[Service, ...]:
             RunControl(database, parts.new_runs, parts.requests, ids, wakeups),
             RunTasks(database, lists),
             RunWatches(database, tokens, wakeups),
-            RunLogs(database, wakeups, parts.logs),
+            RunLogs(database, parts.logs),
         ),
         service_of(
             job_service_pb2.DESCRIPTOR.services_by_name["JobService"],

@@ -18,7 +18,6 @@ from uv import find_uv_bin
 from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
 from penstock_server.api.server_info import ServerFacts
 from penstock_server.api.services import ApiParts, api_services
-from penstock_server.api.wakeups import Wakeups
 from penstock_server.compat.downloads import DownloadSettings
 from penstock_server.compat.services import CompatParts, compat_routes, compat_services
 from penstock_server.compat.spaces import Spaces
@@ -31,6 +30,8 @@ from penstock_server.engine.new_runs import CacheDefaults, NewRuns
 from penstock_server.engine.requests import RunRequests
 from penstock_server.engine.schedules import Schedules
 from penstock_server.engine.settings import EngineSettings
+from penstock_server.engine.step_logs import StepLogs
+from penstock_server.engine.wakeups import Wakeups
 from penstock_server.gateway.app import Gateway, GatewaySettings
 from penstock_server.gateway.http_server import HttpServer
 from penstock_server.gateway.probes import Probes
@@ -141,7 +142,7 @@ class Assembly:
             requests=RunRequests(answering),
             jobs=Jobs(answering, new_runs, turns),
             backfills=Backfills(answering, turns),
-            logs=launcher.logs,
+            logs=StepLogs(answering, wakeups, launcher.logs),
             token_key=await _token_key(database),
             facts=self._facts(engine),
             load=load,

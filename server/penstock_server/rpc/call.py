@@ -1,8 +1,11 @@
 """What a handler knows of the call it serves, whatever transport brought it."""
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,12 @@ class Call:
     given: frozenset[str] | None = None
     """Fields, by their names in the schema, that the JSON object in the body named, empty ones too: a message does not
     tell those from absent ones. None where the transport cannot say."""
+
+    @property
+    def trace_context(self) -> str | None:
+        """`traceparent`, where it has the form that is kept; callers write what they like."""
+        given = self.traceparent
+        return given if given is not None and _TRACEPARENT.match(given) else None
 
     @property
     def deadline_s(self) -> float | None:

@@ -60,7 +60,7 @@ class Wakeups:
         """Begin to listen."""
         for channel in (EVENT_CHANNEL, JOB_CHANNEL):
             subscription = self._notifications.subscribe(channel)
-            task = asyncio.create_task(self._listen(channel, subscription), name=f"api-wakeups {channel}")
+            task = asyncio.create_task(self._listen(channel, subscription), name=f"wakeups {channel}")
             self._subscriptions.append(subscription)
             self._tasks.append(task)
 
