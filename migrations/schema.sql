@@ -509,6 +509,8 @@ CREATE INDEX backfill_create_time_idx ON public.backfill USING btree (job_uid, c
 
 CREATE INDEX backfill_open_idx ON public.backfill USING btree (job_uid, create_time) WHERE (finish_time IS NULL);
 
+CREATE INDEX event_moves_idx ON public.event USING btree (run_uid, sequence) WHERE (subject = 'RUN'::text);
+
 CREATE INDEX event_transaction_idx ON public.event USING btree (namespace, transaction_id, run_uid, sequence) WHERE (subject = 'RUN'::text);
 
 CREATE INDEX experiment_create_time_idx ON public.experiment USING btree (namespace, create_time, uid);

@@ -54,10 +54,12 @@ class VersionView:
     code_source_url: str
 
 
-def uid_column(expression: LiteralString) -> Column:
-    """A column for `expression`, a uid; text that is none equals no uid."""
+def uid_column(expression: LiteralString, *, absent: LiteralString = "") -> Column:
+    """A column for `expression`, a uid; text that is none equals no uid. `absent`: what orders rows without one."""
     equal: LiteralString = f"{expression} = CASE WHEN {{0}} ~ '{_UUID}' THEN {{0}}::uuid END"
-    return Column(FieldType.TEXT, f"{expression}::text", orderable=True, order_by=expression, equal_to=equal)
+    shown: LiteralString = f"coalesce({expression}::text, '')" if absent else f"{expression}::text"
+    order_by: LiteralString = f"coalesce({expression}, {absent})" if absent else expression
+    return Column(FieldType.TEXT, shown, orderable=True, order_by=order_by, equal_to=equal)
 
 
 def _text(expression: LiteralString) -> Column:

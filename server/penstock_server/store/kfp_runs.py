@@ -1,0 +1,128 @@
+"""Runs as KFP's clients see them: found by uid, listed under KFP's names, with all that its messages tell of a run.
+
+A run that is to be deleted as soon as it has ended is gone already for them.
+"""
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, LiteralString, cast
+
+from psycopg.rows import dict_row
+
+from penstock_server.model.errors import NotFound
+from penstock_server.model.ids import RunUid
+from penstock_server.model.query import FieldType
+from penstock_server.model.resources import Event, EventSubject, Run, Task
+from penstock_server.store import runs, tasks
+from penstock_server.store.database import Connection
+from penstock_server.store.kfp_views import OLDEST_FIRST, find, uid_column
+from penstock_server.store.query import NEVER, Column, Listing, Row
+from penstock_server.store.statements import statements
+
+_SQL = statements("kfp_runs")
+_ABSENT: LiteralString = "'9999-12-31 00:00:00+00'::timestamptz"
+NOBODY = uuid.UUID(int=0)
+"""Stands for a uid that there is not, in an order."""
+
+
+@dataclass(frozen=True, slots=True)
+class KfpRun:
+    """A run, and the uids of what it names."""
+
+    record: Run
+    job_uid: uuid.UUID | None
+    """Of the job that made it, which may be gone."""
+    pipeline_uid: uuid.UUID | None
+    """With `version_uid` what it executes; both None for a spec of its own, and where the version is gone."""
+    version_uid: uuid.UUID | None
+
+
+def _read(row: Row) -> KfpRun:
+    values = dict(cast(Mapping[str, Any], row))
+    pipeline_uid, version_uid = values.pop("version") or (None, None)
+    job_uid = values.pop("job_uid")
+    return KfpRun(runs.LISTING.read(values), job_uid, pipeline_uid, version_uid)
+
+
+def _position(run: KfpRun, field: str) -> object:
+    record = run.record
+    match field:
+        case "run_id" | "uid":
+            return record.uid
+        case "created_at":
+            return record.create_time
+        case "scheduled_at":
+            return record.slot_time or record.create_time
+        case "finished_at":
+            return record.end_time or NEVER
+        case "storage_state":
+            return "AVAILABLE" if record.archive_time is None else "ARCHIVED"
+        case "experiment_id":
+            return record.experiment_uid
+        case "recurring_run_id":
+            return run.job_uid or NOBODY
+        case _:
+            return getattr(record, field)
+
+
+def _text(expression: LiteralString) -> Column:
+    return Column(FieldType.TEXT, expression, orderable=True)
+
+
+LISTING = Listing(
+    select=_SQL["runs"],
+    columns={
+        "run_id": uid_column("run.uid"),
+        "display_name": _text("run.display_name"),
+        "description": _text("run.description"),
+        "namespace": _text("run.namespace"),
+        "created_at": Column(FieldType.TIME, "run.create_time", orderable=True),
+        "scheduled_at": Column(FieldType.TIME, "coalesce(run.slot_time, run.create_time)", orderable=True),
+        "finished_at": Column(
+            FieldType.TIME, "run.end_time", orderable=True, order_by=f"coalesce(run.end_time, {_ABSENT})"
+        ),
+        "storage_state": _text("CASE WHEN run.archive_time IS NULL THEN 'AVAILABLE' ELSE 'ARCHIVED' END"),
+        "archive_time": Column(FieldType.TIME, "run.archive_time"),
+        "state": _text("run.state"),
+        "experiment_id": uid_column("run.experiment_uid"),
+        "recurring_run_id": uid_column("run.job_uid", absent="'00000000-0000-0000-0000-000000000000'::uuid"),
+    },
+    key="run.uid",
+    default_order=OLDEST_FIRST,
+    read=_read,
+    position=_position,
+)
+
+
+async def get(connection: Connection, namespace: str | None, uid: str) -> KfpRun:
+    """Raises NotFound(RUN_NOT_FOUND), also for a text that is no uid."""
+    found = await find(connection, LISTING, "run_id", uid, {"namespace": namespace, "experiment_uid": None})
+    if found is None:
+        raise NotFound("RUN_NOT_FOUND", f"run {uid[:200]} not found", metadata={"id": uid[:200]})
+    return found
+
+
+async def moves(connection: Connection, uids: Collection[RunUid]) -> Mapping[RunUid, Sequence[Event]]:
+    """The moves of the runs themselves, each run's in order."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL["moves"], {"uids": list(uids)})
+        found = [Event(**{**row, "subject": EventSubject(row["subject"])}) for row in await cursor.fetchall()]
+    return {uid: list(events) for uid, events in groupby(found, lambda event: event.run_uid)}
+
+
+async def tasks_of(
+    connection: Connection, uids: Sequence[RunUid], most: int | None = None
+) -> Mapping[RunUid, Sequence[Task]]:
+    """All tasks of the runs, parents before their children; at most `most` in all.
+
+    Runs for whose tasks there is no room are left out.
+    """
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL["tasks"], {"uids": list(uids), "limit": None if most is None else most + 1})
+        found = [tasks.LISTING.read(row).task for row in await cursor.fetchall()]
+    of_runs = {uid: list(items) for uid, items in groupby(found, lambda task: task.run_uid)}
+    if most is not None and len(found) > most:
+        of_runs.popitem()  # It has more than were read, and stands for all after it.
+    return of_runs

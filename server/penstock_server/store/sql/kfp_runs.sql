@@ -1,0 +1,40 @@
+-- name: runs
+-- Runs of a namespace or of all, of an experiment or of all, with the uids of what they name, but for those that are to
+-- be deleted; conditions, order and limit are added. A version counts only while it holds what the run executes.
+SELECT run.uid, run.namespace, run.id, run.experiment_uid, experiment.id AS experiment_id, run.pipeline_id,
+    run.pipeline_version, run.spec_digest, run.display_name, run.description, run.labels, run.parameters,
+    run.cache_policy, run.deadline_s, run.artifact_root, run.state, run.reason, run.message, run.failed_task_id,
+    run.outputs, run.event_sequence, run.revision, run.create_time, run.start_time, run.end_time, run.update_time,
+    run.archive_time, run.traceparent, run.priority, run.max_parallel_tasks, run.task_timeout_s, run.queue_timeout_s,
+    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.job_uid,
+    (
+        SELECT ARRAY[p.uid, v.uid]
+        FROM pipeline AS p
+        JOIN pipeline_version AS v ON v.pipeline_uid = p.uid
+        WHERE p.namespace = run.namespace AND p.id = run.pipeline_id AND v.number = run.pipeline_version
+            AND v.spec_digest = run.spec_digest
+    ) AS version
+FROM run
+JOIN experiment ON experiment.uid = run.experiment_uid
+WHERE (%(namespace)s::text IS NULL OR run.namespace = %(namespace)s)
+    AND (%(experiment_uid)s::uuid IS NULL OR run.experiment_uid = %(experiment_uid)s)
+    AND run.delete_request_time IS NULL
+
+-- name: moves
+-- The moves of some runs, but not those of their tasks.
+SELECT run_uid, sequence, transaction_id::text::bigint AS transaction_id, time, subject, task_id, attempt,
+    from_state, to_state, reason, message
+FROM event
+WHERE run_uid = ANY(%(uids)s) AND subject = 'RUN'
+ORDER BY run_uid, sequence;
+
+-- name: tasks
+-- The tasks of some runs, run after run in the order asked, parents first, up to a limit.
+SELECT task.run_uid, task.id, task.parent_id, task.key, task.display_name, task.kind, task.state, task.reason,
+    task.message, task.inputs, task.outputs, task.cache_key, task.cached_run_uid, task.cached_task_id,
+    task.attempt_count, task.not_before, task.create_time, task.start_time, task.end_time, task.result_key,
+    task.cache_note, task.queue_time, task.step_key, task.position
+FROM unnest(%(uids)s::uuid[]) WITH ORDINALITY AS asked (uid, place)
+JOIN task ON task.run_uid = asked.uid AND task.position > 0
+ORDER BY asked.place, task.position
+LIMIT %(limit)s;
