@@ -1,8 +1,10 @@
 """Times as KFP writes them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from penstock_server.compat.refusals import wrong
 
 
 def record_time(time: datetime | None) -> Timestamp | None:
@@ -17,3 +19,11 @@ def exact_time(time: datetime | None) -> Timestamp | None:
     message = Timestamp()
     message.FromDatetime(time)
     return message
+
+
+def read_time(message: Timestamp, field: str) -> datetime:
+    """The time that a request gives in `field`. Raises InvalidArgument."""
+    try:
+        return message.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise wrong(field, "is no time between the years 1 and 9999") from None

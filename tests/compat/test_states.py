@@ -1,0 +1,84 @@
+"""States and errors as KFP's words."""
+
+import pytest
+from google.rpc.code_pb2 import Code
+
+from penstock.kfp.v2beta1 import run_pb2 as pb
+from penstock_server.compat.states import RUN_STATES, TASK_STATES, RunStates, run_error, task_error, task_history
+from penstock_server.model.states import RunState, TaskState
+from tests.compat.records import at, move, run, task
+
+WAITED_FOR = frozenset({pb.SUCCEEDED, pb.FAILED, pb.SKIPPED})
+"""After these `kfp.Client.wait_for_run_completion` returns."""
+
+
+def test_every_state_has_a_word() -> None:
+    assert set(RUN_STATES) == set(RunState)
+    assert set(TASK_STATES) == set(TaskState)
+
+
+@pytest.mark.parametrize("state", RunState)
+def test_a_wait_for_a_run_ends_exactly_when_the_run_has(state: RunState) -> None:
+    assert (RunStates().of(state) in WAITED_FOR) == state.is_final
+
+
+def test_a_cancelled_run_can_be_told_as_canceled() -> None:
+    assert RunStates.ending_as("CANCELED").of(RunState.CANCELLED) == pb.CANCELED
+
+
+def test_the_history_tells_each_state_in_order_and_why_the_run_ended_so() -> None:
+    cancelled = run(state=RunState.CANCELLED, reason="CANCEL_REQUESTED", message="too slow")
+    moves = [
+        move(1, None, RunState.PENDING),
+        move(3, RunState.PENDING, RunState.RUNNING),
+        move(5, RunState.RUNNING, RunState.CANCELLING),
+        move(6, RunState.CANCELLING, RunState.CANCELLED),
+    ]
+    history = RunStates().history(moves, run_error(cancelled))
+    assert [entry.state for entry in history] == [pb.PENDING, pb.RUNNING, pb.CANCELING, pb.CANCELED]
+    assert [entry.update_time.ToDatetime(at(0).tzinfo) for entry in history] == [at(1), at(3), at(5), at(6)]
+    assert [entry.error.message for entry in history] == ["", "", "", "too slow"]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "message", "code", "told"),
+    [
+        (
+            RunState.FAILED,
+            "TASK_FAILED",
+            "task train failed: exit code 1",
+            Code.UNKNOWN,
+            "task train failed: exit code 1",
+        ),
+        (RunState.FAILED, "DEADLINE_EXCEEDED", "", Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
+        (RunState.CANCELLED, "CANCEL_REQUESTED", "too slow", Code.CANCELLED, "too slow"),
+    ],
+)
+def test_a_run_that_did_not_succeed_says_why(state: RunState, reason: str, message: str, code: int, told: str) -> None:
+    error = run_error(run(state=state, reason=reason, message=message))
+    assert error is not None
+    assert (error.code, error.message) == (code, told)
+
+
+@pytest.mark.parametrize("state", [RunState.PENDING, RunState.RUNNING, RunState.CANCELLING, RunState.SUCCEEDED])
+def test_other_runs_have_no_error(state: RunState) -> None:
+    assert run_error(run(state=state, reason="STARTED")) is None
+
+
+def test_a_task_that_failed_says_why() -> None:
+    error = task_error(task("train", state=TaskState.FAILED, reason="EXIT_CODE", message="exit code 1"))
+    assert error is not None
+    assert (error.code, error.message) == (Code.UNKNOWN, "exit code 1")
+
+
+def test_the_history_of_a_task_is_what_it_has_been_through() -> None:
+    done = task("train", state=TaskState.SUCCEEDED, start_time=at(2), end_time=at(3))
+    assert [entry.state for entry in task_history(done)] == [pb.PENDING, pb.RUNNING, pb.SUCCEEDED]
+    assert [entry.state for entry in task_history(task("train"))] == [pb.PENDING]
+
+
+def test_the_history_of_a_task_that_was_skipped_says_why() -> None:
+    skipped = task("train", state=TaskState.SKIPPED, reason="CONDITION_FALSE", message="the condition is false: 1 > 2")
+    skipped_entry = task_history(skipped)[-1]
+    assert (skipped_entry.state, skipped_entry.error.message) == (pb.SKIPPED, "the condition is false: 1 > 2")
+    assert task_error(skipped) is None
