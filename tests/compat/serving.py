@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import grpc.aio
 from pyqwest import Client, FullResponse
 
-from penstock.kfp.v2beta1 import experiment_pb2_grpc
+from penstock.kfp.v2beta1 import experiment_pb2_grpc, recurring_run_pb2_grpc, report_pb2_grpc, run_pb2_grpc
 from penstock.v1 import (
     experiment_service_pb2_grpc,
     job_service_pb2_grpc,
@@ -63,16 +64,25 @@ class KfpSite:
     database: Database
     channel: grpc.aio.Channel
     url: str
+    logs: ScriptedLogs
+    contents: dict[str, Path]
+    """Where the contents of artifacts are, by their URIs."""
     client: Client = field(default_factory=Client)
     experiments: "experiment_pb2_grpc.ExperimentServiceAsyncStub" = field(init=False)
+    runs: "run_pb2_grpc.RunServiceAsyncStub" = field(init=False)
+    recurring_runs: "recurring_run_pb2_grpc.RecurringRunServiceAsyncStub" = field(init=False)
+    reports: "report_pb2_grpc.ReportServiceAsyncStub" = field(init=False)
     own_experiments: "experiment_service_pb2_grpc.ExperimentServiceAsyncStub" = field(init=False)
     """Of `penstock.v1`."""
     own_pipelines: "pipeline_service_pb2_grpc.PipelineServiceAsyncStub" = field(init=False)
-    own_runs: "run_service_pb2_grpc.RunServiceAsyncStub" = field(init=False)
     own_jobs: "job_service_pb2_grpc.JobServiceAsyncStub" = field(init=False)
+    own_runs: "run_service_pb2_grpc.RunServiceAsyncStub" = field(init=False)
 
     def __post_init__(self) -> None:
         self.experiments = experiment_pb2_grpc.ExperimentServiceStub(self.channel)
+        self.runs = run_pb2_grpc.RunServiceStub(self.channel)
+        self.recurring_runs = recurring_run_pb2_grpc.RecurringRunServiceStub(self.channel)
+        self.reports = report_pb2_grpc.ReportServiceStub(self.channel)
         self.own_experiments = experiment_service_pb2_grpc.ExperimentServiceStub(self.channel)
         self.own_pipelines = pipeline_service_pb2_grpc.PipelineServiceStub(self.channel)
         self.own_runs = run_service_pb2_grpc.RunServiceStub(self.channel)
@@ -110,8 +120,22 @@ async def serving(database: Database, dsn: str, spaces: Spaces = Spaces()) -> As
     await notifications.start()
     wakeups = Wakeups(notifications, poll_s=0.2)
     await wakeups.start()
-    parts = await _api_parts(database, wakeups)
-    compat = CompatParts(database, parts.jobs, parts.specs, parts.token_key, spaces=spaces)
+    logs = ScriptedLogs()
+    contents: dict[str, Path] = {}
+    parts = await _api_parts(database, wakeups, logs)
+    compat = CompatParts(
+        database,
+        parts.jobs,
+        parts.specs,
+        parts.token_key,
+        new_runs=parts.new_runs,
+        requests=parts.requests,
+        wakeups=wakeups,
+        logs=parts.logs,
+        stores=parts.stores,
+        local_path=contents.get,
+        spaces=spaces,
+    )
     middleware = Middleware()
     services = [middleware.wrap(service) for service in (*api_services(parts), *compat_services(compat))]
     routes = [middleware.wrap_plain(route) for route in compat_routes(compat)]
@@ -122,7 +146,7 @@ async def serving(database: Database, dsn: str, spaces: Spaces = Spaces()) -> As
     await http.start()
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{grpc_server.port}") as channel:
-            yield KfpSite(database, channel, f"http://127.0.0.1:{http.port}")
+            yield KfpSite(database, channel, f"http://127.0.0.1:{http.port}", logs, contents)
     finally:
         await http.drain(0)
         await wakeups.close()
@@ -130,7 +154,7 @@ async def serving(database: Database, dsn: str, spaces: Spaces = Spaces()) -> As
         await notifications.close()
 
 
-async def _api_parts(database: Database, wakeups: Wakeups) -> ApiParts:
+async def _api_parts(database: Database, wakeups: Wakeups, logs: ScriptedLogs) -> ApiParts:
     async with database.connection() as connection:
         key = await secrets.page_token_key(connection)
     new_runs = NewRuns(database, Graphs())
@@ -142,7 +166,7 @@ async def _api_parts(database: Database, wakeups: Wakeups) -> ApiParts:
         RunRequests(database),
         Jobs(database, new_runs, turns),
         Backfills(database, turns),
-        StepLogs(database, wakeups, ScriptedLogs()),
+        StepLogs(database, wakeups, logs),
         key,
         ServerFacts(uuid.uuid4(), "1.2.3", "fake", True, datetime.now(UTC), 4),
         Load(),

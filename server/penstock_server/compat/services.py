@@ -1,11 +1,23 @@
 """All services of KFP's API, put together from the parts that `main` hands in."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from google.protobuf.descriptor import ServiceDescriptor
 
 from penstock.kfp.v1beta1 import pipeline_pb2 as old_pipeline_pb2
-from penstock.kfp.v2beta1 import auth_pb2, experiment_pb2, healthz_pb2, pipeline_pb2, visualization_pb2
+from penstock.kfp.v2beta1 import (
+    auth_pb2,
+    experiment_pb2,
+    healthz_pb2,
+    pipeline_pb2,
+    recurring_run_pb2,
+    report_pb2,
+    run_pb2,
+    visualization_pb2,
+)
+from penstock_server.compat.asked_runs import AskedRuns
 from penstock_server.compat.auth import Auth
 from penstock_server.compat.dialect import KFP
 from penstock_server.compat.downloads import Downloads, DownloadSettings
@@ -17,15 +29,28 @@ from penstock_server.compat.old_pipelines import OldPipelines
 from penstock_server.compat.pipeline_messages import PipelineMessages
 from penstock_server.compat.pipeline_versions import PipelineVersions
 from penstock_server.compat.pipelines import Pipelines
+from penstock_server.compat.recurring_runs import RecurringRuns
+from penstock_server.compat.reports import Reports
+from penstock_server.compat.run_actions import RunActions
+from penstock_server.compat.run_files import RunFiles
+from penstock_server.compat.run_reads import RunReads
+from penstock_server.compat.runs import Runs
+from penstock_server.compat.sources import Sources
 from penstock_server.compat.spaces import Spaces
 from penstock_server.compat.spec_messages import SpecMessages
+from penstock_server.compat.states import RunStates
 from penstock_server.compat.uploads import Uploads
 from penstock_server.compat.version_sources import VersionSources
 from penstock_server.compat.visualizations import Visualizations
+from penstock_server.engine.artifact_roots import Stores
 from penstock_server.engine.experiments import WholeExperiments
 from penstock_server.engine.jobs import Jobs
 from penstock_server.engine.new_ids import NewIds
+from penstock_server.engine.new_runs import NewRuns
+from penstock_server.engine.requests import RunRequests
 from penstock_server.engine.specs import Specs
+from penstock_server.engine.step_logs import StepLogs
+from penstock_server.engine.wakeups import Wakeups
 from penstock_server.rpc.method import Service, service_of
 from penstock_server.rpc.paging import Tokens
 from penstock_server.rpc.plain import PlainRoute
@@ -42,7 +67,15 @@ class CompatParts:
     """The same as `api` has."""
     token_key: bytes
     """`store.secrets.page_token_key`: shared by all servers of the database."""
+    new_runs: NewRuns
+    requests: RunRequests
+    wakeups: Wakeups
+    logs: StepLogs
+    stores: Stores
+    local_path: Callable[[str], Path | None]
+    """Where the content of an artifact can be read; None where the artifact store has none of that URI."""
     spaces: Spaces = field(default_factory=Spaces)
+    states: RunStates = field(default_factory=RunStates)
     ids: NewIds = field(default_factory=NewIds)
     downloads: DownloadSettings = field(default_factory=DownloadSettings)
     spec_messages: SpecMessages = field(default_factory=SpecMessages)
@@ -69,13 +102,39 @@ def compat_services(parts: CompatParts) -> tuple[Service, ...]:
             old_pipeline_pb2.DESCRIPTOR.services_by_name["PipelineService"],
             OldPipelines(parts.database, lists, parts.spaces),
         ),
+        *_run_services(parts, lists),
     )
 
 
 def compat_routes(parts: CompatParts) -> tuple[PlainRoute, ...]:
     """What is served beside the schema, not yet wrapped by a Middleware."""
     own = _PipelineParts(parts)
-    return Uploads(parts.database, parts.spaces, own.new, own.sources, own.messages).routes()
+    uploads = Uploads(parts.database, parts.spaces, own.new, own.sources, own.messages)
+    return (*uploads.routes(), *_files(parts).routes())
+
+
+def _run_services(parts: CompatParts, lists: Lists) -> tuple[Service, ...]:
+    asked, sources, specs = AskedRuns(parts.spaces, parts.stores), Sources(parts.specs), parts.spec_messages
+    reads = RunReads(parts.states, specs)
+    return (
+        _service(
+            run_pb2.DESCRIPTOR.services_by_name["RunService"],
+            Runs(parts.database, parts.new_runs, lists, parts.spaces, asked, sources, reads, parts.ids),
+            RunActions(parts.database, parts.requests, parts.wakeups, parts.spaces),
+            _files(parts),
+        ),
+        _service(
+            recurring_run_pb2.DESCRIPTOR.services_by_name["RecurringRunService"],
+            RecurringRuns(
+                parts.database, parts.jobs, parts.requests, lists, parts.spaces, asked, sources, specs, parts.ids
+            ),
+        ),
+        _service(report_pb2.DESCRIPTOR.services_by_name["ReportService"], Reports()),
+    )
+
+
+def _files(parts: CompatParts) -> RunFiles:
+    return RunFiles(parts.database, parts.logs, parts.local_path, parts.spaces)
 
 
 class _PipelineParts:

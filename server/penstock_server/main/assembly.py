@@ -21,6 +21,7 @@ from penstock_server.api.services import ApiParts, api_services
 from penstock_server.compat.downloads import DownloadSettings
 from penstock_server.compat.services import CompatParts, compat_routes, compat_services
 from penstock_server.compat.spaces import Spaces
+from penstock_server.compat.states import RunStates
 from penstock_server.engine.backfills import Backfills
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.job_turns import JobTurns, TurnSettings
@@ -148,7 +149,7 @@ class Assembly:
             load=load,
             stores=artifacts.contains,
         )
-        compat = self._compat(parts)
+        compat = self._compat(parts, artifacts)
         middleware = Middleware(self._telemetry.calls, unary_time_max_s=self._settings.call_time_max_s)
         services = [middleware.wrap(service) for service in (*api_services(parts), *compat_services(compat))]
         routes = [middleware.wrap_plain(route) for route in compat_routes(compat)]
@@ -159,7 +160,7 @@ class Assembly:
         await http.start()
         return Server(self._settings, grpc, http, gateway, wakeups, engine, schedules, load)
 
-    def _compat(self, parts: ApiParts) -> CompatParts:
+    def _compat(self, parts: ApiParts, artifacts: LocalArtifacts) -> CompatParts:
         """KFP's API, on the parts of ours."""
         settings = self._settings
         spaces = Spaces(settings.kfp_multi_user, settings.kfp_user_header.lower(), settings.kfp_user_prefix)
@@ -174,7 +175,14 @@ class Assembly:
             jobs=parts.jobs,
             specs=parts.specs,
             token_key=parts.token_key,
+            new_runs=parts.new_runs,
+            requests=parts.requests,
+            wakeups=parts.wakeups,
+            logs=parts.logs,
+            stores=parts.stores,
+            local_path=artifacts.local_path,
             spaces=spaces,
+            states=RunStates.ending_as(settings.kfp_cancelled_state),
             ids=parts.ids,
             downloads=downloads,
         )

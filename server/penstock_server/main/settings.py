@@ -310,6 +310,14 @@ class Settings:
     kfp_user_prefix: str = setting(
         "accounts.google.com:", doc="What stands before the name in that header.", group=KFP, metavar="TEXT"
     )
+    kfp_cancelled_state: str = setting(
+        "FAILED",
+        doc="What clients of KFP are told of a run that was cancelled. `FAILED`, as KFP's own server says; for a run "
+        "that is `CANCELED` KFP's SDK waits without end.",
+        group=KFP,
+        metavar="STATE",
+        choices=("FAILED", "CANCELED"),
+    )
     kfp_url_hosts: tuple[str, ...] = setting(
         ("storage.googleapis.com", "s3.amazonaws.com", "github.com", "raw.githubusercontent.com"),
         doc="Hosts that pipelines are downloaded from when a client of KFP names an address. Only https, the default "

@@ -205,6 +205,16 @@ REASONS: Mapping[str, Reason] = {
     "RUN_NOT_RETRYABLE": Reason(
         _STATE, "Only a failed or cancelled run can be retried.", "Wait for its end, or make a new run."
     ),
+    "RUN_NOT_FAILED": Reason(
+        errors.Conflict,
+        "A client of KFP asked to retry a run that has not failed, or is about to be retried.",
+        "Wait for its end, or make a new run.",
+    ),
+    "REPORTS_UNAVAILABLE": Reason(
+        errors.Unimplemented,
+        "KFP's controllers report workflows to the server, and this one runs pipelines itself.",
+        "Stop KFP's agents.",
+    ),
     "RUN_DELETED": Reason(
         errors.NotFound, "The run was deleted while it was watched.", "Nothing follows; stop watching."
     ),
@@ -287,7 +297,10 @@ REASONS: Mapping[str, Reason] = {
         errors.Unavailable, "The server is about to end.", "Nothing; another one goes on.", of_calls=False
     ),
     "ARTIFACT_NOT_FOUND": Reason(
-        errors.NotFound, "An artifact's content is not where its URI says.", "Make it again.", of_calls=False
+        errors.NotFound, "There is no such artifact, or its content is not where its URI says.", "Make it again."
+    ),
+    "ARTIFACT_NOT_READABLE": Reason(
+        _STATE, "An artifact is a folder, or too large for an answer.", "Read it where its URI says."
     ),
     "ARTIFACT_NOT_A_FILE": Reason(
         _INVALID, "An artifact is neither a file nor a folder.", "Write files and folders.", of_calls=False

@@ -1,0 +1,45 @@
+"""Reads what stands in other rows than a run's own, for many runs in few statements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from penstock.kfp.v2beta1 import run_pb2 as pb
+from penstock_server.compat.run_messages import RunParts, run_message
+from penstock_server.compat.spec_messages import SpecMessages
+from penstock_server.compat.states import RunStates
+from penstock_server.store import kfp_runs
+from penstock_server.store.database import Connection
+from penstock_server.store.kfp_runs import KfpRun
+
+TASKS_OF_PAGE_MAX = 10_000
+"""So many tasks a page of runs tells at most. Runs for whose tasks there is no room come without `run_details`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunReads:
+    """Makes messages of runs."""
+
+    states: RunStates
+    specs: SpecMessages = field(default_factory=SpecMessages)
+
+    async def message(self, connection: Connection, found: KfpRun) -> pb.Run:
+        """The run with all its tasks."""
+        (message,) = await self._messages(connection, [found], None)
+        return message
+
+    async def page(self, connection: Connection, found: Sequence[KfpRun]) -> list[pb.Run]:
+        """The runs, with as many tasks as there is room for."""
+        return await self._messages(connection, found, TASKS_OF_PAGE_MAX)
+
+    async def _messages(self, connection: Connection, found: Sequence[KfpRun], tasks_max: int | None) -> list[pb.Run]:
+        uids = [run.record.uid for run in found]
+        moves = await kfp_runs.moves(connection, uids)
+        tasks = await kfp_runs.tasks_of(connection, uids, tasks_max)
+        messages = []
+        for run in found:
+            uid = run.record.uid
+            spec = None
+            if run.pipeline_uid is None:
+                spec = await self.specs.get(connection, run.record.spec_digest)
+            messages.append(run_message(RunParts(run, moves.get(uid, ()), tasks.get(uid), spec), self.states))
+        return messages
