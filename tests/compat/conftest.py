@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +35,16 @@ def kfp_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with KFP's client and nothing of ours."""
     folder = tmp_path_factory.mktemp("kfp") / "venv"
     python = folder / "bin" / "python"
-    _run([UV, "venv", "--quiet", "--no-project", "--python", sys.executable, folder], INSTALL_TIMEOUT_S)
+    run_program([UV, "venv", "--quiet", "--no-project", "--python", sys.executable, folder], INSTALL_TIMEOUT_S)
     install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", python]
-    _run([*install, "--require-hashes", "-r", ROOT / "requirements" / "kfp.txt"], INSTALL_TIMEOUT_S)
+    run_program([*install, "--require-hashes", "-r", ROOT / "requirements" / "kfp.txt"], INSTALL_TIMEOUT_S)
     return python
 
 
 @pytest.fixture(scope="session")
 def ask(kfp_python: Path) -> Ask:
     """Asks `published_client.py`."""
-    return lambda request: json.loads(_run([kfp_python, PROGRAM], TIMEOUT_S, json.dumps(request)))
+    return lambda request: json.loads(run_program([kfp_python, PROGRAM], TIMEOUT_S, json.dumps(request)))
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +53,12 @@ def published(ask: Ask) -> Any:
     return ask({"ask": "tables"})
 
 
-def _run(command: list[str | Path], timeout_s: float, text: str = "") -> str:
+def run_program(
+    command: list[str | Path], timeout_s: float, text: str = "", more: Mapping[str, str] | None = None
+) -> str:
+    """What a program writes when it is given `text`; `more`: what stands in its environment beside ours."""
     environ = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    environ |= more or {}
     done = subprocess.run(
         command, env=environ, input=text, capture_output=True, text=True, timeout=timeout_s, check=False
     )
