@@ -25,6 +25,8 @@ QUICK = (
     "failing/fail_v2",
 )
 
+pytestmark = pytest.mark.slow
+
 Act = Callable[..., Any]
 
 

@@ -6,6 +6,9 @@
     lists.py        a page of any list: fields.py (what a list has), filters.py, orders.py, tokens, `total_size`
     times.py        timestamps
     refusals.py     errors that name a field
+    runs.py         runs made, read and listed; run_actions.py what is done to them, run_files.py their logs and artifacts
+    recurring_runs.py  jobs; triggers.py and literals.py bridge what KFP means otherwise
+    *_messages.py, states.py, task_details.py, sources.py  our records in KFP's words, and what requests ask for
 
 A handler takes the message of `penstock.kfp` and a Call, as handlers of `api` do. Ids of KFP are our uids, read with
 `store.kfp_views`.
