@@ -6,9 +6,10 @@
     lists.py        a page of any list: fields.py (what a list has), filters.py, orders.py, tokens, `total_size`
     times.py        timestamps
     refusals.py     errors that name a field
-    runs.py         runs made, read and listed; run_actions.py what is done to them, run_files.py their logs and artifacts
-    recurring_runs.py  jobs; triggers.py and literals.py bridge what KFP means otherwise
-    *_messages.py, states.py, task_details.py, sources.py  our records in KFP's words, and what requests ask for
+    runs.py         runs: made, read, listed; run_actions.py ends and retries them, run_files.py has logs and artifacts
+    recurring_runs.py   jobs; triggers.py and literals.py bridge what KFP means otherwise
+    run_messages.py, task_details.py, states.py, recurring_messages.py   our records in KFP's words
+    asked_runs.py, sources.py   what requests ask of a run, and what it is to execute
 
 A handler takes the message of `penstock.kfp` and a Call, as handlers of `api` do. Ids of KFP are our uids, read with
 `store.kfp_views`.
