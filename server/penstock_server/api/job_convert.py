@@ -4,7 +4,7 @@ from penstock.v1 import backfill_pb2, job_pb2, job_slot_pb2, run_pb2
 from penstock_server.api import names
 from penstock_server.api.convert import cache_policy
 from penstock_server.api.wire_values import common_fields, duration, json_values, timestamp
-from penstock_server.model.jobs import Backfill, Job, JobRun, JobSlot
+from penstock_server.model.jobs import Backfill, Job, JobRun, JobSlot, Overlap, SlotKind
 
 
 def job(record: Job) -> job_pb2.Job:
@@ -19,7 +19,7 @@ def job(record: Job) -> job_pb2.Job:
         catch_up=job_pb2.Job.CatchUp.Value(f"CATCH_UP_{schedule.catch_up}"),
         catch_up_limit=schedule.catch_up_limit,
         overlap=job_pb2.Job.Overlap.Value(f"OVERLAP_{schedule.overlap}"),
-        max_concurrency=schedule.max_concurrency,
+        max_concurrency=0 if schedule.overlap is Overlap.ALLOW else schedule.max_concurrency,
         jitter=duration(schedule.jitter_s or None),
         max_consecutive_failures=schedule.max_consecutive_failures,
         state=job_pb2.Job.State.Value(f"STATE_{record.state}"),
@@ -85,7 +85,7 @@ def job_slot(record: JobSlot, namespace: str, job_id: str) -> job_slot_pb2.JobSl
         update_time=timestamp(record.update_time),
         sequence=record.sequence,
     )
-    if record.fire_time is not None:
+    if record.fire_time is not None and record.kind is not SlotKind.BACKFILL:
         message.lateness.CopyFrom(duration(max(0.0, (record.fire_time - record.due_time).total_seconds())))
     return message
 

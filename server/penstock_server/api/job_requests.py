@@ -39,7 +39,10 @@ def schedule_of(job: job_pb2.Job) -> JobSchedule:
     """When the job fires. Raises InvalidArgument where it does not say so."""
     if job.WhichOneof("trigger") is None:
         raise wrong("job", "needs cron or interval: one of them says when it fires")
-    return _schedule(job)
+    schedule = _schedule(job)
+    if job.max_concurrency:
+        _check_bounded(schedule)
+    return schedule
 
 
 def instant(message: Message, field: str, path: str) -> datetime | None:
@@ -63,12 +66,16 @@ class JobEdit:
     schedule: JobSchedule
     """As the message has it; of it only `written` counts."""
     written: frozenset[str]
+    bounds: bool
+    """It says how many runs there may be at a time."""
 
     def of(self, job: Job) -> JobChange:
-        """The change of that job. What is already as it is to be is left out."""
+        """The change of that job. What is already as it is to be is left out. Raises InvalidArgument."""
         schedule = replace(job.schedule, **{name: getattr(self.schedule, name) for name in self.written})
         if schedule.start_time is None:
             schedule = replace(schedule, start_time=job.create_time)
+        if self.bounds:
+            _check_bounded(schedule)
         return JobChange(
             display_name=_changed(self.edit.display_name, job.display_name),
             description=_changed(self.edit.description, job.description),
@@ -89,7 +96,7 @@ async def job_edit(request: pb.UpdateJobRequest, namespace: str, id: str, reader
     if "run" in paths:
         run = await _asked_run(job, namespace, reader)
     written = frozenset(name for path in paths & _SCHEDULE.keys() for name in _SCHEDULE[path])
-    return JobEdit(edit, run, _schedule(job), written)
+    return JobEdit(edit, run, _schedule(job), written, "max_concurrency" in written and job.max_concurrency > 0)
 
 
 async def _asked_run(job: job_pb2.Job, namespace: str, reader: RunReader) -> tuple[JobSource | None, JobRun]:
@@ -120,6 +127,12 @@ def _schedule(job: job_pb2.Job) -> JobSchedule:
         jitter_s=seconds(job, "jitter") or 0,
         max_consecutive_failures=job.max_consecutive_failures,
     )
+
+
+def _check_bounded(schedule: JobSchedule) -> None:
+    """Nobody is to rely on a bound that does not hold."""
+    if schedule.overlap is Overlap.ALLOW:
+        raise wrong("job.max_concurrency", "does not count with OVERLAP_ALLOW; leave it out, or take another policy")
 
 
 def _catch_up(policy: job_pb2.Job.CatchUp.ValueType) -> CatchUp:

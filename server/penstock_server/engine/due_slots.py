@@ -14,6 +14,11 @@ CONSIDERED_MAX = 2_000
 SKIPPED_SINGLY_MAX = 100
 """So many missed slots get a row each; older ones share one."""
 CATCH_UP = "CATCH_UP"
+_POLICIES = {
+    CatchUp.NONE: "missed slots of the job are not caught up with",
+    CatchUp.LATEST: "of missed slots only the newest is caught up with",
+    CatchUp.ALL: "of missed slots only the newest {} are caught up with",
+}
 
 
 def trigger_of(schedule: JobSchedule) -> Trigger:
@@ -99,5 +104,5 @@ def _skipped(missed: _Pairs, unseen: tuple[datetime, datetime] | None, job: Job)
 
 
 def _skip(slot: datetime, due: datetime, job: Job, last: datetime | None = None) -> SlotDecision:
-    message = f"missed, and the job's catch-up policy is {job.schedule.catch_up}"
+    message = f"missed, and {_POLICIES[job.schedule.catch_up].format(job.schedule.catch_up_limit)}"
     return SlotDecision(slot, SlotKind.SCHEDULED, due, SlotState.SKIPPED, CATCH_UP, message, last)

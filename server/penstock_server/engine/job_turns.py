@@ -1,5 +1,6 @@
 """Takes turns of jobs: one transaction each, in which slots make their runs."""
 
+import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from penstock_server.store import job_turns
 from penstock_server.store.database import Connection, Database
 
 RUN_REFUSED = "RUN_REFUSED"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class JobTurns:
         turn = _with_refusals(job, turn, making, now)
         kept, has_backfills = self._settings.slots_kept, bool(situation.backfills)
         await job_turns.write(connection, job, turn, making.fired, kept=kept, has_backfills=has_backfills)
+        if turn.standing.reason == turns.TOO_MANY_FAILURES != job.reason:
+            _log.warning("job disabled", extra={"job": f"{job.namespace}/{job.id}", "why": turn.standing.message})
         return making.made
 
     def take_up(self, uid: uuid.UUID, made: Sequence[MadeRun]) -> None:

@@ -75,7 +75,7 @@ def _change(low: datetime, high: datetime, place: ZoneInfo) -> datetime:
 
 
 def _hint(name: str) -> str:
-    known = {zone_name.lower(): zone_name for zone_name in _known()}
+    known = {zone_name.lower(): zone_name for zone_name in _known() if zone_name != name}
     small = name.lower()
     close = [small] if small in known else difflib.get_close_matches(small, known, n=3, cutoff=0.75)
     if not close:

@@ -269,7 +269,9 @@ def _outlook(job: "Job") -> str:
 
     if job.HasField("next_slot_time"):
         clock = clock_of(job)
+        if job.next_slot_time.ToDatetime() < job.update_time.ToDatetime():
+            return f"catches up with its slots since {clock.text(job.next_slot_time)}"
         return f"fires next at {clock.text(job.next_slot_time)}{f' ({clock.name})' if clock.name else ''}"
     if job_state(job) == "DISABLED":
         return f"is disabled: penstock jobs enable {last_segment(job.name)} lets it fire"
-    return "has no slot to come"
+    return "never fires: no slot of its trigger lies ahead"

@@ -110,6 +110,8 @@ def list_slots(
             print_json(ListJobSlotsResponse(slots=slots))
         else:
             print_slots(slots, clock_of(client.jobs.get(job)))
+            if next(found, None) is not None:
+                say(f"... and older ones: --limit {10 * limit} shows more")
 
 
 @app.command("preview")

@@ -91,7 +91,7 @@ class Job(_message.Message):
         OVERLAP_UNSPECIFIED: Job._Overlap.ValueType  # 0
         """As OVERLAP_QUEUE_ALL."""
         OVERLAP_ALLOW: Job._Overlap.ValueType  # 1
-        """It fires; `max_concurrency` does not count."""
+        """It fires, however many runs are under way; no `max_concurrency` may be given with it."""
         OVERLAP_SKIP: Job._Overlap.ValueType  # 2
         """It is skipped."""
         OVERLAP_QUEUE_ONE: Job._Overlap.ValueType  # 3
@@ -111,7 +111,7 @@ class Job(_message.Message):
     OVERLAP_UNSPECIFIED: Job.Overlap.ValueType  # 0
     """As OVERLAP_QUEUE_ALL."""
     OVERLAP_ALLOW: Job.Overlap.ValueType  # 1
-    """It fires; `max_concurrency` does not count."""
+    """It fires, however many runs are under way; no `max_concurrency` may be given with it."""
     OVERLAP_SKIP: Job.Overlap.ValueType  # 2
     """It is skipped."""
     OVERLAP_QUEUE_ONE: Job.Overlap.ValueType  # 3
@@ -243,7 +243,7 @@ class Job(_message.Message):
     overlap: Global___Job.Overlap.ValueType
     """What happens to a slot while `max_concurrency` runs are not finished. Default: OVERLAP_QUEUE_ALL."""
     max_concurrency: _builtins.int
-    """So many runs of the job at a time, at most 1,000. Default (0): 1."""
+    """So many runs of the job at a time, at most 1,000; refused with OVERLAP_ALLOW, which has no bound. Default (0): 1."""
     max_consecutive_failures: _builtins.int
     """The job is disabled after so many failed runs in a row, at most 1,000. Runs that were cancelled and those of backfills
     do not count; a slot whose run could not be made counts as a failed run. Default (0): never.

@@ -142,7 +142,7 @@ class JobSlot(_message.Message):
 
     @_builtins.property
     def lateness(self) -> _duration_pb2.Duration:
-        """How much later than due that was; absent unless it fired."""
+        """How much later than due that was; absent unless it fired, and of backfills."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
