@@ -26,19 +26,21 @@ T = TypeVar("T")
 def begin(world: World, random: Random, journal: Path, prefix: str) -> list[Job]:
     """Jobs with policies of all kinds, whose steps note in the journal that they start and that they end."""
     with Client(random.choice(world.servers).grpc) as client:
-        return [
-            client.create_job(
-                _noting(journal, random.uniform(0.1, 1.2)),
-                every=1,
-                job_id=f"{prefix}-job-{number}",
-                catch_up=random.choice(list(CatchUp)),
-                catch_up_limit=3,
-                overlap=random.choice(list(Overlap)),
-                max_concurrency=random.randint(1, 2),
-                cache_policy="DISABLED",
-            )
-            for number in range(JOBS)
-        ]
+        return [_job(client, random, journal, f"{prefix}-job-{number}") for number in range(JOBS)]
+
+
+def _job(client: Client, random: Random, journal: Path, id: str) -> Job:
+    overlap, bound = random.choice(list(Overlap)), random.randint(1, 2)
+    return client.create_job(
+        _noting(journal, random.uniform(0.1, 1.2)),
+        every=1,
+        job_id=id,
+        catch_up=random.choice(list(CatchUp)),
+        catch_up_limit=3,
+        overlap=overlap,
+        max_concurrency=0 if overlap is Overlap.ALLOW else bound,
+        cache_policy="DISABLED",
+    )
 
 
 def end(world: World, random: Random, jobs: Sequence[Job]) -> tuple[int, list[str]]:
