@@ -92,6 +92,7 @@ class Schedules:
             except Unavailable:
                 raise
             except Exception:
+                # Told with its trace; the turn was rolled back, and is tried again by this server or another one.
                 _log.exception("a turn of a job failed and is put off", extra={"job": str(uid)})
                 self._resting[uid] = asyncio.get_running_loop().time() + REST_S
                 return False
