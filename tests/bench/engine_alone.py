@@ -10,7 +10,8 @@ from typing import Any
 
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.loop import Engine
-from penstock_server.engine.new_runs import NewRunRequest, NewRuns
+from penstock_server.engine.new_runs import NewRuns
+from penstock_server.engine.run_requests import NewRunRequest
 from penstock_server.engine.settings import EngineSettings
 from penstock_server.launch.fake import FakeHost, FakeLauncher
 from penstock_server.model.resources import Run

@@ -7,7 +7,7 @@ from collections import deque
 
 from penstock.v1 import run_service_pb2
 from penstock.watching import BATCH_SIZE
-from penstock_server.engine.new_runs import NewRunRequest
+from penstock_server.engine.run_requests import NewRunRequest
 from penstock_server.launch.base import StepRequest
 from penstock_server.launch.fake import Act, FakeHost
 from penstock_server.spec.document import from_struct

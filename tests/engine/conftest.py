@@ -11,9 +11,10 @@ import pytest
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.history import check
 from penstock_server.engine.loop import Engine
-from penstock_server.engine.new_runs import NewRunRequest, NewRuns, Taker
+from penstock_server.engine.new_runs import NewRuns, Taker
 from penstock_server.engine.requests import RunRequests
 from penstock_server.engine.results import HasContent, anything
+from penstock_server.engine.run_requests import NewRunRequest
 from penstock_server.engine.settings import EngineSettings
 from penstock_server.launch.fake import FakeHost, FakeLauncher
 from penstock_server.model.errors import Unavailable

@@ -18,7 +18,8 @@ from penstock_server.engine.backfills import Backfills
 from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.job_turns import JobTurns, TurnSettings
 from penstock_server.engine.jobs import Jobs, NewJob
-from penstock_server.engine.new_runs import InlineSpec, NewRuns
+from penstock_server.engine.new_runs import NewRuns
+from penstock_server.engine.run_requests import InlineSpec
 from penstock_server.engine.schedules import Schedules
 from penstock_server.model.jobs import Backfill, Job, JobRun, JobSchedule, JobSlot
 from penstock_server.model.query import Page

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from penstock_server.engine.new_runs import NewRunRequest
+from penstock_server.engine.run_requests import NewRunRequest
 from penstock_server.launch.base import StepRequest
 from penstock_server.launch.fake import Act, FakeHost
 from penstock_server.spec.document import from_struct

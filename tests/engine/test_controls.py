@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from penstock_server.engine.new_runs import RerunRequest
+from penstock_server.engine.run_requests import RerunRequest
 from penstock_server.launch.fake import Act, FakeHost, failure
 from penstock_server.model.changes import RunLimits
 from penstock_server.model.ids import RunUid

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from penstock_server.engine.graphs import Graphs
-from penstock_server.engine.new_runs import NewRunRequest, NewRuns
+from penstock_server.engine.new_runs import NewRuns
+from penstock_server.engine.run_requests import NewRunRequest
 from penstock_server.model.errors import InvalidArgument
 from penstock_server.schedule.macros import SlotFacts
 from penstock_server.spec.document import Document

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from penstock_server.engine.new_runs import NewRunRequest, VersionSource
+from penstock_server.engine.run_requests import NewRunRequest, VersionSource
 from penstock_server.launch.fake import Act, FakeHost
 from penstock_server.model.errors import (
     AlreadyExists,

@@ -10,7 +10,8 @@ import pytest
 from penstock_server.engine import turns
 from penstock_server.engine.due_slots import DueSlots, due_slots
 from penstock_server.engine.job_turns import JobTurns
-from penstock_server.engine.new_runs import MadeRun, NewRunRequest
+from penstock_server.engine.new_runs import MadeRun
+from penstock_server.engine.run_requests import NewRunRequest
 from penstock_server.model.job_turns import FiredSlot, Situation, Turn
 from penstock_server.model.jobs import Job
 from penstock_server.store import job_turns

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from penstock.v1 import run_service_pb2 as pb
 from penstock_server.api import names
 from penstock_server.api.run_reader import RunReader, check_same, version_source, wrong
-from penstock_server.engine.new_runs import NewRunRequest, RerunRequest
+from penstock_server.engine.run_requests import NewRunRequest, RerunRequest
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.json_values import from_value
 from penstock_server.store.requested import RequestKey

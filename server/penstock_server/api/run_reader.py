@@ -11,7 +11,7 @@ from penstock.v1 import run_pb2
 from penstock_server.api import names
 from penstock_server.api.specs import check_spec
 from penstock_server.engine.artifact_roots import Stores, checked_root
-from penstock_server.engine.new_runs import InlineSpec, VersionSource
+from penstock_server.engine.run_requests import InlineSpec, VersionSource
 from penstock_server.engine.specs import Specs
 from penstock_server.model.errors import FieldViolation, InvalidArgument, Unimplemented
 from penstock_server.model.json import Json

@@ -20,7 +20,8 @@ from penstock_server.compat.spaces import Spaces
 from penstock_server.compat.states import RUN_STATES, RunStates
 from penstock_server.compat.times import read_time
 from penstock_server.engine.new_ids import NewIds, with_id
-from penstock_server.engine.new_runs import NewRunRequest, NewRuns, RunSource
+from penstock_server.engine.new_runs import NewRuns
+from penstock_server.engine.run_requests import NewRunRequest, RunSource
 from penstock_server.model.query import Comparison, Filter, Operator, Or
 from penstock_server.rpc.call import Call
 from penstock_server.schedule.macros import SlotFacts

@@ -8,7 +8,7 @@ from google.protobuf.struct_pb2 import Struct
 from penstock.kfp.v2beta1 import recurring_run_pb2, run_pb2
 from penstock_server.compat.refusals import wrong
 from penstock_server.compat.spec_messages import check_spec
-from penstock_server.engine.new_runs import InlineSpec, VersionSource
+from penstock_server.engine.run_requests import InlineSpec, VersionSource
 from penstock_server.engine.specs import Specs
 from penstock_server.store import kfp_views
 from penstock_server.store.database import Connection

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from penstock_server.engine.due_slots import timetable_of
-from penstock_server.engine.new_runs import NewRunRequest, RunSource, SlotOrigin, StoredSpec, VersionSource
+from penstock_server.engine.run_requests import NewRunRequest, RunSource, SlotOrigin, StoredSpec, VersionSource
 from penstock_server.model.jobs import Job, JobRun
 from penstock_server.schedule.macros import SlotFacts, expand
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from penstock_server.engine import turns
 from penstock_server.engine.announcements import Announcements
 from penstock_server.engine.job_runs import renamed, run_of_slot
-from penstock_server.engine.new_runs import MadeRun, NewRunRequest, NewRuns
+from penstock_server.engine.new_runs import MadeRun, NewRuns
+from penstock_server.engine.run_requests import NewRunRequest
 from penstock_server.model.errors import AlreadyExists, PenstockError, Unavailable
 from penstock_server.model.job_turns import FiredSlot, SlotDecision, Turn
 from penstock_server.model.jobs import Job, SlotState

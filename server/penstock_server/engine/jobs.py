@@ -14,7 +14,8 @@ from penstock_server.engine.due_slots import timetable_of
 from penstock_server.engine.job_progress import INSTANT, beginning, check_schedule, forward, next_slots, progress, times
 from penstock_server.engine.job_runs import run_of_slot
 from penstock_server.engine.job_turns import JobTurns
-from penstock_server.engine.new_runs import InlineSpec, MadeRun, NewRuns, VersionSource
+from penstock_server.engine.new_runs import MadeRun, NewRuns
+from penstock_server.engine.run_requests import InlineSpec, VersionSource
 from penstock_server.model.errors import FailedPrecondition
 from penstock_server.model.jobs import Job, JobRun, JobSchedule, JobSlot, JobState, SlotKind
 from penstock_server.schedule import macros

@@ -6,8 +6,7 @@ Nothing here moves a run; the engine that owns it, here or elsewhere, takes it u
 import asyncio
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from penstock_server.engine.announcements import Announcements
@@ -16,6 +15,16 @@ from penstock_server.engine.reasons import WAITING_FOR_ENGINE
 from penstock_server.engine.rerun import Forecast, forecast, reusable
 from penstock_server.engine.restore import new_live_run
 from penstock_server.engine.results import HasContent, anything
+from penstock_server.engine.run_requests import (
+    NO_CACHE_DEFAULTS,
+    CacheDefaults,
+    InlineSpec,
+    NewRunRequest,
+    RerunRequest,
+    RunSource,
+    StoredSpec,
+    VersionSource,
+)
 from penstock_server.model.errors import NotFound, PenstockError
 from penstock_server.model.ids import RunUid, ServerId
 from penstock_server.model.json import Json
@@ -29,120 +38,10 @@ from penstock_server.spec.interface import check_parameters
 from penstock_server.spec.support import check_supported
 from penstock_server.store import experiments, pipeline_versions, runs, specs, tasks
 from penstock_server.store.database import Connection, Database
-from penstock_server.store.requested import RequestKey
 
 _NUMBERS = frozenset({ParameterType.NUMBER_INTEGER, ParameterType.NUMBER_DOUBLE})
 COMPILE_ASIDE_BYTES = 64 * 1024
 """Larger specs are compiled in a thread, so that other calls do not wait for them."""
-
-
-@dataclass(frozen=True, slots=True)
-class VersionSource:
-    """A pipeline version of the run's namespace: by number or by alias, the newest when both are None."""
-
-    pipeline_id: str
-    number: int | None = None
-    alias: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InlineSpec:
-    """A spec of the run's own that was read, compiled and found to be supported already."""
-
-    digest: str
-    canonical: bytes
-    graph: PipelineGraph
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSpec:
-    """The spec that another run executes, and the version that it was, which may be deleted by now."""
-
-    digest: str
-    pipeline_id: str | None
-    pipeline_version: int | None
-
-
-RunSource = VersionSource | InlineSpec | StoredSpec | Document
-
-
-@dataclass(frozen=True, slots=True)
-class CacheDefaults:
-    """What runs do with results of earlier ones where neither they nor their versions say so."""
-
-    policy: CachePolicy = CachePolicy.DEFAULT
-    max_age_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SlotOrigin:
-    """The slot of a job that makes a run."""
-
-    job_uid: uuid.UUID
-    job_id: str
-    slot_time: datetime
-    backfill_uid: uuid.UUID | None
-    facts: SlotFacts
-    """What the macros of the parameters are written out with; `run_uid` is the run's."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewRunRequest:
-    """A run to be made."""
-
-    namespace: str
-    run_id: str
-    source: RunSource
-    experiment_id: str = experiments.DEFAULT
-    display_name: str = ""
-    description: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    parameters: Mapping[str, Json] = field(default_factory=dict)
-    cache_policy: CachePolicy | None = None
-    """None: the version's, else the server's."""
-    cache_max_age_s: float | None = None
-    """None: the version's, else the server's."""
-    deadline_s: float | None = None
-    priority: int = 0
-    max_parallel_tasks: int | None = None
-    task_timeout_s: float | None = None
-    queue_timeout_s: float | None = None
-    artifact_root: str = ""
-    traceparent: str | None = None
-    rerun_of: RunUid | None = None
-    """The run whose results are to be used where nothing has changed."""
-    request: RequestKey | None = None
-    """What makes the call safe to repeat."""
-    call_deadline_s: float | None = None
-    """Seconds that the call itself may take."""
-    origin: SlotOrigin | None = None
-    """None: a caller makes it."""
-    facts: SlotFacts | None = None
-    """With which the macros of a caller's parameters are written out, `run_uid` being the run's; None: they stay. Those
-    of a slot are in `origin`."""
-    parameters_field: str = "run.parameters"
-    """Where the caller's request has the parameters, for errors."""
-
-
-@dataclass(frozen=True, slots=True)
-class RerunRequest:
-    """A run to be made from an old one."""
-
-    namespace: str
-    rerun_of: str
-    """Id of the old run."""
-    run_id: str
-    display_name: str = ""
-    """Empty: the old run's."""
-    parameters: Mapping[str, Json] = field(default_factory=dict)
-    """Those that change."""
-    unset_parameters: frozenset[str] = frozenset()
-    """Those that take their defaults again."""
-    source: VersionSource | None = None
-    """None: what the old run executes."""
-    traceparent: str | None = None
-    request: RequestKey | None = None
-    call_deadline_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +52,10 @@ class _Spec:
     """To be stored; None when it is."""
     pipeline_id: str | None = None
     pipeline_version: int | None = None
-    caching: CacheDefaults = CacheDefaults()
+    caching: CacheDefaults = NO_CACHE_DEFAULTS
     """What the version says."""
+    parameters: Mapping[str, Json] = field(default_factory=dict)
+    """Those of the request, with their macros written out; checked."""
 
 
 class Taker(Protocol):
@@ -186,7 +87,7 @@ class NewRuns:
         graphs: Graphs,
         taker: Taker | None = None,
         *,
-        caching: CacheDefaults = CacheDefaults(),
+        caching: CacheDefaults = NO_CACHE_DEFAULTS,
         has_content: HasContent = anything,
     ) -> None:
         """`taker`: this process's own engine, so that a new run need not be claimed and read back."""
@@ -207,7 +108,7 @@ class NewRuns:
         """
         given = await self._inline_spec(request.source)
         if given is not None:
-            check_parameters(given.graph, _parameters(request, given.graph), request.parameters_field)
+            given = _checked(given, request)
         if validate_only:
             made = await self._tried(request, given)
             return made.run, made.is_new
@@ -303,8 +204,7 @@ class NewRuns:
             assert isinstance(source, VersionSource)
             spec = await self._of_version(connection, request.namespace, source)
         check_supported(spec.graph)
-        check_parameters(spec.graph, _parameters(request, spec.graph), request.parameters_field)
-        return spec
+        return _checked(spec, request)
 
     async def _of_run(self, connection: Connection, source: StoredSpec) -> _Spec:
         graph = await self._compiled(connection, source.digest)
@@ -362,7 +262,7 @@ class NewRuns:
             display_name=request.display_name or request.run_id,
             description=request.description,
             labels=request.labels,
-            parameters=_parameters(request, spec.graph),
+            parameters=spec.parameters,
             cache_policy=caching.policy,
             deadline_s=request.deadline_s,
             artifact_root=request.artifact_root,
@@ -381,6 +281,13 @@ class NewRuns:
             slot_time=None if origin is None else origin.slot_time,
             backfill_uid=None if origin is None else origin.backfill_uid,
         )
+
+
+def _checked(spec: _Spec, request: NewRunRequest) -> _Spec:
+    """The spec with the parameters that it is given. Raises InvalidArgument."""
+    parameters = _parameters(request, spec.graph)
+    check_parameters(spec.graph, parameters, request.parameters_field)
+    return replace(spec, parameters=parameters)
 
 
 def _parameters(request: NewRunRequest, graph: PipelineGraph) -> Mapping[str, Json]:

@@ -27,8 +27,9 @@ from penstock_server.engine.graphs import Graphs
 from penstock_server.engine.job_turns import JobTurns, TurnSettings
 from penstock_server.engine.jobs import Jobs
 from penstock_server.engine.loop import Engine
-from penstock_server.engine.new_runs import CacheDefaults, NewRuns
+from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
+from penstock_server.engine.run_requests import CacheDefaults
 from penstock_server.engine.schedules import Schedules
 from penstock_server.engine.settings import EngineSettings
 from penstock_server.engine.step_logs import StepLogs
