@@ -390,3 +390,18 @@ async def test_a_slot_that_has_waited_longer_comes_before_the_end_of_a_run(world
     async with world.database.connection() as connection:
         assert list((await job_turns.due(connection, 10)).uids) == [late.uid, early.uid]
         assert list((await job_turns.due(connection, 1)).uids) == [late.uid]
+
+
+async def test_a_job_whose_turn_fails_by_a_fault_of_ours_can_be_disabled(
+    world: JobWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await world.create()
+    await world.set_clock(START + timedelta(seconds=60))
+
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(job_turns, "write", fail)
+    disabled = await world.jobs.set_enabled("default", job.id, enabled=False)
+    assert disabled.state is JobState.DISABLED
+    assert await world.runs(job) == []

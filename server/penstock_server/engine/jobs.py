@@ -3,6 +3,7 @@
 Whatever changes a job holds its lock, as a turn does, so that the two never cross.
 """
 
+import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from penstock_server.engine.job_runs import run_of_slot
 from penstock_server.engine.job_turns import JobTurns
 from penstock_server.engine.new_runs import MadeRun, NewRuns
 from penstock_server.engine.run_requests import InlineSpec, VersionSource
-from penstock_server.model.errors import FailedPrecondition
+from penstock_server.model.errors import FailedPrecondition, Unavailable
 from penstock_server.model.jobs import Job, JobRun, JobSchedule, JobSlot, JobState, SlotKind
 from penstock_server.schedule import macros
 from penstock_server.store import job_slots, jobs
@@ -24,6 +25,7 @@ from penstock_server.store.database import Connection, Database
 from penstock_server.store.requested import RequestKey
 from penstock_server.store.revisions import changed_meanwhile
 
+_log = logging.getLogger(__name__)
 JobSource = VersionSource | InlineSpec
 PARAMETERS_FIELD = "job.run.parameters"
 
@@ -224,10 +226,22 @@ class Jobs:
             job, now = await self._locked(connection, namespace, id, revision)
             made: Sequence[MadeRun] = ()
             if job.next_slot_time is not None and job.next_slot_time <= now:
-                made = await self._turns.take_locked(connection, job, now)
+                made = await self._turn(connection, job, now)
                 job = await jobs.get(connection, namespace, id)
             yield connection, job, now
         self._turns.take_up(job.uid, made)
+
+    async def _turn(self, connection: Connection, job: Job, now: datetime) -> Sequence[MadeRun]:
+        """Take the turn of a job that is about to be changed."""
+        try:
+            async with connection.transaction():
+                return await self._turns.take_locked(connection, job, now)
+        except Unavailable:
+            raise
+        except Exception:
+            # Told with its trace. A job whose turn fails by a fault of ours is the very one to be stopped, or mended.
+            _log.exception("a job is changed without the turn that was due", extra={"job": str(job.uid)})
+            return ()
 
     async def _locked(
         self, connection: Connection, namespace: str, id: str, revision: int | None
