@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.model.states import AttemptState, TaskState
 from tests.api.moving import STEP, Mover
 from tests.compat.serving import Answer, KfpSite
-from tests.compat.test_runs import make, owner
+from tests.compat.test_runs import get, make, owner
 
 URI = "file:///artifacts/model"
 MODEL = ArtifactValue("model", "system.Model", URI, uid=uuid.UUID(int=1))
@@ -41,12 +42,16 @@ async def artifact(
     return await kfp.ask("GET", f"/apis/{version}/runs/{moving.uid}/nodes/{node}/artifacts/{name}:read")
 
 
-async def publish(moving: Mover) -> None:
-    """The step ends with a model."""
+async def publish(moving: Mover, *models: ArtifactValue) -> None:
+    """The step ends with a model, or with those given."""
     await moving.move(
         AttemptMove(STEP, 1, AttemptState.RUNNING, AttemptState.SUCCEEDED),
         TaskMove(
-            STEP, TaskState.RUNNING, TaskState.SUCCEEDED, "COMPLETED", outputs=TaskValues(artifacts={"model": (MODEL,)})
+            STEP,
+            TaskState.RUNNING,
+            TaskState.SUCCEEDED,
+            "COMPLETED",
+            outputs=TaskValues(artifacts={"model": models or (MODEL,)}),
         ),
     )
 
@@ -89,7 +94,21 @@ async def test_an_artifact_is_read(kfp: KfpSite, moving: Mover, tmp_path: Path, 
     assert (await kfp.runs.ReadArtifact(request)).data == b"\0weights"
 
 
-@pytest.mark.parametrize(("node", "name"), [("train", "other"), ("nobody", "model"), ("train", "model")])
+async def test_an_artifact_is_read_by_the_number_that_run_details_tell(
+    kfp: KfpSite, moving: Mover, tmp_path: Path
+) -> None:
+    second = replace(MODEL, uri="file:///artifacts/second", uid=uuid.UUID(int=2**127))
+    await publish(moving, MODEL, second)
+    for number, model in enumerate((MODEL, second)):
+        kfp.contents[model.uri] = tmp_path / f"model {number}"
+        kfp.contents[model.uri].write_text(f"model {number}")
+    details = (await get(kfp, str(moving.uid)))["run_details"]["task_details"]
+    told = next(task for task in details if task["task_id"] == "train")["outputs"]["model"]["artifact_ids"]
+    read = [base64.b64decode((await artifact(kfp, moving, name=number)).body["data"]) for number in told]
+    assert read == [b"model 0", b"model 1"]
+
+
+@pytest.mark.parametrize(("node", "name"), [("train", "other"), ("nobody", "model"), ("train", "model"), ("root", "0")])
 async def test_an_artifact_that_is_not_there_is_not_found(kfp: KfpSite, moving: Mover, node: str, name: str) -> None:
     await publish(moving)
     answer = await artifact(kfp, moving, node, name)

@@ -5,6 +5,7 @@ import base64
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from penstock.kfp.v2beta1 import run_pb2 as pb
@@ -12,10 +13,11 @@ from penstock_server.compat.dialect import plain_failure
 from penstock_server.compat.nodes import node_of
 from penstock_server.compat.refusals import wrong
 from penstock_server.compat.spaces import Spaces
+from penstock_server.compat.task_details import artifact_number
 from penstock_server.engine.step_logs import AskedLog, StepLogs
 from penstock_server.launch.base import LogChunk
 from penstock_server.model.errors import FailedPrecondition, NotFound
-from penstock_server.model.resources import ArtifactValue, Run
+from penstock_server.model.resources import ArtifactValue, Run, Task
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.plain import PlainAnswer, PlainRequest, PlainRoute
 from penstock_server.rpc.proto_json import dumps
@@ -50,7 +52,8 @@ class RunFiles:
         return (PlainRoute(f"{_SERVICE}/ReadLog", "GET", LOG, self._log, plain_failure, streaming=True), *reads)
 
     async def read_artifact(self, request: pb.ReadArtifactRequest, call: Call) -> pb.ReadArtifactResponse:
-        """The content of an output artifact, the first where an output has several.
+        """The content of an output artifact by its name, the first where an output has several; or of any artifact that
+        the task was given or made, by the number that `run_details` tells.
 
         Raises NotFound (RUN_NOT_FOUND, TASK_NOT_FOUND, ARTIFACT_NOT_FOUND), FailedPrecondition(ARTIFACT_NOT_READABLE).
         """
@@ -79,11 +82,12 @@ class RunFiles:
         run = await self._run(request.run_id, call)
         async with self.database.connection() as connection:
             task = await tasks.get(connection, run.uid, node_of(request.node_id).task_id)
-        found = task.outputs.artifacts.get(request.artifact_name, ())
-        if not found:
+        named = task.outputs.artifacts.get(request.artifact_name, ())
+        found = next(iter(named), None) or _numbered(task, request.artifact_name)
+        if found is None:
             message = f"task {task.id} has no output artifact {request.artifact_name[:200]}"
             raise NotFound("ARTIFACT_NOT_FOUND", message, metadata={"task": task.id})
-        return found[0]
+        return found
 
     def _content(self, artifact: ArtifactValue) -> bytes:
         path = self.local_path(artifact.uri)
@@ -102,6 +106,15 @@ class RunFiles:
     async def _run(self, uid: str, call: Call) -> Run:
         async with self.database.connection() as connection:
             return (await kfp_runs.get(connection, self.spaces.reachable(call), uid)).record
+
+
+def _numbered(task: Task, number: str) -> ArtifactValue | None:
+    """The artifact of that number among what a task was given and made."""
+    for values in (task.outputs, task.inputs):
+        for each in chain.from_iterable(values.artifacts.values()):
+            if each.uid is not None and str(artifact_number(each.uid)) == number:
+                return each
+    return None
 
 
 def _checked(request: PlainRequest) -> Mapping[str, str]:
