@@ -27,8 +27,9 @@ demo: setup ## Run the example pipeline on a server of its own and watch it end
 test: setup ## Run the tests
 	$(RUN) pytest -n $(PYTEST_WORKERS)
 
-conformance: setup ## Run every pipeline of the corpus, and our own, to its end
-	$(RUN) pytest -m "" tests/conformance/test_corpus.py tests/conformance/test_own_pipelines.py
+conformance: setup ## Run every pipeline of the corpus, and our own, to its end; and some by KFP's SDK
+	$(RUN) pytest -m "" tests/conformance/test_corpus.py tests/conformance/test_own_pipelines.py \
+		tests/compat/test_sdk_corpus.py
 
 SEEDS ?= 300
 START ?= 0

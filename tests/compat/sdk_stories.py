@@ -43,15 +43,6 @@ def rest() -> None:
     sleep().set_caching_options(enable_caching=False)
 
 
-def package(client: kfp.Client, request: dict[str, Any]) -> Any:
-    """Runs a package that somebody compiled, to its end."""
-    made = client.create_run_from_pipeline_package(
-        request["file"], arguments=request.get("arguments"), experiment_name="packages", enable_caching=False
-    )
-    ended = client.wait_for_run_completion(made.run_id, WAIT_S, POLL_S)
-    return told(ended)
-
-
 def functions(client: kfp.Client, _request: dict[str, Any]) -> Any:
     """Runs a pipeline from its function, well and badly, and finds both again."""
     good = client.create_run_from_pipeline_func(
@@ -197,7 +188,7 @@ def status(call: Any) -> int:
     return 0
 
 
-STORIES = {story.__name__: story for story in (package, functions, lifetime, retry, recurring)}
+STORIES = {story.__name__: story for story in (functions, lifetime, retry, recurring)}
 
 if __name__ == "__main__":
     asked = json.load(sys.stdin)

@@ -9,21 +9,11 @@ from urllib.request import urlopen
 import pytest
 
 from tests.compat.conftest import run_program
-from tests.conformance.table import read_table
 from tests.servers import Server, running
 
 HERE = Path(__file__).parent
-CORPUS = HERE.parent / "corpus"
 PROGRAM = HERE / "sdk_stories.py"
-ROWS = {row.file: row for row in read_table(HERE.parent / "conformance" / "corpus.yaml")}
 STORY_TIMEOUT_S = 300
-QUICK = (
-    "essential/component_with_env_variable",
-    "essential/concat_message",
-    "essential/pipeline_with_condition",
-    "essential/pipeline_with_outputs",
-    "failing/fail_v2",
-)
 
 pytestmark = pytest.mark.slow
 
@@ -45,18 +35,6 @@ def act(kfp_python: Path, server: Server, tmp_path: Path) -> Act:
         return json.loads(run_program([kfp_python, PROGRAM], STORY_TIMEOUT_S, asked, {"HOME": str(tmp_path)}))
 
     return act
-
-
-@pytest.mark.parametrize("file", QUICK)
-def test_packages_run_to_their_ends(act: Act, file: str, tmp_path: Path) -> None:
-    row = ROWS[file]
-    path = tmp_path / "pipeline.yaml"
-    path.write_text(row.read(CORPUS))
-    ended = act("package", file=str(path), arguments=dict(row.arguments))
-    assert ended["state"] == row.expected.end
-    assert ended["history"][-1] == row.expected.end
-    assert ended["finished"]
-    assert ended["parameters"] or not row.arguments
 
 
 def test_runs_are_made_waited_for_and_found(act: Act, server: Server) -> None:
