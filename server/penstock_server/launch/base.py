@@ -15,6 +15,7 @@ from penstock_server.model.ids import AttemptId, RunUid
 from penstock_server.model.resources import TaskValues
 from penstock_server.model.states import FailureClass
 from penstock_server.spec.graph import Component
+from penstock_server.spec.pod_settings import NO_SETTINGS, PodSettings
 from penstock_server.spec.resolve import RunConstants
 
 
@@ -31,6 +32,8 @@ class RunFacts:
     """RFC 3339."""
     schedule_time_utc: str
     """Equal to `create_time_utc` when no schedule made the run."""
+    service_account: str = ""
+    """The account of the cluster that the steps are to have; empty: the one that the launcher is set up with."""
 
     @property
     def constants(self) -> RunConstants:
@@ -68,6 +71,8 @@ class StepRequest:
     """Of ours, such as TRACEPARENT and KFP_RETRY_INDEX; the component's own comes after it."""
     has_workspace: bool = False
     """The steps of the run share a folder, which `/kfp-workspace` in their commands and inputs stands for."""
+    settings: PodSettings = NO_SETTINGS
+    """What the step asks of its pod; a launcher without pods tells which of it is passed over."""
     has_started: bool = False
     """It was seen running before: should it have left no trace, it is lost, and is not started again."""
 

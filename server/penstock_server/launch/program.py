@@ -7,15 +7,15 @@ mapping.
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from penstock_server.launch.base import ArtifactTransfer, StepRequest
 from penstock_server.launch.platform import field_env, ignored_settings
 from penstock_server.launch.scratch import AttemptFolder, file_name
 from penstock_server.launch.surroundings import mark, step_environment
-from penstock_server.launch.workspace import is_inside, place_of, rewritten, unmarked
-from penstock_server.model.resources import ArtifactValue, TaskValues
+from penstock_server.launch.workspace import as_told, is_inside, place_of, rewritten
+from penstock_server.model.resources import ArtifactValue
 from penstock_server.spec.graph import Container
 from penstock_server.spec.packages import Requirements, split_pip_prologue
 from penstock_server.spec.step import StepPaths, executor_input, render_argv
@@ -84,7 +84,7 @@ def plan_program(request: StepRequest, folder: AttemptFolder, artifacts: Artifac
     container = _container(request)
     inputs, fetches = input_paths(request, folder, artifacts)
     paths = step_paths(request, folder, inputs)
-    given = executor_input(request.component, _as_told(request.inputs), paths)
+    given = executor_input(request.component, as_told(request.inputs), paths)
     rendered = render_argv(container, request.inputs, paths, given, _facts(request))
     if request.has_workspace:
         rendered = [rewritten(text, folder.workspace) for text in rendered]
@@ -143,12 +143,6 @@ def input_paths(
 
 def _facts(request: StepRequest) -> dict[str, str]:
     return request.facts.constants.placeholders(request.task_key, f"{request.facts.run_uid}.{request.task_key}")
-
-
-def _as_told(inputs: TaskValues) -> TaskValues:
-    """The inputs as the step is told of them."""
-    artifacts = {name: tuple(map(unmarked, listed)) for name, listed in inputs.artifacts.items()}
-    return replace(inputs, artifacts=artifacts)
 
 
 def _scheme(uri: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from penstock_server.launch.base import ArtifactTransfer
 from penstock_server.model.errors import NotFound
-from penstock_server.model.resources import ArtifactValue
+from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec.resolve import WORKSPACE_PATH
 
 IN_WORKSPACE = "_kfp_workspace"
@@ -40,6 +40,12 @@ def marked(artifact: ArtifactValue) -> ArtifactValue:
 def unmarked(artifact: ArtifactValue) -> ArtifactValue:
     """The artifact without that mark, from which the SDK would derive a path that is not on this machine."""
     return replace(artifact, metadata={key: v for key, v in artifact.metadata.items() if key != IN_WORKSPACE})
+
+
+def as_told(inputs: TaskValues) -> TaskValues:
+    """The inputs as the step is told of them: without marks, since each artifact comes with its place."""
+    artifacts = {name: tuple(map(unmarked, listed)) for name, listed in inputs.artifacts.items()}
+    return replace(inputs, artifacts=artifacts)
 
 
 def place_of(uri: str, workspace: str) -> Path:

@@ -94,10 +94,22 @@ def render_argv(
     given: JsonObject,
     facts: Mapping[str, str] | None = None,
 ) -> list[str]:
+    """Command and arguments in one, as `render_command` makes them."""
+    command, args = render_command(container, inputs, paths, given, facts)
+    return [*command, *args]
+
+
+def render_command(
+    container: Container,
+    inputs: TaskValues,
+    paths: StepPaths,
+    given: JsonObject,
+    facts: Mapping[str, str] | None = None,
+) -> tuple[list[str], list[str]]:
     """Command and arguments with all placeholders replaced; `given` is the ExecutorInput, `facts` are whole
     placeholders that tell of the run, with their texts."""
     renderer = _Renderer(inputs, paths, given, facts or {})
-    return [piece for element in (*container.command, *container.args) for piece in renderer.element(element)]
+    return renderer.elements(container.command), renderer.elements(container.args)
 
 
 def read_outputs(
@@ -171,8 +183,11 @@ class _Renderer:
         made: Any = given.get("outputs", {})
         self._made: Mapping[str, Any] = made.get("artifacts", {})
 
-    def element(self, element: str) -> list[str]:
-        """The pieces of argv that an element of command or arguments becomes."""
+    def elements(self, elements: tuple[str, ...]) -> list[str]:
+        """What the elements of a command, or of its arguments, become."""
+        return [piece for element in elements for piece in self._element(element)]
+
+    def _element(self, element: str) -> list[str]:
         structure = _structure(element)
         return [self._text(element)] if structure is None else self._pieces(structure)
 

@@ -1,0 +1,52 @@
+"""Names of pods and claims: valid whatever the user wrote, the same for the same, told apart otherwise."""
+
+import re
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock_server.launch.kubernetes import names
+from penstock_server.model.ids import AttemptId, RunUid, TaskId
+from tests.launch.world import step
+
+DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+attempts = st.builds(
+    AttemptId,
+    st.uuids().map(RunUid),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300).map(TaskId),
+    st.integers(1, 10**6),
+)
+
+
+@given(st.text(max_size=100), attempts)
+def test_a_pod_has_a_valid_name_whatever_the_task_is_called(run_id: str, attempt: AttemptId) -> None:
+    assert DNS_LABEL.match(names.pod_name(run_id, attempt))
+    assert DNS_LABEL.match(names.workspace_claim(run_id, attempt.run_uid))
+
+
+@given(st.lists(attempts, unique=True, max_size=30))
+def test_each_attempt_has_a_name_of_its_own(listed: list[AttemptId]) -> None:
+    assert len({names.pod_name("run", attempt) for attempt in listed}) == len(listed)
+
+
+@given(attempts)
+def test_a_pod_says_whose_it_is(attempt: AttemptId) -> None:
+    annotations = names.pod_annotations(step("true", attempt=attempt))
+    assert names.attempt_in(annotations) == attempt
+    assert names.fence_in(annotations) == 1
+
+
+def test_a_name_tells_people_run_task_and_attempt() -> None:
+    attempt = AttemptId(RunUid(uuid.UUID(int=7)), TaskId("outer.3.Train it"), 12)
+    assert re.fullmatch(r"nightly-a1b2-outer-3-train-it-12-[0-9a-f]{10}", names.pod_name("nightly-a1b2", attempt))
+    assert names.workspace_claim("nightly-a1b2", attempt.run_uid) == "nightly-a1b2-00000000-kfp-workspace"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "a/b/1", f"{uuid.UUID(int=7)}/t/0", f"{uuid.UUID(int=7)}/t/x", "//1", "a//1"]
+)
+def test_a_pod_of_somebody_else_has_no_attempt(text: str) -> None:
+    assert names.attempt_in({names.ATTEMPT_ANNOTATION: text}) is None
+    assert names.fence_in({names.FENCE_ANNOTATION: text}) is None
