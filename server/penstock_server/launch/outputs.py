@@ -6,14 +6,16 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote
 
+from penstock_agent.places import Places, ToldArtifact
+from penstock_agent.plan import OutputArtifact, StagePlan
+from penstock_agent.report import StepReport
 from penstock_server.launch.base import ArtifactTransfer, Published, StepRequest
 from penstock_server.launch.program import input_paths, step_paths
 from penstock_server.launch.scratch import AttemptFolder
 from penstock_server.model.json import Json
 from penstock_server.model.resources import ArtifactValue, TaskValues
-from penstock_server.spec.step import OutputError, StepArtifact, read_outputs
+from penstock_server.spec.step import OutputError, StepArtifact, StepOutputs, StepPaths, read_outputs
 
 BYTES_MAX = 16 * 1024 * 1024
 """Of the executor's output file and of each parameter's file; what is larger belongs into an artifact."""
@@ -45,35 +47,61 @@ class CollectedOutputs:
 def collect(request: StepRequest, folder: AttemptFolder, artifacts: ArtifactTransfer) -> CollectedOutputs:
     """What the attempt has made. Raises OutputError."""
     paths = step_paths(request, folder)
+    inputs, _ = input_paths(request, folder, artifacts)
     read = read_outputs(
         request.component,
         paths,
         executor_output=_read_text(paths.output_file),
         parameter_texts={name: _read_text(path) for name, path in paths.output_parameters.items()},
     )
-    places = _Places(request, folder, paths.output_artifacts, _known_inputs(request, folder, artifacts))
-    to_publish: dict[str, Path] = {}
-    placed = {
-        name: tuple(places.place(name, artifact, to_publish) for artifact in listed)
-        for name, listed in read.artifacts.items()
+    places = Places(
+        declared={
+            name: OutputArtifact(path, request.output_uris[name]) for name, path in paths.output_artifacts.items()
+        },
+        output_root=request.output_root,
+        outputs=folder.outputs,
+        live=folder.live,
+        work=folder.work,
+    )
+    outputs = _placed(request, read, places, inputs)
+    present = {uri: path for uri, path in outputs.to_publish.items() if path.exists()}
+    return replace(outputs, to_publish=present)
+
+
+def outputs_of_report(request: StepRequest, plan: StagePlan, report: StepReport) -> TaskValues:
+    """What a step has made in a pod. Raises OutputError.
+
+    `plan` is that of the attempt, made anew or remembered.
+    """
+    if report.faults:
+        raise OutputError("OUTPUT_INVALID", "; ".join(report.faults))
+    paths = StepPaths(
+        input_artifacts=plan.inputs,
+        output_parameters=plan.parameters,
+        output_artifacts={name: artifact.path for name, artifact in plan.artifacts.items()},
+        output_file=plan.output_file,
+    )
+    read = read_outputs(
+        request.component, paths, executor_output=report.executor_output, parameter_texts=report.parameters
+    )
+    outputs = _placed(request, read, Places.of(plan), plan.inputs)
+    stored = {uri: Published(content.digest, content.size_bytes) for uri, content in report.stored.items()}
+    return outputs.values(stored)
+
+
+def _placed(
+    request: StepRequest, read: StepOutputs, places: Places, inputs: Mapping[str, tuple[str, ...]]
+) -> CollectedOutputs:
+    """The outputs with artifacts at places that outlive the step; `inputs` are the places of its input artifacts."""
+    handed_in = {
+        path: artifact
+        for name, listed in request.inputs.artifacts.items()
+        for path, artifact in zip(inputs[name], listed, strict=True)
     }
-    return CollectedOutputs(read.parameters, placed, to_publish)
+    to_publish: dict[str, Path] = {}
 
-
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """Turns the places that the step wrote to into URIs that outlive it."""
-
-    request: StepRequest
-    folder: AttemptFolder
-    declared: Mapping[str, str]
-    """For each output artifact the path that the step was given for it."""
-    inputs: Mapping[str, ArtifactValue]
-    """Input artifacts by the path the step was given for them: it may hand one on."""
-
-    def place(self, name: str, made: StepArtifact, to_publish: dict[str, Path]) -> ArtifactValue:
-        """The artifact as it will be recorded; what it is made of is added to `to_publish`."""
-        declared = self.request.component.output_artifacts[name]
+    def placed(name: str, made: StepArtifact) -> ArtifactValue:
+        declared = request.component.output_artifacts[name]
         value = ArtifactValue(
             name=made.name or name,
             type=declared.type,
@@ -81,41 +109,16 @@ class _Places:
             metadata=made.metadata,
             schema_version=declared.schema_version,
         )
-        if made.uri in self.inputs:
-            handed_on = self.inputs[made.uri]
-            return replace(value, uri=handed_on.uri, digest=handed_on.digest, size_bytes=handed_on.size_bytes)
-        uri = self._lasting_uri(name, made.uri)
-        if uri is None:
-            return value
-        content = Path(self.folder.work, made.custom_path or made.uri or self.declared[name])
-        if content.exists():
-            to_publish[uri] = content
-        return replace(value, uri=uri)
+        if (input_artifact := handed_in.get(made.uri)) is not None:
+            uri, digest, size_bytes = input_artifact.uri, input_artifact.digest, input_artifact.size_bytes
+            return replace(value, uri=uri, digest=digest, size_bytes=size_bytes)
+        place = places.place(name, ToldArtifact(made.uri, made.custom_path))
+        if place.content:
+            to_publish[place.uri] = Path(place.content)
+        return replace(value, uri=place.uri)
 
-    def _lasting_uri(self, name: str, given: str) -> str | None:
-        """Where the content of an artifact at `given` is to be stored; None where it lies elsewhere for
-        good."""
-        declared = self.declared[name]
-        if not given or given == declared:
-            return self.request.output_uris[name]
-        path = os.path.normpath(given)
-        if path.startswith(f"{declared}/"):
-            return self.request.output_uris[name] + quote(path.removeprefix(declared))
-        outputs, live = f"{self.folder.outputs}/", f"{self.folder.live}/"
-        if path.startswith(outputs):
-            return f"{self.request.output_root}/{quote(path.removeprefix(outputs))}"
-        if path.startswith(live):
-            return f"{self.request.output_root}/{quote(path.removeprefix(live))}"
-        return None
-
-
-def _known_inputs(request: StepRequest, folder: AttemptFolder, artifacts: ArtifactTransfer) -> dict[str, ArtifactValue]:
-    places, _ = input_paths(request, folder, artifacts)
-    return {
-        path: artifact
-        for name, listed in request.inputs.artifacts.items()
-        for path, artifact in zip(places[name], listed, strict=True)
-    }
+    artifacts = {name: tuple(placed(name, artifact) for artifact in listed) for name, listed in read.artifacts.items()}
+    return CollectedOutputs(read.parameters, artifacts, to_publish)
 
 
 def _read_text(path: str) -> str | None:

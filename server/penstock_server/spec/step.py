@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from penstock_agent.places import told_artifacts, told_place
 from penstock_server.model.json import Json, JsonObject, with_integers
 from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec.graph import Component, Container
@@ -326,17 +327,12 @@ def _output_parameter(component: Component, name: str, values: Mapping[str, Json
 
 
 def _output_artifacts(component: Component, name: str, path: str, told: Any) -> tuple[StepArtifact, ...]:
-    declared = dict(component.output_artifacts[name].metadata)
-    listed = told.get("artifacts") if isinstance(told, dict) else None
-    if not listed:
-        return (
-            ()
-            if told is not None and component.output_artifacts[name].is_list
-            else (StepArtifact(name, path, declared),)
-        )
-    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
-        raise OutputError("OUTPUT_INVALID", f"the executor's output for artifact {name} has another form than KFP's")
-    return tuple(_step_artifact(name, path, declared, item) for item in listed)
+    declared = component.output_artifacts[name]
+    try:
+        listed = told_artifacts(told, is_list=declared.is_list)
+    except ValueError as error:
+        raise OutputError("OUTPUT_INVALID", f"the executor's output for artifact {name}: {error}") from error
+    return tuple(_step_artifact(name, path, dict(declared.metadata), item) for item in listed)
 
 
 def _step_artifact(name: str, path: str, declared: JsonObject, told: Mapping[str, Any]) -> StepArtifact:
@@ -345,5 +341,5 @@ def _step_artifact(name: str, path: str, declared: JsonObject, told: Mapping[str
         raise OutputError("OUTPUT_INVALID", f"the metadata of artifact {name} is no JSON object")
     merged = with_integers({**declared, **metadata})
     assert isinstance(merged, dict)
-    custom = told.get("custom_path") or told.get("customPath") or ""
-    return StepArtifact(str(told.get("name") or name), str(told.get("uri") or path), merged, str(custom))
+    place = told_place(told, path)
+    return StepArtifact(str(told.get("name") or name), place.uri, merged, place.custom_path)
