@@ -160,7 +160,7 @@ async def test_what_was_in_a_deleted_experiment_is_in_the_default_one(kfp: KfpSi
 async def test_the_default_experiment_stays(kfp: KfpSite) -> None:
     (default,) = (await kfp.ask("GET", "/experiments")).body["experiments"]
     answer = await kfp.ask("DELETE", f"/experiments/{default['experiment_id']}")
-    assert (answer.status, answer.body["code"]) == (400, 9)
+    assert (answer.status, answer.body["code"]) == (409, 10)
 
 
 async def test_grpc_serves_the_same(kfp: KfpSite) -> None:

@@ -14,6 +14,7 @@ from penstock_server.compat.spaces import Spaces
 from penstock_server.compat.times import record_time
 from penstock_server.engine.experiments import WholeExperiments
 from penstock_server.engine.new_ids import derived_ids
+from penstock_server.model.errors import Conflict
 from penstock_server.rpc.call import Call
 from penstock_server.store import experiments, kfp_views, namespaces
 from penstock_server.store.database import Database
@@ -86,8 +87,10 @@ class Experiments:
         return Empty()
 
     async def delete_experiment(self, request: pb.DeleteExperimentRequest, call: Call) -> Empty:
-        """Gone; its runs and jobs stay, in the default experiment."""
+        """Gone; its runs and jobs stay, in the default experiment. Raises Conflict(DEFAULT_EXPERIMENT_NEEDED)."""
         record = (await self._get(request.experiment_id, call)).record
+        if record.id == experiments.DEFAULT:
+            raise Conflict("DEFAULT_EXPERIMENT_NEEDED", "the default experiment cannot be deleted")
         async with self.database.transaction() as connection:
             await experiments.dissolve(connection, record.namespace, record.id)
         return Empty()

@@ -185,6 +185,9 @@ REASONS: Mapping[str, Reason] = {
         _STATE, "An archived experiment takes no new runs.", "Unarchive it, or name another one."
     ),
     "DEFAULT_EXPERIMENT": Reason(_STATE, "The default experiment can be neither deleted nor archived.", "Leave it."),
+    "DEFAULT_EXPERIMENT_NEEDED": Reason(
+        errors.Conflict, "A client of KFP asked to delete the default experiment.", "Leave it."
+    ),
     "PIPELINE_NOT_FOUND": _missing("pipeline"),
     "PIPELINE_EXISTS": _exists("a pipeline"),
     "PIPELINE_HAS_VERSIONS": Reason(
