@@ -14,3 +14,4 @@ pin clients/python/pyproject.toml requirements/client.txt
 pin clients/python/pyproject.toml server/pyproject.toml requirements/server.txt
 pin clients/python/pyproject.toml server/pyproject.toml requirements/dev.in requirements/dev.txt
 pin requirements/kfp.in requirements/kfp.txt
+pin requirements/kfp-oldest.in requirements/kfp-oldest.txt

@@ -32,12 +32,30 @@ async def kfp(database: Database, database_dsn: str) -> AsyncIterator[KfpSite]:
 
 @pytest.fixture(scope="session")
 def kfp_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment with KFP's client and nothing of ours."""
-    folder = tmp_path_factory.mktemp("kfp") / "venv"
+    """The Python of an environment with KFP's newest client and nothing of ours."""
+    return kfp_environment(tmp_path_factory, "kfp", sys.executable)
+
+
+@pytest.fixture(scope="session")
+def oldest_kfp_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, with the oldest client that speaks v2beta1. It does not install on a newer Python than 3.11."""
+    return kfp_environment(tmp_path_factory, "kfp-oldest", sys.executable if sys.version_info < (3, 12) else "3.11")
+
+
+@pytest.fixture(params=["kfp_python", "oldest_kfp_python"], ids=["newest", "oldest"])
+def each_kfp_python(request: pytest.FixtureRequest) -> Path:
+    """One after the other."""
+    return Path(request.getfixturevalue(request.param))
+
+
+def kfp_environment(folders: pytest.TempPathFactory, requirements: str, interpreter: str) -> Path:
+    """The Python of a new environment with what is pinned in the requirements."""
+    folder = folders.mktemp(requirements) / "venv"
     python = folder / "bin" / "python"
-    run_program([UV, "venv", "--quiet", "--no-project", "--python", sys.executable, folder], INSTALL_TIMEOUT_S)
+    run_program([UV, "venv", "--quiet", "--no-project", "--python", interpreter, folder], INSTALL_TIMEOUT_S)
     install: list[str | Path] = [UV, "pip", "install", "--quiet", "--python", python]
-    run_program([*install, "--require-hashes", "-r", ROOT / "requirements" / "kfp.txt"], INSTALL_TIMEOUT_S)
+    pinned = ROOT / "requirements" / f"{requirements}.txt"
+    run_program([*install, "--require-hashes", "-r", pinned], INSTALL_TIMEOUT_S)
     return python
 
 
