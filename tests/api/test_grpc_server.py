@@ -7,7 +7,7 @@ from typing import TypeAlias
 import grpc
 import grpc.aio
 import pytest
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from penstock.v1 import server_pb2, server_service_pb2, server_service_pb2_grpc
 from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
 from penstock_server.model.errors import FailedPrecondition, NotFound
+from penstock_server.rpc.admission import Admission
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.method import service_of
 from penstock_server.rpc.middleware import Middleware
@@ -124,6 +125,28 @@ async def test_a_deadline_ends_the_call(stub: Stub, servicer: Servicer) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await stub.GetServerInfo(REQUEST, timeout=0.05)
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_a_call_for_which_there_is_no_room_may_be_repeated(servicer: Servicer) -> None:
+    service = Middleware(calls=Admission(1)).wrap(service_of(SERVICE, servicer))
+    server = GrpcServer([service], GrpcSettings(listen="127.0.0.1:0"))
+    await server.start()
+    servicer.go_on.clear()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        stub = server_service_pb2_grpc.ServerServiceStub(channel)
+        first = stub.GetServerInfo(REQUEST)
+        await servicer.entered.wait()
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await stub.GetServerInfo(REQUEST)
+        info, retry = ErrorInfo(), RetryInfo()
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert details(raised.value).details[0].Unpack(info)
+        assert details(raised.value).details[1].Unpack(retry)
+        assert (info.reason, retry.retry_delay.seconds) == ("SERVER_BUSY", 1)
+        servicer.go_on.set()
+        await first
+        await stub.GetServerInfo(REQUEST)
+    await server.drain(0)
 
 
 async def test_an_unknown_method_is_unimplemented(channel: grpc.aio.Channel) -> None:

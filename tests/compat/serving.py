@@ -45,6 +45,7 @@ from tests.api.conftest import Load
 from tests.api.logs import ScriptedLogs
 
 BASE = "/apis/v2beta1"
+SINGLE_USER, HTTP = Spaces(), GatewaySettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,9 @@ def _answer(answer: FullResponse) -> Answer:
 
 
 @asynccontextmanager
-async def serving(database: Database, dsn: str, spaces: Spaces = Spaces()) -> AsyncIterator[KfpSite]:  # noqa: B008
+async def serving(
+    database: Database, dsn: str, spaces: Spaces = SINGLE_USER, gateway: GatewaySettings = HTTP
+) -> AsyncIterator[KfpSite]:
     """A server on `database`."""
     notifications = Notifications(dsn)
     await notifications.start()
@@ -141,8 +144,8 @@ async def serving(database: Database, dsn: str, spaces: Spaces = Spaces()) -> As
     routes = [middleware.wrap_plain(route) for route in compat_routes(compat)]
     grpc_server = GrpcServer(services, GrpcSettings(listen="127.0.0.1:0"))
     await grpc_server.start()
-    gateway = Gateway(services, Probes(_ready, _no_metrics), GatewaySettings(), routes)
-    http = HttpServer(gateway, socket.create_server(("127.0.0.1", 0)))
+    served = Gateway(services, Probes(_ready, _no_metrics), gateway, routes)
+    http = HttpServer(served, socket.create_server(("127.0.0.1", 0)))
     await http.start()
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{grpc_server.port}") as channel:

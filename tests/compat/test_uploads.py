@@ -1,13 +1,18 @@
 """Uploads: what is taken, and what does no harm."""
 
+import asyncio
 import tracemalloc
 import zipfile
 from typing import Any
 
 import pytest
 
+from penstock_server.compat.uploads import AT_ONCE_MAX
+from penstock_server.gateway.app import GatewaySettings
+from penstock_server.gateway.bodies import Pace
+from penstock_server.store.database import Database
 from tests.compat.packages import PLATFORM, form, gzip_bomb, ir, tarred, text, zipped
-from tests.compat.serving import Answer, KfpSite
+from tests.compat.serving import BASE, Answer, KfpSite, serving
 
 MIB = 1024 * 1024
 
@@ -142,7 +147,53 @@ async def test_a_bad_package_is_refused_and_makes_nothing(kfp: KfpSite, file_nam
 
 async def test_a_file_that_is_too_large_is_refused(kfp: KfpSite) -> None:
     answer = await upload(kfp, bytes(33 * MIB), name="large")
-    assert (answer.status, answer.body["error_details"].partition(":")[0]) == (429, "REQUEST_TOO_LARGE")
+    assert (answer.status, answer.body["error_details"].partition(":")[0]) == (413, "REQUEST_TOO_LARGE")
+
+
+Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def begun(kfp: KfpSite) -> Line:
+    """An upload of which a part was sent."""
+    body, headers = form(text())
+    head = f"POST {BASE}/pipelines/upload?name=slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n"
+    head += f"Content-Type: {headers['content-type']}\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(kfp.url.rpartition(":")[2]))
+    writer.write(head.encode() + body[:100])
+    await writer.drain()
+    return reader, writer
+
+
+async def test_a_slow_upload_ends_with_an_answer(database: Database, database_dsn: str) -> None:
+    async with serving(database, database_dsn, gateway=GatewaySettings(pace=Pace(0.3, 100_000))) as kfp:
+        answers = await asyncio.gather(*[trickled(*line) for line in [await begun(kfp) for _ in range(5)]])
+        assert {answer.split()[1] for answer in answers} == {b"408"}
+        assert all(b"Failed to upload pipeline: the body came too slowly" in answer for answer in answers)
+        assert (await kfp.ask("GET", "/pipelines")).body == {}
+
+
+async def test_only_so_many_uploads_are_held_at_once_and_all_else_goes_on(kfp: KfpSite) -> None:
+    lines = [await begun(kfp) for _ in range(AT_ONCE_MAX)]
+    refused = await upload(kfp, b"")
+    while refused.status == 400:  # not all of them were heard yet
+        refused = await upload(kfp, b"")
+    assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+    assert refused.body["error_message"].startswith("Failed to upload pipeline: this server has 8 uploads under way")
+    assert (await kfp.ask("POST", "/pipelines", {"name": "p"})).status == 200
+    for _reader, writer in lines:
+        writer.close()
+    while (made := await upload(kfp, text(), name="after")).status == 429:
+        pass
+    assert made.status == 200
+
+
+async def trickled(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """The answer to somebody who sends a byte now and then."""
+    answer = asyncio.ensure_future(reader.readuntil(b"}"))
+    while not (await asyncio.wait([answer], timeout=0.05))[0]:
+        writer.write(b"x")
+    writer.close()
+    return answer.result()
 
 
 def broken_forms() -> dict[str, tuple[bytes, dict[str, str]]]:

@@ -22,7 +22,7 @@ from penstock_server.launch.fake import FakeLauncher
 from penstock_server.main.observed_calls import BothCalls, MeteredCalls, TracedCalls
 from penstock_server.main.observed_engine import MeteredEngine, TracedEngine
 from penstock_server.main.telemetry import Telemetry, TelemetrySettings, make_telemetry
-from penstock_server.model.errors import NotFound, Unavailable
+from penstock_server.model.errors import NotFound, ResourceExhausted, Unavailable
 from penstock_server.model.ids import AttemptId, RunUid, TaskId
 from penstock_server.model.resources import CachePolicy, Run
 from penstock_server.model.states import RunState
@@ -134,10 +134,15 @@ def test_calls_are_counted_and_timed_by_code(meters: MeterProvider, reader: InMe
     for error in (None, NotFound("RUN_NOT_FOUND", "no"), NotFound("RUN_NOT_FOUND", "no")):
         _, finish = observer.begin(method(), CALL)
         finish(error)
+    observer.begin(method(), CALL)[1](ResourceExhausted("SERVER_BUSY", "no"))
+    observer.begin(method(), CALL)[1](ResourceExhausted("REQUEST_TOO_LARGE", "no"))
     observer.begin(method("WatchRun"), CALL)
     seen = figures(reader)
+    (refused,) = seen["penstock.rpc.refused"]
+    assert (refused.attributes["transport"], refused.value) == ("rest", 1)
     assert {point.attributes["code"]: point.count for point in seen["penstock.rpc.duration"]} == {
         "OK": 1,
+        "RESOURCE_EXHAUSTED": 2,
         "NOT_FOUND": 2,
     }
     assert {point.attributes["method"][-8:]: point.value for point in seen["penstock.rpc.active"]} == {

@@ -15,7 +15,9 @@ from penstock_server.model.errors import (
     Internal,
     InvalidArgument,
     NotFound,
+    ResourceExhausted,
 )
+from penstock_server.rpc.admission import Admission
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.method import Method, StreamHandler, UnaryHandler, service_of, snake_case
 from penstock_server.rpc.middleware import Middleware
@@ -140,6 +142,52 @@ async def test_a_stream_whose_caller_leaves_is_closed() -> None:
         await anext(responses)
     assert closed.is_set()
     assert observer.ends == [GeneratorExit]
+
+
+async def test_a_call_for_which_there_is_no_room_is_refused_at_once_and_observed() -> None:
+    go_on, observer = asyncio.Event(), Ends()
+
+    async def wait(_request: object, _call: Call) -> Message:
+        await go_on.wait()
+        return run_service_pb2.GetRunResponse()
+
+    middleware = Middleware(observer, calls=Admission(1))
+    first = asyncio.ensure_future(unary(wait, middleware))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        with pytest.raises(ResourceExhausted) as raised:
+            await unary(answer, middleware)
+        assert (raised.value.reason, raised.value.retry_after_s) == ("SERVER_BUSY", 1.0)
+    go_on.set()
+    await first
+    await unary(answer, middleware)
+    assert observer.ends == [ResourceExhausted] * 3 + [None] * 2
+
+
+@pytest.mark.parametrize("error", [NotFound("RUN_NOT_FOUND", "no"), ValueError(), asyncio.CancelledError()])
+async def test_a_call_that_fails_makes_room(error: BaseException) -> None:
+    async def fail(_request: object, _call: Call) -> Message:
+        raise error
+
+    middleware = Middleware(calls=Admission(1))
+    for _ in range(2):
+        with capture_logs(), pytest.raises((NotFound, Internal, asyncio.CancelledError)):
+            await unary(fail, middleware)
+    await unary(answer, middleware)
+
+
+async def test_streams_have_room_of_their_own() -> None:
+    async def endless(_request: object, _call: Call) -> AsyncGenerator[Message, None]:
+        while True:
+            yield run_service_pb2.GetRunResponse()
+
+    middleware = Middleware(calls=Admission(1), streams=Admission(1, "streams"))
+    async with aclosing(stream(endless, middleware)) as responses:
+        await anext(responses)
+        with pytest.raises(ResourceExhausted, match="1 streams under way"):
+            await anext(stream(endless, middleware))
+        await unary(answer, middleware)
+    await anext(stream(endless, middleware))
 
 
 async def test_a_stream_ends_at_the_callers_deadline() -> None:

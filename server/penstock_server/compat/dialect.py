@@ -14,6 +14,7 @@ from penstock_server.model.errors import NotFound, PenstockError, Unimplemented
 from penstock_server.rpc.dialect import Dialect, Failure
 from penstock_server.rpc.errors import codes, to_status
 from penstock_server.rpc.proto_json import dumps, to_document
+from penstock_server.rpc.reasons import http_status
 
 PREFIX = "/apis/"
 _STATUS_TYPE = "type.googleapis.com/google.rpc.Status"
@@ -37,7 +38,7 @@ def failure(error: PenstockError) -> Failure:
 
 def plain_failure(error: PenstockError) -> Failure:
     """An error of an upload, of a log, of an artifact's content."""
-    return Failure(codes(error).http, {"error_message": error.message, "error_details": str(error)})
+    return Failure(http_status(error), {"error_message": error.message, "error_details": str(error)})
 
 
 def unknown_path(path: str) -> PenstockError:

@@ -12,6 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -20,6 +21,7 @@ from penstock_server.model.errors import FieldViolation, InvalidArgument
 
 REDIRECTS_MAX = 5
 URL_CHARS_MAX = 2_048
+AT_ONCE_MAX = 4
 CHUNK_BYTES = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PORTS = {"https": 443, "http": 80}
@@ -48,11 +50,13 @@ class Downloads:
     def __init__(self, settings: DownloadSettings, tls: ssl.SSLContext | None = None) -> None:
         self._settings = settings
         self._tls = tls or ssl.create_default_context()
+        # Of its own, so that slow sites hold up nothing but downloads.
+        self._threads = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="download")
 
     async def fetch(self, url: str, field: str) -> bytes:
         """What is at `url`, which the request holds in `field`. Raises InvalidArgument URL_REFUSED."""
         try:
-            return await asyncio.to_thread(self._fetch, url)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch, url)
         except _Refused as error:
             raise _wrong(field, str(error)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:

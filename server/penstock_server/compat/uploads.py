@@ -1,6 +1,6 @@
 """Uploads of packages: a file in a form, and what there is to say of it in the query."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from penstock.kfp.v2beta1 import pipeline_pb2 as pb
 from penstock_server.compat.dialect import plain_failure, write
@@ -11,7 +11,9 @@ from penstock_server.compat.refusals import wrong
 from penstock_server.compat.spaces import Spaces
 from penstock_server.compat.upload_forms import read_file
 from penstock_server.compat.version_sources import VersionSources
+from penstock_server.engine.specs import CheckedSpec
 from penstock_server.model.errors import InvalidArgument, PenstockError
+from penstock_server.rpc.admission import Admission
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.dialect import Failure
 from penstock_server.rpc.plain import PlainAnswer, PlainRequest, PlainRoute
@@ -20,6 +22,8 @@ from penstock_server.store import kfp_views
 from penstock_server.store.database import Database
 
 TIME_MAX_S = 300.0
+AT_ONCE_MAX = 8
+"""Each holds its file in memory, twice while the form is taken apart."""
 JSON_TYPE = "application/json"
 _SERVICE = pb.DESCRIPTOR.services_by_name["PipelineService"].full_name
 
@@ -33,6 +37,7 @@ class Uploads:
     new: NewPipelines
     sources: VersionSources
     messages: PipelineMessages
+    room: Admission = field(default_factory=lambda: Admission(AT_ONCE_MAX, "uploads"))
 
     def routes(self) -> tuple[PlainRoute, ...]:
         """The paths that files are sent to."""
@@ -59,9 +64,8 @@ class Uploads:
         """A new pipeline and its first version, called alike; the tags are the pipeline's."""
         namespace = self.spaces.shared(request.query.get("namespace", ""), call)
         described = _described(request)
-        file = await read_file(request, BYTES_MAX)
-        described = described.named(file.name)
-        spec = await self.sources.package(file.name, file.content)
+        name, spec = await self._package(request)
+        described = described.named(name)
         made, _version = await self.new.with_version(namespace, described, described.of_version(), spec)
         return PlainAnswer(write(self.messages.pipeline(made)), JSON_TYPE)
 
@@ -74,11 +78,16 @@ class Uploads:
         async with self.database.connection() as connection:
             pipeline = await kfp_views.get_pipeline(connection, namespace, pipeline_id)
         described = _described(request)
-        file = await read_file(request, BYTES_MAX)
-        spec = await self.sources.package(file.name, file.content)
-        made = await self.new.version(pipeline, described.named(file.name), spec)
+        name, spec = await self._package(request)
+        made = await self.new.version(pipeline, described.named(name), spec)
         async with self.database.connection() as connection:
             return PlainAnswer(write(await self.messages.version(connection, made)), JSON_TYPE)
+
+    async def _package(self, request: PlainRequest) -> tuple[str, CheckedSpec]:
+        """The name of the file and what it holds. Raises ResourceExhausted SERVER_BUSY, before anything is read."""
+        with self.room:
+            file = await read_file(request, BYTES_MAX)
+            return file.name, await self.sources.package(file.name, file.content)
 
 
 def _described(request: PlainRequest) -> Described:

@@ -6,7 +6,7 @@ browser guard -> CORS -> probes
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from penstock_server.gateway.bodies import Pace, paced
 from penstock_server.gateway.browsers import BrowserGuard
 from penstock_server.gateway.connect import ConnectApp
 from penstock_server.gateway.probes import Probes
@@ -38,6 +39,8 @@ class GatewaySettings:
     """How HTTP is served."""
 
     body_bytes_max: int = 4 * 1024 * 1024
+    pace: Pace = field(default_factory=Pace)
+    """Of all bodies, also of uploads."""
     allowed_origins: tuple[str, ...] = ()
     """Origins whose web pages may use the server, beside its own; `*`: all."""
     allowed_hosts: tuple[str, ...] = ()
@@ -52,6 +55,7 @@ class Gateway:
     ) -> None:
         self.draining = False
         """While set, calls are refused with 503 and probes are still answered."""
+        self._pace = settings.pace
         self._dialects = Dialects(service.dialect for service in services)
         connect = _WithoutPlainGrpc(ConnectApp(services, body_bytes_max=settings.body_bytes_max))
         rest = RestApp(services, plain, body_bytes_max=settings.body_bytes_max)
@@ -73,7 +77,7 @@ class Gateway:
             if self.draining:
                 await error_reply(_draining(), self._dialects.of(scope["path"]))(scope, receive, send)
             else:
-                await app(scope, receive, send)
+                await app(scope, paced(receive, self._pace), send)
 
         return gate
 

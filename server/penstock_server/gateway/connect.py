@@ -14,6 +14,8 @@ from connectrpc.server import ConnectASGIApplication, Endpoint
 from google.protobuf.message import DecodeError, Message
 from google.rpc.code_pb2 import Code
 from protobuf.wkt import Any as AnyDetail
+from starlette.types import Message as StarletteMessage
+from starlette.types import Receive, Scope, Send
 
 from penstock_server.model.errors import InvalidArgument, PenstockError
 from penstock_server.rpc.call import Call
@@ -92,6 +94,22 @@ class ConnectApp(ConnectASGIApplication[Sequence[Service]]):
     def path(self) -> str:
         """Where it stands."""
         return "/"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; what is wrong with its body is told as the library tells errors."""
+        await super().__call__(cast("Any", scope), cast("Any", _told(receive)), cast("Any", send))
+
+
+def _told(receive: Receive) -> Receive:
+    """`receive`, raising the library's errors in place of ours."""
+
+    async def next_message() -> StarletteMessage:
+        try:
+            return await receive()
+        except PenstockError as error:
+            raise connect_error(error) from error
+
+    return next_message
 
 
 def _endpoints(services: Sequence[Service]) -> "Mapping[str, AnyEndpoint]":

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from penstock_server.gateway.heads import BoundedHeads
+
 KEEPALIVE_IDLE_S = 60
 KEEPALIVE_INTERVAL_S = 10
 KEEPALIVE_PROBES = 3
@@ -39,7 +41,14 @@ class HttpServer:
         """Serve; returns once connections are accepted."""
         _keep_alive(self._listener)
         config = uvicorn.Config(
-            self._app, loop="none", lifespan="off", log_config=None, access_log=False, server_header=False, ws="none"
+            self._app,
+            http=BoundedHeads,
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
         )
         self._uvicorn = _Uvicorn(config)
         self._task = asyncio.create_task(self._uvicorn.serve(sockets=[self._listener]), name="http")

@@ -19,6 +19,8 @@ def error_reply(error: PenstockError, dialect: Dialect = PENSTOCK) -> Response:
 def failure_reply(error: PenstockError, failure: Failure) -> Response:
     """The answer for `error`, told as `failure`."""
     reply = Response(dumps(failure.document), failure.status, media_type=JSON_TYPE)
+    if error.reason == "BODY_TOO_SLOW":
+        reply.headers["Connection"] = "close"  # nobody reads the rest
     if error.retry_after_s is not None:
         reply.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return reply

@@ -49,6 +49,7 @@ from penstock_server.main.telemetry import TelemetrySettings, make_telemetry
 from penstock_server.main.transfer import StoredArtifacts
 from penstock_server.model.errors import FailedPrecondition, Unavailable
 from penstock_server.model.resources import CachePolicy
+from penstock_server.rpc.admission import Admission
 from penstock_server.rpc.method import Service
 from penstock_server.rpc.middleware import Middleware
 from penstock_server.rpc.plain import PlainRoute
@@ -151,7 +152,7 @@ class Assembly:
             stores=artifacts.contains,
         )
         compat = self._compat(parts, artifacts)
-        middleware = Middleware(self._telemetry.calls, unary_time_max_s=self._settings.call_time_max_s)
+        middleware = self._middleware()
         services = [middleware.wrap(service) for service in (*api_services(parts), *compat_services(compat))]
         routes = [middleware.wrap_plain(route) for route in compat_routes(compat)]
         grpc = await self._grpc(services)
@@ -186,6 +187,15 @@ class Assembly:
             states=RunStates.ending_as(settings.kfp_cancelled_state),
             ids=parts.ids,
             downloads=downloads,
+        )
+
+    def _middleware(self) -> Middleware:
+        settings = self._settings
+        return Middleware(
+            self._telemetry.calls,
+            unary_time_max_s=settings.call_time_max_s,
+            calls=Admission(settings.calls_max),
+            streams=Admission(settings.streams_max, "streams"),
         )
 
     def _caching(self) -> CacheDefaults:

@@ -19,18 +19,21 @@ from penstock_server.rpc.observer import CallObserver, Finish, Observed
 _SYSTEMS = {"grpc": "grpc", "connect": "connect_rpc"}
 _FAULTS = frozenset({"INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", "UNIMPLEMENTED"})
 """Codes that tell of the server failing, not of a caller asking for something wrong."""
+REFUSED = "SERVER_BUSY"
+"""The reason of calls that were not admitted."""
 
 
 class MeteredCalls:
     """Counts and times calls.
 
     Metrics: `penstock.rpc.duration` (of unary calls) and `penstock.rpc.stream.duration`, both by method,
-    transport and code, and `penstock.rpc.active`.
+    transport and code, `penstock.rpc.active`, and `penstock.rpc.refused`, of calls for which there was no room.
     """
 
     def __init__(self, meter: Meter) -> None:
         self._duration = meter.create_histogram("penstock.rpc.duration", "s", "of calls, by code")
         self._streams = meter.create_histogram("penstock.rpc.stream.duration", "s", "of streams, by code")
+        self._refused = meter.create_counter("penstock.rpc.refused", description="calls that there was no room for")
         # Read when somebody looks: recording each begin and end would cost several times the rest.
         self._active: Counter[tuple[str, str]] = Counter()
         meter.create_observable_up_down_counter(
@@ -48,6 +51,8 @@ class MeteredCalls:
             self._active[key] -= 1
             labels = {"method": key[0], "transport": key[1], "code": code_of(error)}
             histogram.record(time.perf_counter() - began, labels)
+            if isinstance(error, PenstockError) and error.reason == REFUSED:
+                self._refused.add(1, {"method": key[0], "transport": key[1]})
 
         return call, finish
 

@@ -293,6 +293,24 @@ class Settings:
         unit="s",
         minimum=1,
     )
+    calls_max: int = setting(
+        256,
+        doc="Calls under way at a time, over all services and transports. Further ones are refused at once: HTTP "
+        "answers 429 with Retry-After, gRPC RESOURCE_EXHAUSTED.",
+        group=LIMITS,
+        metavar="N",
+        minimum=8,
+        maximum=100_000,
+    )
+    streams_max: int = setting(
+        4096,
+        doc="Streams under way at a time, such as watches and logs that are followed. Further ones are refused "
+        "likewise.",
+        group=LIMITS,
+        metavar="N",
+        minimum=8,
+        maximum=1_000_000,
+    )
     kfp_multi_user: bool = setting(
         False,
         doc="Clients of KFP name their namespace, and a header names the user. Off: KFP's API works in the namespace "

@@ -1,4 +1,4 @@
-"""What every call goes through on every transport: rules of the schema, deadline, errors, observation.
+"""What every call goes through on every transport: admission, rules of the schema, deadline, errors, observation.
 
 Handlers of a wrapped service raise only errors of `model.errors`, and cancellation when the caller left.
 """
@@ -14,11 +14,15 @@ import structlog
 from google.protobuf.message import Message
 
 from penstock_server.model.errors import DeadlineExceeded, Internal, PenstockError
+from penstock_server.rpc.admission import Admission
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.method import Method, Service, StreamHandler, UnaryHandler
 from penstock_server.rpc.observer import CallObserver, Observed, UnobservedCalls
 from penstock_server.rpc.plain import PlainAnswer, PlainRequest, PlainRoute
 from penstock_server.rpc.rules import Rules
+
+CALLS_MAX = 256
+STREAMS_MAX = 4096
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -35,6 +39,10 @@ class Middleware:
     rules: Rules = field(default_factory=Rules)
     unary_time_max_s: float = 60.0
     """A unary call that takes longer ends DEADLINE_EXCEEDED, whatever the caller's own deadline."""
+    calls: Admission = field(default_factory=lambda: Admission(CALLS_MAX))
+    """Room for unary calls and plain requests, all services and transports together."""
+    streams: Admission = field(default_factory=lambda: Admission(STREAMS_MAX, "streams"))
+    """Room for streams, which last for as long as somebody listens."""
     new_error_id: Callable[[], str] = _new_error_id
     """Names an unexpected failure, in the answer and in the log."""
 
@@ -51,11 +59,14 @@ class Middleware:
     def wrap_plain(self, route: PlainRoute) -> PlainRoute:
         """`route` with a handler that goes through everything but the rules of the schema."""
 
+        room = self.streams if route.streaming else self.calls
+
         async def handle(request: PlainRequest, call: Call) -> PlainAnswer:
             call, finish = self.observer.begin(route, call)
             try:
                 async with asyncio.timeout(route.time_max_s):
-                    answer = await route.handler(request, call)
+                    with room:
+                        answer = await route.handler(request, call)
             except Exception as error:
                 told = self._answer(route, error)
                 finish(told)
@@ -70,15 +81,16 @@ class Middleware:
 
     def _unary(self, method: Method) -> UnaryHandler:
         serve = cast("UnaryHandler", method.handler)
-        begin, check, limit_s = self.observer.begin, self.rules.check, self.unary_time_max_s
+        begin, room, check, limit_s = self.observer.begin, self.calls, self.rules.check, self.unary_time_max_s
 
         async def handle(request: Message, call: Call) -> Message:
             call, finish = begin(method, call)
             try:
-                check(request)
-                left_s = call.deadline_s
-                async with asyncio.timeout(limit_s if left_s is None else min(left_s, limit_s)):
-                    response = await serve(request, call)
+                with room:
+                    check(request)
+                    left_s = call.deadline_s
+                    async with asyncio.timeout(limit_s if left_s is None else min(left_s, limit_s)):
+                        response = await serve(request, call)
             except Exception as error:
                 answer = self._answer(method, error)
                 finish(answer)
@@ -97,10 +109,11 @@ class Middleware:
         async def handle(request: Message, call: Call) -> AsyncGenerator[Message, None]:
             call, finish = self.observer.begin(method, call)
             try:
-                self.rules.check(request)
-                async with aclosing(_until_deadline(serve(request, call), call)) as responses:
-                    async for response in responses:
-                        yield response
+                with self.streams:
+                    self.rules.check(request)
+                    async with aclosing(_until_deadline(serve(request, call), call)) as responses:
+                        async for response in responses:
+                            yield response
             except Exception as error:
                 answer = self._answer(method, error)
                 finish(answer)

@@ -53,6 +53,12 @@ REASONS: Mapping[str, Reason] = {
     "REQUEST_TOO_LARGE": Reason(
         errors.ResourceExhausted, "The request is over the server's limit.", "Send less.", http=413
     ),
+    "BODY_TOO_SLOW": Reason(
+        errors.DeadlineExceeded,
+        "The body of an HTTP request came slower than the server waits for.",
+        "Send it at once, over a faster line.",
+        http=408,
+    ),
     "UNKNOWN_PATH": Reason(
         errors.NotFound, "Nothing is served under the HTTP path.", "See the guide to the HTTP interface."
     ),
@@ -257,6 +263,11 @@ REASONS: Mapping[str, Reason] = {
     ),
     "SERVER_DRAINING": Reason(
         errors.Unavailable, "This server is about to end.", "Repeat; streams go on with their resume token."
+    ),
+    "SERVER_BUSY": Reason(
+        errors.ResourceExhausted,
+        "The server serves as many calls, streams or uploads as it takes at a time.",
+        "Repeat after the delay in RetryInfo, and make fewer calls at once.",
     ),
     "DEADLINE_EXCEEDED": Reason(
         errors.DeadlineExceeded, "The call's time ran out.", "Allow it more time, or ask for less."

@@ -1,0 +1,34 @@
+"""How many calls are served at a time.
+
+Further ones are refused at once, which costs little: a server that took them all would answer none in time.
+"""
+
+from types import TracebackType
+
+from penstock_server.model.errors import ResourceExhausted
+
+RETRY_S = 1.0
+
+
+class Admission:
+    """Room for so many calls, entered by each and left at its end. Of one event loop."""
+
+    def __init__(self, most: int, what: str = "calls") -> None:
+        self._most = most
+        self._what = what
+        """In the plural, for people."""
+        self._inside = 0
+
+    def __enter__(self) -> None:
+        """Go in. Raises ResourceExhausted SERVER_BUSY when there is no room."""
+        if self._inside >= self._most:
+            raise ResourceExhausted(
+                "SERVER_BUSY",
+                f"this server has {self._most} {self._what} under way and takes no more; repeat the call in a while",
+                retry_after_s=RETRY_S,
+            )
+        self._inside += 1
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Make room."""
+        self._inside -= 1
