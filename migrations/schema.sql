@@ -10,6 +10,75 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.fold_run_tally() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    WITH folded AS (
+        DELETE FROM run_tally
+        WHERE id IN (SELECT id FROM run_tally ORDER BY id LIMIT 1024 FOR UPDATE SKIP LOCKED)
+        RETURNING namespace, experiment_uid, archived, count
+    )
+    INSERT INTO run_tally (namespace, experiment_uid, archived, count)
+    SELECT namespace, experiment_uid, archived, sum(count)
+    FROM folded
+    GROUP BY namespace, experiment_uid, archived
+    HAVING sum(count) <> 0;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.forget_run_tally() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM run_tally;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.tally_changed_run() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO run_tally (namespace, experiment_uid, archived, count)
+    SELECT state.namespace, state.experiment_uid, state.archived, state.count
+    FROM (
+        VALUES
+            (old.namespace, old.experiment_uid, old.archive_time IS NOT NULL, -1, old.delete_request_time),
+            (new.namespace, new.experiment_uid, new.archive_time IS NOT NULL, 1, new.delete_request_time)
+    ) AS state (namespace, experiment_uid, archived, count, delete_request_time)
+    WHERE state.delete_request_time IS NULL;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.tally_deleted_runs() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO run_tally (namespace, experiment_uid, archived, count)
+    SELECT namespace, experiment_uid, archive_time IS NOT NULL, -count(*)
+    FROM gone
+    WHERE delete_request_time IS NULL
+    GROUP BY 1, 2, 3;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.tally_made_runs() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO run_tally (namespace, experiment_uid, archived, count)
+    SELECT namespace, experiment_uid, archive_time IS NOT NULL, count(*)
+    FROM made
+    WHERE delete_request_time IS NULL
+    GROUP BY 1, 2, 3;
+    RETURN NULL;
+END
+$$;
+
 CREATE TABLE public.artifact (
     uid uuid NOT NULL,
     namespace text NOT NULL,
@@ -341,6 +410,28 @@ COMMENT ON COLUMN public.run.job_uid IS 'of the job that made it, which may be g
 
 COMMENT ON COLUMN public.run.job_unseen IS 'it has ended, and its job does not know of that yet';
 
+CREATE TABLE public.run_tally (
+    id bigint NOT NULL,
+    namespace text NOT NULL,
+    experiment_uid uuid NOT NULL,
+    archived boolean NOT NULL,
+    count bigint NOT NULL
+);
+
+COMMENT ON TABLE public.run_tally IS 'runs, but for those to be deleted, counted: the sum of all rows counts. Rows are only added, so that runs made at the
+same time do not wait for each other; now and then many are replaced by their sums';
+
+COMMENT ON COLUMN public.run_tally.count IS 'how many more runs there are; less than 0: fewer';
+
+ALTER TABLE public.run_tally ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.run_tally_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.schema_migration (
     name text NOT NULL,
     apply_time timestamp with time zone DEFAULT now() NOT NULL
@@ -488,6 +579,9 @@ ALTER TABLE ONLY public.run
 ALTER TABLE ONLY public.run
     ADD CONSTRAINT run_request_id_key UNIQUE (namespace, request_id);
 
+ALTER TABLE ONLY public.run_tally
+    ADD CONSTRAINT run_tally_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
 
@@ -557,9 +651,13 @@ CREATE INDEX pipeline_update_time_idx ON public.pipeline USING btree (namespace,
 
 CREATE INDEX pipeline_version_spec_idx ON public.pipeline_version USING btree (spec_digest);
 
+CREATE INDEX run_archived_idx ON public.run USING btree (namespace, create_time, uid) WHERE (archive_time IS NOT NULL);
+
 CREATE INDEX run_backfill_idx ON public.run USING btree (backfill_uid) WHERE (backfill_uid IS NOT NULL);
 
 CREATE INDEX run_create_time_idx ON public.run USING btree (namespace, create_time, uid);
+
+CREATE INDEX run_description_idx ON public.run USING btree (namespace, "left"(description, 200), create_time, uid);
 
 CREATE INDEX run_display_name_idx ON public.run USING btree (namespace, display_name, uid);
 
@@ -583,6 +681,8 @@ CREATE INDEX run_pipeline_idx ON public.run USING btree (namespace, pipeline_id,
 
 CREATE INDEX run_request_idx ON public.run USING btree (owner) WHERE ((cancel_request_time IS NOT NULL) OR (retry_request_time IS NOT NULL) OR (delete_request_time IS NOT NULL) OR (pause_request_time IS NOT NULL) OR (limits_request_time IS NOT NULL));
 
+CREATE INDEX run_scheduled_time_idx ON public.run USING btree (namespace, COALESCE(slot_time, create_time), uid);
+
 CREATE UNIQUE INDEX run_slot_idx ON public.run USING btree (job_uid, slot_time) WHERE (job_uid IS NOT NULL);
 
 CREATE INDEX run_spec_idx ON public.run USING btree (spec_digest);
@@ -590,6 +690,8 @@ CREATE INDEX run_spec_idx ON public.run USING btree (spec_digest);
 CREATE INDEX run_start_time_idx ON public.run USING btree (namespace, COALESCE(start_time, '9999-12-31 00:00:00+00'::timestamp with time zone), uid);
 
 CREATE INDEX run_state_idx ON public.run USING btree (namespace, state, create_time, uid);
+
+CREATE INDEX run_tally_namespace_idx ON public.run_tally USING btree (namespace, experiment_uid, archived) INCLUDE (count);
 
 CREATE INDEX run_update_time_idx ON public.run USING btree (namespace, update_time, uid);
 
@@ -602,6 +704,16 @@ CREATE UNIQUE INDEX task_position_idx ON public.task USING btree (run_uid, "posi
 CREATE INDEX task_step_key_idx ON public.task USING btree (step_key, end_time DESC) WHERE ((step_key IS NOT NULL) AND (state = 'SUCCEEDED'::text) AND (cached_run_uid IS NULL));
 
 CREATE TRIGGER run_delete_events AFTER DELETE ON public.run FOR EACH ROW EXECUTE FUNCTION public.delete_events_of_run();
+
+CREATE TRIGGER run_tally_changed AFTER UPDATE OF namespace, experiment_uid, archive_time, delete_request_time ON public.run FOR EACH ROW WHEN (((old.namespace <> new.namespace) OR (old.experiment_uid <> new.experiment_uid) OR ((old.archive_time IS NULL) <> (new.archive_time IS NULL)) OR ((old.delete_request_time IS NULL) <> (new.delete_request_time IS NULL)))) EXECUTE FUNCTION public.tally_changed_run();
+
+CREATE TRIGGER run_tally_deleted AFTER DELETE ON public.run REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.tally_deleted_runs();
+
+CREATE TRIGGER run_tally_fold AFTER INSERT ON public.run_tally FOR EACH ROW WHEN ((((new.id % (256)::bigint) = 0) AND (pg_trigger_depth() < 2))) EXECUTE FUNCTION public.fold_run_tally();
+
+CREATE TRIGGER run_tally_made AFTER INSERT ON public.run REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION public.tally_made_runs();
+
+CREATE TRIGGER run_tally_truncated AFTER TRUNCATE ON public.run FOR EACH STATEMENT EXECUTE FUNCTION public.forget_run_tally();
 
 ALTER TABLE ONLY public.artifact
     ADD CONSTRAINT artifact_run_fkey FOREIGN KEY (run_uid) REFERENCES public.run(uid) ON DELETE CASCADE;

@@ -33,6 +33,8 @@ class Field:
     """Of a CHOICE: each word, and which rows have it."""
     sortable: bool = True
     """The column can be ordered by."""
+    then: tuple[str, ...] = ()
+    """Columns that order what is equal in this one, so that an index answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,9 @@ class KfpList(Generic[T]):
     """By KFP's names, in lower case."""
 
 
-def text(column: str, *, sortable: bool = True) -> Field:
+def text(column: str, *, sortable: bool = True, then: tuple[str, ...] = ()) -> Field:
     """A field of text, also an id."""
-    return Field(Kind.TEXT, column, sortable=sortable)
+    return Field(Kind.TEXT, column, sortable=sortable, then=then)
 
 
 def time(column: str) -> Field:
@@ -54,9 +56,9 @@ def time(column: str) -> Field:
     return Field(Kind.TIME, column)
 
 
-def choice(column: str, choices: Mapping[str, Filter], *, sortable: bool = True) -> Field:
+def choice(column: str, choices: Mapping[str, Filter], *, sortable: bool = True, then: tuple[str, ...] = ()) -> Field:
     """One of few words."""
-    return Field(Kind.CHOICE, column, choices, sortable)
+    return Field(Kind.CHOICE, column, choices, sortable, then)
 
 
 def tags(column: str = "tags") -> Field:

@@ -27,4 +27,4 @@ def parse_order(text: str, fields: Mapping[str, Field]) -> tuple[Order, ...]:
     if field is None or not field.sortable:
         named = ", ".join(sorted(name for name, each in fields.items() if each.sortable))
         raise wrong("sort_by", f"cannot be {name[:100]!r}; there are {named}", "INVALID_ORDER_BY")
-    return (Order(field.column, descending=direction == "desc"),)
+    return tuple(Order(column, descending=direction == "desc") for column in (field.column, *field.then))

@@ -30,11 +30,12 @@ from penstock_server.store.database import Database
 from penstock_server.store.kfp_runs import KfpRun
 
 FIELD = "run"
+_OLDEST_FIRST = ("created_at",)
 
 
 def run_list(states: RunStates) -> KfpList[KfpRun]:
     """Runs, with the fields that KFP knows; states are those that messages tell."""
-    state = fields.choice("state", _choices(states))
+    state = fields.choice("state", _choices(states), then=_OLDEST_FIRST)
     return KfpList(
         kfp_runs.LISTING,
         {
@@ -42,7 +43,8 @@ def run_list(states: RunStates) -> KfpList[KfpRun]:
             **dict.fromkeys(("name", "display_name"), fields.text("display_name")),
             **dict.fromkeys(("status", "state"), state),
             **{name: fields.time(name) for name in ("created_at", "finished_at", "scheduled_at")},
-            **{name: fields.text(name) for name in ("description", "namespace", "experiment_id", "recurring_run_id")},
+            **{name: fields.text(name, then=_OLDEST_FIRST) for name in ("description", "experiment_id")},
+            **{name: fields.text(name) for name in ("namespace", "recurring_run_id")},
             "storage_state": fields.choice("storage_state", fields.storage_states()),
         },
     )

@@ -18,11 +18,13 @@ from penstock_server.model.resources import Event, EventSubject, Run, Task
 from penstock_server.store import runs, tasks
 from penstock_server.store.database import Connection
 from penstock_server.store.kfp_views import OLDEST_FIRST, find, uid_column
-from penstock_server.store.query import NEVER, Column, Listing, Row
+from penstock_server.store.query import NEVER, Column, Listing, Row, Tally
 from penstock_server.store.statements import statements
 
 _SQL = statements("kfp_runs")
 _ABSENT: LiteralString = "'9999-12-31 00:00:00+00'::timestamptz"
+_DESCRIPTION_CHARS = 200
+"""So much of a description counts in an order."""
 NOBODY = uuid.UUID(int=0)
 """Stands for a uid that there is not, in an order."""
 
@@ -63,6 +65,8 @@ def _position(run: KfpRun, field: str) -> object:
             return record.experiment_uid
         case "recurring_run_id":
             return run.job_uid or NOBODY
+        case "description":
+            return record.description[:_DESCRIPTION_CHARS]
         case _:
             return getattr(record, field)
 
@@ -76,7 +80,7 @@ LISTING = Listing(
     columns={
         "run_id": uid_column("run.uid"),
         "display_name": _text("run.display_name"),
-        "description": _text("run.description"),
+        "description": Column(FieldType.TEXT, "run.description", orderable=True, order_by="left(run.description, 200)"),
         "namespace": _text("run.namespace"),
         "created_at": Column(FieldType.TIME, "run.create_time", orderable=True),
         "scheduled_at": Column(FieldType.TIME, "coalesce(run.slot_time, run.create_time)", orderable=True),
@@ -93,6 +97,14 @@ LISTING = Listing(
     default_order=OLDEST_FIRST,
     read=_read,
     position=_position,
+    tally=Tally(
+        _SQL["tallied"],
+        {
+            "namespace": _text("run_tally.namespace"),
+            "experiment_id": uid_column("run_tally.experiment_uid"),
+            "archive_time": Column(FieldType.TIME, "nullif(run_tally.archived, false)"),
+        },
+    ),
 )
 
 

@@ -58,6 +58,28 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """Rows that are counted beforehand, by some of their columns."""
+
+    select: LiteralString
+    """`SELECT sum(...) FROM ... WHERE ...` to which conditions are added with AND; it names the scope of the list."""
+    columns: Mapping[str, Column]
+    """What can be told apart. They hold for the list's rows as the list's own columns of these names do."""
+
+    def tells(self, condition: Filter | None) -> bool:
+        """True where `condition` asks for nothing else."""
+        match condition:
+            case None:
+                return True
+            case And(terms) | Or(terms):
+                return all(map(self.tells, terms))
+            case Not(term):
+                return self.tells(term)
+            case Comparison():
+                return condition.field in self.columns
+
+
+@dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
     """A list that can be filtered, ordered and paged."""
 
@@ -70,6 +92,7 @@ class Listing(Generic[T]):
     read: Callable[[Row], T]
     position: Callable[[T, str], object]
     """The value that an orderable field, or the key, orders an item by."""
+    tally: Tally | None = None
 
     @property
     def fields(self) -> Mapping[str, FieldType]:
@@ -96,25 +119,26 @@ class Listing(Generic[T]):
     async def count(self, connection: Connection, condition: Filter | None, scope: Mapping[str, object]) -> int:
         """How many rows there are on all pages."""
         parameters = dict(scope)
-        selected = self._selected(condition, parameters)
-        statement = sql.SQL("SELECT count(*) FROM ({}) AS selected").format(sql.SQL(" AND ").join(selected))
+        statement = self._counting(condition, parameters)
         row = await (await connection.execute(statement, parameters, prepare=False)).fetchone()
         assert row is not None
         return int(row[0])
 
-    def _selected(self, condition: Filter | None, parameters: dict[str, object]) -> list[sql.Composable]:
-        """The rows of the list, as parts to be joined by AND; the values named are put among the parameters."""
-        where = [] if condition is None else [_Where(self.columns, parameters).of(condition)]
-        return [sql.SQL(self.select), *where]
+    def _counting(self, condition: Filter | None, parameters: dict[str, object]) -> sql.Composed:
+        """The statement for the number of rows; the values it names are put among the parameters."""
+        if self.tally is not None and self.tally.tells(condition):
+            return _selected(self.tally.select, self.tally.columns, condition, parameters)
+        selected = _selected(self.select, self.columns, condition, parameters)
+        return sql.SQL("SELECT count(*) FROM ({}) AS selected").format(selected)
 
     def _statement(self, page: Page, order: Sequence[Order], parameters: dict[str, object]) -> sql.Composed:
         """The statement for a page; the values it names are put among the parameters."""
         keys = self._keys(order)
-        conditions = self._selected(page.filter, parameters)
+        selected = _selected(self.select, self.columns, page.filter, parameters)
         if page.after is not None:
-            conditions.append(_behind(keys, page.after, parameters))
+            selected = sql.SQL("{} AND {}").format(selected, _behind(keys, page.after, parameters))
         by = sql.SQL(", ").join(sql.SQL("{} DESC" if down else "{}").format(key) for key, down in keys)
-        return sql.SQL("{} ORDER BY {} LIMIT %(limit)s").format(sql.SQL(" AND ").join(conditions), by)
+        return sql.SQL("{} ORDER BY {} LIMIT %(limit)s").format(selected, by)
 
     def _keys(self, order: Sequence[Order]) -> "list[_Key]":
         """What the rows are ordered by, each with whether it descends; the list's own key is the last."""
@@ -128,6 +152,18 @@ class Listing(Generic[T]):
 
 
 _Key = tuple[sql.SQL, bool]
+
+
+def _selected(
+    select: LiteralString,
+    columns: Mapping[str, Column],
+    condition: Filter | None,
+    parameters: dict[str, object],
+) -> sql.Composed:
+    """`select` with `condition` added; the values that it names are put among the parameters."""
+    if condition is None:
+        return sql.Composed([sql.SQL(select)])
+    return sql.SQL("{} AND {}").format(sql.SQL(select), _Where(columns, parameters).of(condition))
 
 
 def _behind(keys: Sequence[_Key], after: Sequence[Scalar], parameters: dict[str, object]) -> sql.Composable:

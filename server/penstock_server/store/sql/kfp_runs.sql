@@ -1,7 +1,8 @@
 -- name: runs
 -- Runs of a namespace or of all, of an experiment or of all, with the uids of what they name, but for those that are to
 -- be deleted; conditions, order and limit are added. A version counts only while it holds what the run executes.
-SELECT run.uid, run.namespace, run.id, run.experiment_uid, experiment.id AS experiment_id, run.pipeline_id,
+SELECT run.uid, run.namespace, run.id, run.experiment_uid,
+    (SELECT experiment.id FROM experiment WHERE experiment.uid = run.experiment_uid) AS experiment_id, run.pipeline_id,
     run.pipeline_version, run.spec_digest, run.display_name, run.description, run.labels, run.parameters,
     run.cache_policy, run.deadline_s, run.artifact_root, run.state, run.reason, run.message, run.failed_task_id,
     run.outputs, run.event_sequence, run.revision, run.create_time, run.start_time, run.end_time, run.update_time,
@@ -15,10 +16,16 @@ SELECT run.uid, run.namespace, run.id, run.experiment_uid, experiment.id AS expe
             AND v.spec_digest = run.spec_digest
     ) AS version
 FROM run
-JOIN experiment ON experiment.uid = run.experiment_uid
 WHERE (%(namespace)s::text IS NULL OR run.namespace = %(namespace)s)
     AND (%(experiment_uid)s::uuid IS NULL OR run.experiment_uid = %(experiment_uid)s)
     AND run.delete_request_time IS NULL
+
+-- name: tallied
+-- How many runs there are of a namespace or of all, of an experiment or of all; conditions are added.
+SELECT coalesce(sum(run_tally.count), 0)
+FROM run_tally
+WHERE (%(namespace)s::text IS NULL OR run_tally.namespace = %(namespace)s)
+    AND (%(experiment_uid)s::uuid IS NULL OR run_tally.experiment_uid = %(experiment_uid)s)
 
 -- name: moves
 -- The moves of some runs, but not those of their tasks.
