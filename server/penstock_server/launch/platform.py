@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock_server.launch.base import StepRequest
 from penstock_server.spec.graph import Container
-from penstock_server.spec.settings import KUBERNETES, PENSTOCK
+from penstock_server.spec.pod_reader import KUBERNETES, PENSTOCK
 
 _HONOURED = frozenset({"activeDeadlineSeconds", "fieldPathAsEnv"})
 _KEYED = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]\Z")

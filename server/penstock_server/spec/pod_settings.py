@@ -34,5 +34,11 @@ class PodSettings:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The volume claims that the step mounts, by name."""
+        sources = (volume.get("persistentVolumeClaim") for volume in self.volumes)
+        return tuple(sorted(str(source["claimName"]) for source in sources if isinstance(source, dict)))
+
 
 NO_SETTINGS = PodSettings()

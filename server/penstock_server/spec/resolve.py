@@ -4,7 +4,8 @@ The order is that of the contract: resolve, select, check the type. What was not
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from penstock_server.model.json import Json, with_integers
@@ -26,6 +27,9 @@ from penstock_server.spec.graph import (
     TaskOutput,
     TaskSpec,
 )
+from penstock_server.spec.pod_entries import SETTING_INVALID, SettingError
+from penstock_server.spec.pod_reader import pod_settings
+from penstock_server.spec.pod_settings import PodSettings
 from penstock_server.spec.task_config import task_config
 from penstock_server.spec.values import as_text, problem, read_back
 
@@ -138,6 +142,21 @@ def task_inputs(
             raise sources.missing(f"input artifact {name}", task.artifacts.get(name))
     sources.check_items(parameters, artifacts)
     return TaskInputs(TaskValues(parameters, artifacts), TaskValues({**bound, **parameters}, artifacts))
+
+
+def step_settings(
+    component: Component,
+    task: TaskSpec,
+    dag_inputs: TaskValues,
+    bound: TaskValues,
+    ending_of: EndingOf,
+    constants: RunConstants,
+) -> PodSettings:
+    """What a step asks of its pod; `bound` are its inputs and all else that its task is bound to.
+
+    Raises ResolutionError(SETTING_INVALID).
+    """
+    return _Sources(task, dag_inputs, ending_of, constants).settings(component, bound.parameters)
 
 
 def dag_outputs(dag: Dag, ending_of: EndingOf) -> TaskValues:
@@ -309,7 +328,19 @@ class _Sources:
     def config(self, component: Component, inputs: Mapping[str, Json]) -> Json:
         """What a step is told of its own settings."""
         assert isinstance(component.body, Container)
-        return task_config(component, component.body, inputs, self._parameter)
+        with _told_of(self.task):
+            return task_config(component, component.body, inputs, self.setting)
+
+    def settings(self, component: Component, inputs: Mapping[str, Json]) -> PodSettings:
+        """What the step asks of its pod."""
+        assert isinstance(component.body, Container)
+        with _told_of(self.task):
+            return pod_settings(component, component.body, inputs, self.setting)
+
+    def setting(self, binding: ParameterBinding) -> Json:
+        """The value at a place that a setting names."""
+        value = self._parameter(binding)
+        return None if value is None else _selected(self.task, "of a setting", binding, value)
 
     def _parameter(self, binding: ParameterBinding) -> Json:
         """The value; None where there is none."""
@@ -349,6 +380,15 @@ _NOTHING = TaskValues()
 
 def _made(ending: Ending | None) -> TaskValues:
     return _NOTHING if ending is None or ending.outputs is None else ending.outputs
+
+
+@contextmanager
+def _told_of(task: TaskSpec) -> Generator[None]:
+    """A setting that cannot be used is the task's failure."""
+    try:
+        yield
+    except SettingError as error:
+        raise ResolutionError(SETTING_INVALID, f"the settings of {task.key}: {error}") from error
 
 
 def _selected(task: TaskSpec, name: str, binding: ParameterBinding, value: Json) -> Json:

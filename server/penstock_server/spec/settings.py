@@ -1,7 +1,8 @@
 """What platform documents say of attempts and runs: time limits, ages, the workspace.
 
 `platforms.kubernetes` is KFP's own; `platforms.penstock` is ours and says what KFP has no place for, for each executor:
-`timeoutSeconds`, `queueTimeoutSeconds` and `cacheMaxAgeSeconds`. Of limits that two of them set the shortest holds.
+`timeoutSeconds`, `queueTimeoutSeconds`, `cacheMaxAgeSeconds`, and `resources` by any name. Of limits that two of them
+set the shortest holds.
 """
 
 import json
@@ -13,10 +14,10 @@ from typing import Any
 from penstock_server.model.json import Json
 from penstock_server.spec.document import Document
 from penstock_server.spec.graph import Component, Constant, Container, Dag, Importer, PipelineGraph
+from penstock_server.spec.pod_entries import SettingError
+from penstock_server.spec.pod_reader import KUBERNETES, PENSTOCK, problems
 from penstock_server.spec.violations import Violations
 
-KUBERNETES = "kubernetes"
-PENSTOCK = "penstock"
 SECONDS_MAX = 31_536_000
 """A year."""
 WORKSPACE_PLACEHOLDER = "{{$.workspace_path}}"
@@ -24,7 +25,9 @@ _DEADLINE = "activeDeadlineSeconds"
 _TIMEOUT = "timeoutSeconds"
 _QUEUE_TIMEOUT = "queueTimeoutSeconds"
 _CACHE_MAX_AGE = "cacheMaxAgeSeconds"
-_OWN_KEYS = (_TIMEOUT, _QUEUE_TIMEOUT, _CACHE_MAX_AGE)
+_RESOURCES = "resources"
+_SECONDS = (_TIMEOUT, _QUEUE_TIMEOUT, _CACHE_MAX_AGE)
+_OWN_KEYS = (*_SECONDS, _RESOURCES)
 _QUANTITY = re.compile(r"\+?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?\Z", re.ASCII)
 
 
@@ -68,6 +71,7 @@ def check_settings(document: Document, graph: PipelineGraph, violations: Violati
             where = f"platforms.{name}.deploymentSpec.executors.{label}"
             _check_executor(where, name, settings, violations)
         _check_pipeline(f"platforms.{name}.pipelineConfig", platform.get("pipelineConfig", {}), violations)
+    _check_pods(graph, violations)
     if not has_workspace(graph):
         for path in _uses_of_workspace(graph):
             description = (
@@ -75,6 +79,25 @@ def check_settings(document: Document, graph: PipelineGraph, violations: Violati
                 " dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size=...))"
             )
             violations.add(path, description)
+
+
+def _check_pods(graph: PipelineGraph, violations: Violations) -> None:
+    checked: set[str] = set()
+    for component in graph.components.values():
+        body = component.body
+        if isinstance(body, Container) and body.label not in checked:
+            checked.add(body.label)
+            for problem in problems(body):
+                violations.add(_where(body, problem), problem.description)
+
+
+def _where(container: Container, problem: SettingError) -> str:
+    """The path of what is wrong: in the container itself, or in a platform's settings for it."""
+    executor = f"deploymentSpec.executors.{container.label}.{problem.path}"
+    if problem.path.startswith("container."):
+        return executor
+    platform = PENSTOCK if problem.path.startswith(f"{_RESOURCES}.") else KUBERNETES
+    return f"platforms.{platform}.{executor}"
 
 
 def _check_own(platform: Mapping[str, Any], document: Document, violations: Violations) -> None:
@@ -92,11 +115,11 @@ def _check_executor(path: str, platform: str, settings: Any, violations: Violati
     if not isinstance(settings, dict):
         violations.add(path, "has to be an object")
         return
-    keys = {KUBERNETES: (_DEADLINE,), PENSTOCK: _OWN_KEYS}.get(platform, ())
+    keys = {KUBERNETES: (_DEADLINE,), PENSTOCK: _SECONDS}.get(platform, ())
     for key, value in settings.items():
         if key in keys:
             _check_seconds(f"{path}.{key}", value, violations)
-        elif platform == PENSTOCK:
+        elif platform == PENSTOCK and key not in _OWN_KEYS:
             violations.add(f"{path}.{key}", f"is unknown here; known are {', '.join(_OWN_KEYS)}")
 
 
