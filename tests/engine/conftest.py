@@ -16,6 +16,7 @@ from penstock_server.engine.requests import RunRequests
 from penstock_server.engine.results import HasContent, anything
 from penstock_server.engine.run_requests import NewRunRequest
 from penstock_server.engine.settings import EngineSettings
+from penstock_server.launch.base import NO_CAPABILITIES
 from penstock_server.launch.fake import FakeHost, FakeLauncher
 from penstock_server.model.errors import Unavailable
 from penstock_server.model.ids import RunUid
@@ -51,7 +52,7 @@ class Server:
 
     def __init__(self, database: Database, host: FakeHost, settings: dict[str, Any]) -> None:
         has_content: HasContent = settings.pop("has_content", anything)
-        self.launcher = FakeLauncher(host)
+        self.launcher = FakeLauncher(host, capabilities=settings.pop("capabilities", NO_CAPABILITIES))
         self.notifications = Notifications(database.dsn)
         defaults = {"artifact_root": "file:///artifacts", "max_parallel_steps": 4}
         engine_settings = EngineSettings(**{**defaults, **settings})

@@ -12,7 +12,7 @@ from penstock_server.engine.inputs import LaunchRefused, PlanEvent
 from penstock_server.engine.observer import NullObserver
 from penstock_server.engine.requested import RequestedSteps
 from penstock_server.engine.state import LiveRun
-from penstock_server.launch.base import LogChunk, Observation, StepRequest
+from penstock_server.launch.base import NO_CAPABILITIES, LogChunk, Observation, StepRequest
 from penstock_server.model.errors import Unavailable
 from penstock_server.model.ids import AttemptId, RunUid, TaskId
 from tests.engine.conftest import eventually
@@ -25,6 +25,7 @@ class Stubborn:
     """A launcher that notes every call and fails as often as it is told."""
 
     name = "fake"
+    capabilities = NO_CAPABILITIES
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures

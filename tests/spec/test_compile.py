@@ -257,6 +257,17 @@ def test_volumes_are_refused_with_their_path() -> None:
     assert "deploymentSpec.executors.exec-createpvc.container.image" in [v.field for v in refused.value.violations]
 
 
+def test_volumes_are_taken_where_they_can_be_made() -> None:
+    check_supported(of_corpus("general/pipeline_with_volume"), volumes=True)
+
+
+def test_another_image_that_is_none_is_refused_everywhere() -> None:
+    spec = pipelines.chain(1, "true")
+    spec["deploymentSpec"]["executors"]["exec-step"]["container"]["image"] = "argostub/other"
+    with pytest.raises(Unimplemented, match="argostub/other"):
+        check_supported(compiled(spec), volumes=True)
+
+
 def test_a_platform_spec_is_kept_with_its_executors() -> None:
     document = load((CORPUS / "kubernetes" / "secret_as_env.yaml").read_text())
     graph = compile_pipeline(document)

@@ -216,7 +216,7 @@ def test_what_differs_from_an_earlier_step_is_told_the_component_first() -> None
     same = result_key(component, before, "root/b")
     assert differences(component, "root/b", before, before, same) == []
     assert differences(component, "root/b", now, before, "another") == [
-        "the component has changed (image, command, environment or interface)",
+        "the component has changed (image, command, environment, claims or interface)",
         'parameter gone is not given and was "g"',
         "parameter new is [1] and was not given",
         f'parameter x is "{"é" * 59}... (101 characters) and was 1',

@@ -1,8 +1,9 @@
-"""Service accounts of runs. No launcher of this server has any; what was asked is kept and told, in a label."""
+"""Service accounts of runs: what was asked is kept and told, in a label, and given to the pods of the steps."""
 
 from collections.abc import Mapping
 
-LABEL = "pipelines.kubeflow.org/service-account"
+from penstock_server.model.resources import SERVICE_ACCOUNT_LABEL as LABEL
+
 DEFAULT = "pipeline-runner"
 NAME_MAX = 253
 """Characters, as Kubernetes has it."""

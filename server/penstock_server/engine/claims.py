@@ -26,6 +26,7 @@ from penstock_server.engine.rerun import reusable
 from penstock_server.engine.restore import restore
 from penstock_server.engine.results import HasContent
 from penstock_server.engine.state import LiveRun
+from penstock_server.launch.base import Capability, Launcher
 from penstock_server.model.changes import RequestFlags
 from penstock_server.model.errors import PenstockError
 from penstock_server.model.ids import RunUid
@@ -63,7 +64,7 @@ class Claims:
         graphs: Graphs,
         has_content: HasContent,
         *,
-        launcher: str,
+        launcher: Launcher,
         runs_max: int,
         poll_s: float,
         clock: Clock,
@@ -192,7 +193,8 @@ class Claims:
                 record.now,
                 graph,
                 fence=fence,
-                launcher=self._launcher,
+                launcher=self._launcher.name,
+                makes_pods=Capability.PODS in self._launcher.capabilities,
             )
             if earlier is not None:
                 live.reusable = await asyncio.to_thread(reusable, earlier.run, earlier.tasks, self._has_content)

@@ -112,7 +112,7 @@ def _meets_condition(run: LiveRun, task: LiveTask, inputs: TaskInputs) -> bool:
 def _begin(run: LiveRun, task: LiveTask, inputs: TaskInputs) -> None:
     match task.kind:
         case TaskKind.STEP:
-            steps.queue(run, task, inputs.values)
+            steps.begin(run, task, inputs)
         case TaskKind.IMPORTER:
             importers.begin(run, task, inputs)
         case TaskKind.LOOP:

@@ -82,7 +82,8 @@ def _difference(run: LiveRun, ask: LookUpCache, earlier: EarlierTask) -> str:
     """What differs between the task and an earlier one of the same step."""
     task = run.tasks[ask.task_id]
     inputs = task.inputs or TaskValues()
-    found = differences(task.component, task.place, inputs, earlier.inputs, earlier.result_key)
+    claims = task.settings.claims if task.settings is not None else ()
+    found = differences(task.component, task.place, inputs, earlier.inputs, earlier.result_key, claims)
     if not found:
         return "the key that it is cached under has changed"
     more = f"; and {len(found) - DIFFERENCES_MAX} more" if len(found) > DIFFERENCES_MAX else ""

@@ -32,7 +32,7 @@ from penstock_server.engine.results import HasContent, anything
 from penstock_server.engine.settings import EngineSettings
 from penstock_server.engine.slots import Slots
 from penstock_server.engine.state import LiveRun
-from penstock_server.launch.base import Launcher
+from penstock_server.launch.base import Capability, Launcher
 from penstock_server.model.changes import RunChanges
 from penstock_server.model.errors import PenstockError
 from penstock_server.model.ids import RunUid, ServerId
@@ -118,7 +118,13 @@ class Engine:
     def take_new(self, run: Run, graph: PipelineGraph) -> None:
         """Take up a run that was made under an offer."""
         if self._claiming is not None:
-            live = new_live_run(run, graph, fence=FENCE_OF_NEW, launcher=self._launcher.name)
+            live = new_live_run(
+                run,
+                graph,
+                fence=FENCE_OF_NEW,
+                launcher=self._launcher.name,
+                makes_pods=Capability.PODS in self._launcher.capabilities,
+            )
             self._owned.take(live, RunTaken())
 
     async def start(self) -> None:
@@ -132,7 +138,7 @@ class Engine:
             self._owned,
             self._graphs,
             self._has_content,
-            launcher=self._launcher.name,
+            launcher=self._launcher,
             runs_max=self._settings.runs_max,
             poll_s=self._settings.poll_s,
             clock=self._clock,

@@ -89,8 +89,13 @@ class NewRuns:
         *,
         caching: CacheDefaults = NO_CACHE_DEFAULTS,
         has_content: HasContent = anything,
+        makes_volumes: bool = False,
     ) -> None:
-        """`taker`: this process's own engine, so that a new run need not be claimed and read back."""
+        """`taker`: this process's own engine, so that a new run need not be claimed and read back.
+
+        `makes_volumes`: steps that make and delete volume claims can be run.
+        """
+        self._makes_volumes = makes_volumes
         self._database = database
         self._graphs = graphs
         self._taker = taker
@@ -140,7 +145,7 @@ class NewRuns:
 
     async def keep_spec(self, connection: Connection, source: InlineSpec) -> StoredSpec:
         """Store a spec that no run executes yet."""
-        check_supported(source.graph)
+        check_supported(source.graph, volumes=self._makes_volumes)
         await specs.insert(connection, source.digest, source.canonical)
         return StoredSpec(source.digest, None, None)
 
@@ -182,7 +187,7 @@ class NewRuns:
         if isinstance(source, VersionSource | StoredSpec):
             return None
         if isinstance(source, InlineSpec):
-            check_supported(source.graph)
+            check_supported(source.graph, volumes=self._makes_volumes)
             if self._graphs.get(source.digest) is None:
                 self._graphs.put(source.digest, source.graph)
             return _Spec(source.digest, source.graph, source.canonical)
@@ -192,7 +197,7 @@ class NewRuns:
         if graph is None:
             graph = await _compile(source, len(canonical))
             self._graphs.put(digest, graph)
-        check_supported(graph)
+        check_supported(graph, volumes=self._makes_volumes)
         return _Spec(digest, graph, canonical)
 
     async def _stored_spec(self, connection: Connection, request: NewRunRequest) -> _Spec:
@@ -203,7 +208,7 @@ class NewRuns:
         else:
             assert isinstance(source, VersionSource)
             spec = await self._of_version(connection, request.namespace, source)
-        check_supported(spec.graph)
+        check_supported(spec.graph, volumes=self._makes_volumes)
         return _checked(spec, request)
 
     async def _of_run(self, connection: Connection, source: StoredSpec) -> _Spec:

@@ -3,13 +3,14 @@
 from datetime import datetime
 
 from penstock_server.engine.observer import EngineObserver
-from penstock_server.engine.state import LiveRun
-from penstock_server.engine.values import attempt_timeout_s
+from penstock_server.engine.state import LiveRun, LiveTask
+from penstock_server.engine.values import attempt_timeout_s, pod_settings
 from penstock_server.launch.base import RunFacts, StepRequest
 from penstock_server.model.ids import AttemptId
-from penstock_server.model.resources import Run, TaskValues
+from penstock_server.model.resources import SERVICE_ACCOUNT_LABEL, Run, TaskValues
 from penstock_server.model.states import AttemptState
 from penstock_server.spec.graph import PipelineGraph
+from penstock_server.spec.pod_settings import NO_SETTINGS, PodSettings
 from penstock_server.spec.resolve import RunConstants
 from penstock_server.spec.settings import has_workspace
 
@@ -24,6 +25,7 @@ def run_facts(run: Run, pipeline_name: str) -> RunFacts:
         namespace=run.namespace,
         create_time_utc=_rfc_3339(run.create_time),
         schedule_time_utc=_rfc_3339(run.slot_time or run.create_time),
+        service_account=run.labels.get(SERVICE_ACCOUNT_LABEL, ""),
     )
 
 
@@ -61,8 +63,17 @@ class RequestedSteps:
             timeout_s=attempt_timeout_s(run, task),
             env=self._env(run, attempt),
             has_workspace=has_workspace(run.graph),
+            settings=self._settings(run, task),
             has_started=task.attempt is not None and task.attempt.state is not AttemptState.LAUNCHING,
         )
+
+    def _settings(self, run: LiveRun, task: LiveTask) -> PodSettings:
+        """What the step asks of its pod: resolved when it began, and again in a run that was loaded."""
+        if not run.makes_pods:
+            return NO_SETTINGS
+        if task.settings is None:
+            task.settings = pod_settings(run, task)
+        return task.settings
 
     def _env(self, run: LiveRun, attempt: AttemptId) -> dict[str, str]:
         env = {"KFP_RETRY_INDEX": str(attempt.number - 1)}

@@ -23,13 +23,14 @@ def restore(
     *,
     fence: int,
     launcher: str,
+    makes_pods: bool = False,
 ) -> LiveRun:
     """The run as its rows tell; `now` is the database's time.
 
     `attempts` holds at least all those of tasks that have not ended.
     """
     rows = {row.id: row for row in tasks}
-    live = new_live_run(run, graph, fence=fence, launcher=launcher)
+    live = new_live_run(run, graph, fence=fence, launcher=launcher, makes_pods=makes_pods)
     live.failed_task_id = run.failed_task_id or _first_failed(tasks)
     live.elapsed_s = (now - run.start_time).total_seconds() if run.start_time is not None else 0.0
     _fill(live.root, rows[ROOT_TASK], now)
@@ -39,7 +40,7 @@ def restore(
     return live
 
 
-def new_live_run(run: Run, graph: PipelineGraph, *, fence: int, launcher: str) -> LiveRun:
+def new_live_run(run: Run, graph: PipelineGraph, *, fence: int, launcher: str, makes_pods: bool = False) -> LiveRun:
     """A run with nothing but its root task, PENDING, as it is when it was made."""
     root = new_root(graph)
     return LiveRun(
@@ -50,6 +51,7 @@ def new_live_run(run: Run, graph: PipelineGraph, *, fence: int, launcher: str) -
         fence=fence,
         event_sequence=run.event_sequence,
         launcher=launcher,
+        makes_pods=makes_pods,
         root=root,
         tasks={ROOT_TASK: root},
         state=run.state,

@@ -26,6 +26,7 @@ from penstock_server.spec.graph import (
     TriggerStrategy,
 )
 from penstock_server.spec.loops import Items
+from penstock_server.spec.pod_settings import PodSettings
 from penstock_server.spec.resolve import RunConstants
 from penstock_server.spec.settings import run_deadline_s, shortest
 
@@ -76,6 +77,8 @@ class LiveTask:
     result_key: str | None = None
     cache_note: str = ""
     """Why no earlier result is reused, until that is recorded."""
+    settings: PodSettings | None = None
+    """Of a step that is to be a pod: what it asks of it; None until that is resolved, and again when it is loaded."""
     waits: int = 0
     """How often it has begun to wait for a slot, so that the end of an earlier wait's time is told from this one's."""
     index: int | None = None
@@ -152,6 +155,8 @@ class LiveRun:
     """Number of the newest event that is known to be written."""
     launcher: str
     """Name of the launcher that its attempts go to."""
+    makes_pods: bool
+    """Each attempt of a step is a pod there, and what the step asks of it has to be resolved."""
     root: LiveTask
     tasks: dict[TaskId, LiveTask]
     state: RunState

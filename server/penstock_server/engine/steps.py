@@ -17,12 +17,20 @@ from penstock_server.engine.effects import (
 from penstock_server.engine.inputs import CacheAnswered, CacheHit, LaunchRefused, QueueTimedOut, TwinFound
 from penstock_server.engine.moves import create_attempt, move_attempt, move_task
 from penstock_server.engine.state import LiveAttempt, LiveRun, LiveTask
-from penstock_server.engine.values import cache_key, cache_max_age_s, queue_timeout_s, result_key, step_key
+from penstock_server.engine.values import (
+    cache_key,
+    cache_max_age_s,
+    pod_settings,
+    queue_timeout_s,
+    result_key,
+    step_key,
+)
 from penstock_server.launch.base import Observation, Phase
 from penstock_server.model.changes import Notice
 from penstock_server.model.ids import AttemptId
 from penstock_server.model.resources import CachePolicy, TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, TaskState
+from penstock_server.spec.resolve import ResolutionError, TaskInputs
 from penstock_server.store.values import identified
 
 LOSSES_MAX = 3
@@ -38,6 +46,17 @@ _ENDS = {
 }
 _NO_QUEUE = frozenset({reasons.RUN_PAUSED, reasons.WAITING_FOR_TWIN})
 """Why a QUEUED step may wait for something else than its turn."""
+
+
+def begin(run: LiveRun, task: LiveTask, inputs: TaskInputs) -> None:
+    """The step has its inputs: see that there can be such a pod, where it is to be one, and queue."""
+    if run.makes_pods:
+        try:
+            task.settings = pod_settings(run, task, inputs.bound)
+        except ResolutionError as error:
+            fail(run, task, error.reason, error.message)
+            return
+    queue(run, task, inputs.values)
 
 
 def queue(run: LiveRun, task: LiveTask, inputs: TaskValues) -> None:

@@ -4,6 +4,8 @@ from penstock_server.engine.state import LiveRun, LiveTask
 from penstock_server.model.resources import ArtifactValue, CachePolicy, TaskKind, TaskValues
 from penstock_server.spec import caching, imports, loops, resolve, settings
 from penstock_server.spec.graph import Container
+from penstock_server.spec.pod_reader import needs_bound
+from penstock_server.spec.pod_settings import NO_SETTINGS, PodSettings
 from penstock_server.spec.resolve import Ending, EndingOf, TaskInputs
 from penstock_server.spec.settings import shortest
 
@@ -43,13 +45,30 @@ def imported_artifact(run: LiveRun, task: LiveTask, inputs: TaskInputs) -> Artif
     return imports.imported_artifact(task.component, task.spec, inputs, run.constants)
 
 
+def pod_settings(run: LiveRun, task: LiveTask, bound: TaskValues | None = None) -> PodSettings:
+    """What a step asks of its pod; `bound` is all that its task is bound to, where that is known.
+
+    The same whenever it is asked for once the inputs of the task are resolved. Raises ResolutionError.
+    """
+    body, holder, spec = task.component.body, task.parent, task.spec
+    if not isinstance(body, Container) or holder is None or spec is None:
+        return NO_SETTINGS
+    if task.index is not None and holder.parent is not None:
+        # An iteration of a loop over the step itself: its settings come from around the loop.
+        holder = holder.parent
+    if bound is None:
+        bound = task_inputs(run, task).bound if needs_bound(body) else (task.inputs or _NOTHING)
+    given = holder.inputs or _NOTHING
+    return resolve.step_settings(task.component, spec, given, bound, _endings_in(holder), run.constants)
+
+
 def cache_key(run: LiveRun, task: LiveTask, inputs: TaskValues) -> str | None:
     """The key under which the step's results are looked for and offered; None when it is not cached."""
     if task.spec is None or not task.spec.cache_enabled or run.record.cache_policy is CachePolicy.DISABLED:
         return None
     if task.kind is not TaskKind.STEP:
         return None
-    return caching.cache_key(task.component, task.spec, inputs, run.graph.name, run.record.namespace)
+    return caching.cache_key(task.component, task.spec, inputs, run.graph.name, run.record.namespace, _claims(task))
 
 
 def cache_max_age_s(run: LiveRun, task: LiveTask) -> float | None:
@@ -69,7 +88,7 @@ def attempt_timeout_s(run: LiveRun, task: LiveTask) -> float | None:
 
 def result_key(task: LiveTask, inputs: TaskValues) -> str | None:
     """What decides the step's results, whether or not they are cached."""
-    return caching.result_key(task.component, inputs, task.place) if task.kind is TaskKind.STEP else None
+    return caching.result_key(task.component, inputs, task.place, _claims(task)) if task.kind is TaskKind.STEP else None
 
 
 def step_key(run: LiveRun, task: LiveTask) -> str:
@@ -80,6 +99,10 @@ def step_key(run: LiveRun, task: LiveTask) -> str:
 def importer_key(run: LiveRun, artifact: ArtifactValue) -> str:
     """The key under which an importer looks for the same artifact, imported before."""
     return caching.importer_key(artifact, run.graph.name, run.record.namespace)
+
+
+def _claims(task: LiveTask) -> tuple[str, ...]:
+    return task.settings.claims if task.settings is not None else ()
 
 
 def _container(task: LiveTask) -> Container | None:

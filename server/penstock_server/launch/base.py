@@ -150,11 +150,25 @@ class LogChunk:
     content: bytes
 
 
+class Capability(StrEnum):
+    """What not every launcher can."""
+
+    PODS = "PODS"
+    """Each attempt is a pod: what a step asks of its pod (`StepRequest.settings`) is resolved for it."""
+    VOLUMES = "VOLUMES"
+    """It makes and deletes volume claims for the steps whose image says so (`spec.support.VOLUME_IMAGES`)."""
+
+
+NO_CAPABILITIES: frozenset[Capability] = frozenset()
+
+
 class Launcher(Protocol):
     """Executes attempts."""
 
     name: str
     """`process`, `kubernetes` or `fake`."""
+    capabilities: frozenset[Capability]
+    """What it can beyond executing commands."""
 
     async def start(self) -> None:
         """Get ready; called once before anything else."""

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from penstock_server.launch.base import LogChunk, Observation, Phase, StepRequest
+from penstock_server.launch.base import NO_CAPABILITIES, Capability, LogChunk, Observation, Phase, StepRequest
 from penstock_server.model.errors import NotFound, Unavailable
 from penstock_server.model.ids import AttemptId, RunUid
 from penstock_server.model.resources import TaskValues
@@ -160,8 +160,9 @@ class FakeLauncher:
 
     name = "fake"
 
-    def __init__(self, host: FakeHost | None = None) -> None:
+    def __init__(self, host: FakeHost | None = None, *, capabilities: frozenset[Capability] = NO_CAPABILITIES) -> None:
         self.host = host or FakeHost()
+        self.capabilities = capabilities
         self._told: asyncio.Queue[Observation | None] = asyncio.Queue()
         self._mine: set[AttemptId] = set()
         self._observed = False

@@ -19,6 +19,7 @@ class MeteredLauncher:
 
     def __init__(self, launcher: Launcher, meter: Meter) -> None:
         self.name = launcher.name
+        self.capabilities = launcher.capabilities
         self._launcher = launcher
         self._labels = {"launcher": launcher.name}
         self._since: dict[AttemptId, float] = {}

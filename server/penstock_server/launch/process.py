@@ -15,7 +15,7 @@ from pathlib import Path
 
 from penstock_server.launch import strays, verdicts
 from penstock_server.launch.attempt import ProcessAttempt
-from penstock_server.launch.base import ArtifactTransfer, LogChunk, Observation, StepRequest
+from penstock_server.launch.base import NO_CAPABILITIES, ArtifactTransfer, LogChunk, Observation, StepRequest
 from penstock_server.launch.environments import StepEnvironments
 from penstock_server.launch.janitor import Janitor
 from penstock_server.launch.journal import Journal, read_boot_id
@@ -50,6 +50,7 @@ class ProcessLauncher:
     """
 
     name = "process"
+    capabilities = NO_CAPABILITIES
 
     def __init__(
         self,

@@ -23,6 +23,7 @@ class TracedLauncher:
 
     def __init__(self, launcher: Launcher, tracer: Tracer) -> None:
         self.name = launcher.name
+        self.capabilities = launcher.capabilities
         self._launcher = launcher
         self._tracer = tracer
         self._propagator = TraceContextTextMapPropagator()

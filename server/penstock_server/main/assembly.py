@@ -37,7 +37,7 @@ from penstock_server.engine.wakeups import Wakeups
 from penstock_server.gateway.app import Gateway, GatewaySettings
 from penstock_server.gateway.http_server import HttpServer
 from penstock_server.gateway.probes import Probes
-from penstock_server.launch.base import Launcher
+from penstock_server.launch.base import Capability, Launcher
 from penstock_server.launch.environments import EnvironmentSettings, StepEnvironments, uv_environment
 from penstock_server.launch.process import ProcessLauncher, ProcessSettings
 from penstock_server.launch.surroundings import PASSED_ON
@@ -135,7 +135,14 @@ class Assembly:
         await wakeups.start()
         load = Load(engine)
         answering = database.with_patience(ANSWER_S)
-        new_runs = NewRuns(answering, graphs, engine, caching=self._caching(), has_content=artifacts.has_content)
+        new_runs = NewRuns(
+            answering,
+            graphs,
+            engine,
+            caching=self._caching(),
+            has_content=artifacts.has_content,
+            makes_volumes=Capability.VOLUMES in launcher.capabilities,
+        )
         turns = JobTurns(answering, new_runs, TurnSettings(self._settings.job_grace_s, self._settings.job_slots_kept))
         schedules = await self._schedules(answering, notifications, turns)
         parts = ApiParts(

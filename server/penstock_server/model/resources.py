@@ -13,6 +13,9 @@ from penstock_server.model.ids import RunUid, TaskId
 from penstock_server.model.json import Json
 from penstock_server.model.states import AttemptState, FailureClass, RunState, TaskState
 
+SERVICE_ACCOUNT_LABEL = "pipelines.kubeflow.org/service-account"
+"""Label of a run: the account of the cluster that its steps have."""
+
 
 class CachePolicy(StrEnum):
     """What a run does with results of earlier runs."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from penstock_server.model.json import Json
 from penstock_server.model.resources import ArtifactValue, TaskValues
@@ -12,23 +12,31 @@ SHOWN_MAX = 60
 """So much is shown of a value that differs."""
 
 
-def cache_key(component: Component, task: TaskSpec, inputs: TaskValues, pipeline: str, namespace: str) -> str:
+def cache_key(
+    component: Component,
+    task: TaskSpec,
+    inputs: TaskValues,
+    pipeline: str,
+    namespace: str,
+    claims: Sequence[str] = (),
+) -> str:
     """`sha256:` and 64 hex digits over what decides a step's results, within the pipeline and the namespace.
 
-    That is the component - interface, image, command, environment - and the values of its inputs. Neither the names of
+    That is the component - interface, image, command, environment -, the values of its inputs, and which volume
+    `claims` it mounts. Neither the names of
     task and run nor the resources count. A key of the user's own replaces all of that.
     """
-    subject: object = [component.name, task.cache_key] if task.cache_key else _subject(component, inputs, _identity)
-    return _digest([namespace, pipeline, subject])
+    own = [component.name, task.cache_key] if task.cache_key else None
+    return _digest([namespace, pipeline, own or _subject(component, inputs, _identity, claims)])
 
 
-def result_key(component: Component, inputs: TaskValues, place: str) -> str:
+def result_key(component: Component, inputs: TaskValues, place: str, claims: Sequence[str] = ()) -> str:
     """The same for one run that repeats another: the step at `place` in the pipeline, whatever its name and namespace.
 
     The place counts since a step that does the same elsewhere may have ended otherwise, or be there for what it does
     besides. Iterations of a loop are one place.
     """
-    return _digest(["result", place, _subject(component, inputs, _content)])
+    return _digest(["result", place, _subject(component, inputs, _content, claims)])
 
 
 def step_key(task_id: str, pipeline: str, namespace: str) -> str:
@@ -37,15 +45,20 @@ def step_key(task_id: str, pipeline: str, namespace: str) -> str:
 
 
 def differences(
-    component: Component, place: str, inputs: TaskValues, earlier: TaskValues, earlier_result_key: str | None
+    component: Component,
+    place: str,
+    inputs: TaskValues,
+    earlier: TaskValues,
+    earlier_result_key: str | None,
+    claims: Sequence[str] = (),
 ) -> list[str]:
     """What differs between a step and an earlier one of the same place, in words, the component first.
 
     `earlier` and `earlier_result_key` are the other one's. The key tells whether the component has changed: with the
     same one it would be that of this component with those inputs.
     """
-    changed = earlier_result_key is not None and earlier_result_key != result_key(component, earlier, place)
-    found = ["the component has changed (image, command, environment or interface)"] if changed else []
+    changed = earlier_result_key is not None and earlier_result_key != result_key(component, earlier, place, claims)
+    found = ["the component has changed (image, command, environment, claims or interface)"] if changed else []
     for name in sorted(inputs.parameters.keys() | earlier.parameters.keys()):
         now, before = (_shown(values.parameters, name) for values in (inputs, earlier))
         if now != before:
@@ -71,7 +84,9 @@ def importer_key(artifact: ArtifactValue, pipeline: str, namespace: str) -> str:
     return _digest([namespace, pipeline, "import", subject])
 
 
-def _subject(component: Component, inputs: TaskValues, identity: Callable[[ArtifactValue], object]) -> object:
+def _subject(
+    component: Component, inputs: TaskValues, identity: Callable[[ArtifactValue], object], claims: Sequence[str]
+) -> object:
     body = component.body
     assert isinstance(body, Container)
     return {
@@ -86,6 +101,7 @@ def _subject(component: Component, inputs: TaskValues, identity: Callable[[Artif
             "output_parameters": {n: p.type for n, p in component.output_parameters.items()},
             "output_artifacts": {n: [a.type, a.metadata] for n, a in component.output_artifacts.items()},
         },
+        **({"claims": list(claims)} if claims else {}),
     }
 
 
