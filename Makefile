@@ -10,7 +10,7 @@ RUN := $(BIN)/python -m
 PYTEST_WORKERS ?= 2
 BENCH ?=
 
-.PHONY: help setup demo test conformance simulate simulate-jobs chaos check lint types generate verify bench run
+.PHONY: help setup demo test conformance simulate simulate-jobs chaos check lint types generate verify bench rootfs run
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -61,6 +61,9 @@ verify: setup ## Check that generated code is current, and lint, format and comp
 
 bench: setup ## Measure against the floors of docs/benchmarks.md (BENCH="chain latency ...")
 	$(RUN) tests.bench $(BENCH)
+
+rootfs: setup ## Make the root file system of the container image in build/rootfs
+	$(BIN)/python deploy/docker/rootfs.py build/rootfs
 
 run: setup ## Run a server on ./penstock-data
 	$(BIN)/penstock-server serve --data-dir penstock-data

