@@ -169,6 +169,7 @@ def told(run: Any) -> dict[str, Any]:
         "history": [entry.state for entry in run.state_history],
         "finished": run.finished_at is not None and run.finished_at >= run.created_at.replace(microsecond=0),
         "tasks": {task.display_name: task.state for task in tasks},
+        "histories": {task.display_name: [entry.state for entry in task.state_history] for task in tasks},
         "pods": [
             child.pod_name
             for task in run.run_details.task_details

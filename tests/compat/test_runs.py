@@ -10,12 +10,12 @@ import pytest
 
 from penstock.v1 import pipeline_pb2, pipeline_service_pb2, run_pb2
 from penstock.v1 import run_service_pb2 as own
-from penstock_server.model.changes import RunMove
+from penstock_server.model.changes import AttemptCreate, AttemptMove, RunMove, TaskMove
 from penstock_server.model.ids import RunUid
-from penstock_server.model.states import RunState
+from penstock_server.model.states import AttemptState, RunState, TaskState
 from penstock_server.store import kfp_runs, runs
 from tests import pipelines
-from tests.api.moving import Mover, mover
+from tests.api.moving import STEP, Mover, mover
 from tests.compat.serving import Answer, KfpSite
 
 NOBODY = str(uuid.UUID(int=5))
@@ -255,6 +255,30 @@ async def test_a_failed_run_tells_its_states_its_tasks_and_why(kfp: KfpSite) -> 
     root, step = failed["run_details"]["task_details"]
     assert (root["state"], root["child_tasks"]) == ("FAILED", [{"task_id": "train"}])
     assert (step["state"], step["parent_task_id"], step["pod_name"]) == ("SUCCEEDED", "root", "train@1")
+
+
+async def test_a_step_that_was_tried_again_tells_each_try(kfp: KfpSite) -> None:
+    run_id = (await make(kfp))["run_id"]
+    moving = await owner(kfp, run_id)
+    await moving.start_step()
+    await moving.move(
+        AttemptMove(STEP, 1, AttemptState.RUNNING, AttemptState.FAILED),
+        TaskMove(STEP, TaskState.RUNNING, TaskState.QUEUED, "WAITING_FOR_RETRY", "exit code 1"),
+    )
+    await moving.move(
+        TaskMove(STEP, TaskState.QUEUED, TaskState.RUNNING, "STARTED"),
+        AttemptCreate(STEP, 2, "fake"),
+        AttemptMove(STEP, 2, AttemptState.LAUNCHING, AttemptState.RUNNING),
+    )
+    for told in (await get(kfp, run_id), (await kfp.ask("GET", "/runs")).body["runs"][0]):
+        root, step = told["run_details"]["task_details"]
+        assert [entry["state"] for entry in root["state_history"]] == ["PENDING", "RUNNING"]
+        assert [(entry["state"], entry.get("error", {}).get("message")) for entry in step["state_history"]] == [
+            ("PENDING", None),
+            ("RUNNING", None),
+            ("PENDING", "exit code 1"),
+            ("RUNNING", None),
+        ]
 
 
 async def test_a_run_is_archived_and_goes_on(kfp: KfpSite) -> None:

@@ -63,6 +63,7 @@ def test_a_failed_run_is_retried_and_a_good_one_is_not(act: Act) -> None:
     told = act("retry")
     assert told["again"] != "SUCCEEDED"
     assert told["ended"]["history"] == ["PENDING", "RUNNING", "FAILED", "PENDING", "RUNNING", "FAILED"]
+    assert told["ended"]["histories"]["say"] == ["PENDING", "RUNNING", "FAILED", "PENDING", "RUNNING", "FAILED"]
     assert len(told["ended"]["pods"]) == 2
     assert told["refused"] == 409
 

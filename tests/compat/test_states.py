@@ -1,12 +1,25 @@
 """States and errors as KFP's words."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from google.rpc.code_pb2 import Code
 
 from penstock.kfp.v2beta1 import run_pb2 as pb
-from penstock_server.compat.states import RUN_STATES, TASK_STATES, RunStates, run_error, task_error, task_history
+from penstock_server.compat.states import (
+    RUN_STATES,
+    TASK_STATES,
+    RunStates,
+    is_tried_again,
+    run_error,
+    task_error,
+    task_history,
+)
+from penstock_server.model.ids import TaskId
+from penstock_server.model.resources import Event, EventSubject
 from penstock_server.model.states import RunState, TaskState
-from tests.compat.records import at, move, run, task
+from tests.compat.records import UID, at, move, run, task
 
 WAITED_FOR = frozenset({pb.SUCCEEDED, pb.FAILED, pb.SKIPPED})
 """After these `kfp.Client.wait_for_run_completion` returns."""
@@ -27,14 +40,13 @@ def test_a_cancelled_run_can_be_told_as_canceled() -> None:
 
 
 def test_the_history_tells_each_state_in_order_and_why_the_run_ended_so() -> None:
-    cancelled = run(state=RunState.CANCELLED, reason="CANCEL_REQUESTED", message="too slow")
     moves = [
         move(1, None, RunState.PENDING),
         move(3, RunState.PENDING, RunState.RUNNING),
         move(5, RunState.RUNNING, RunState.CANCELLING),
-        move(6, RunState.CANCELLING, RunState.CANCELLED),
+        replace(move(6, RunState.CANCELLING, RunState.CANCELLED), message="too slow"),
     ]
-    history = RunStates().history(moves, run_error(cancelled))
+    history = RunStates().history(moves)
     assert [entry.state for entry in history] == [pb.PENDING, pb.RUNNING, pb.CANCELING, pb.CANCELED]
     assert [entry.update_time.ToDatetime(at(0).tzinfo) for entry in history] == [at(1), at(3), at(5), at(6)]
     assert [entry.error.message for entry in history] == ["", "", "", "too slow"]
@@ -75,6 +87,52 @@ def test_the_history_of_a_task_is_what_it_has_been_through() -> None:
     done = task("train", state=TaskState.SUCCEEDED, start_time=at(2), end_time=at(3))
     assert [entry.state for entry in task_history(done)] == [pb.PENDING, pb.RUNNING, pb.SUCCEEDED]
     assert [entry.state for entry in task_history(task("train"))] == [pb.PENDING]
+
+
+def task_move(sequence: int, after: TaskState, reason: str = "", message: str = "") -> Event:
+    """A move of the task, a second after its last one."""
+    task_id = TaskId("train")
+    return Event(UID, sequence, sequence, at(sequence), EventSubject.TASK, task_id, None, None, after, reason, message)
+
+
+def test_the_history_of_a_task_that_was_tried_again_tells_each_try_and_why() -> None:
+    moves = [
+        task_move(1, TaskState.PENDING),
+        task_move(2, TaskState.QUEUED, "WAITING_FOR_SLOT"),
+        task_move(3, TaskState.RUNNING),
+        task_move(4, TaskState.QUEUED, "WAITING_FOR_RETRY", "attempt 1: exit code 1"),
+        task_move(5, TaskState.RUNNING),
+        task_move(6, TaskState.FAILED, "EXIT_CODE", "exit code 2"),
+        task_move(7, TaskState.PENDING, "RETRY_REQUESTED"),
+        task_move(8, TaskState.SUCCEEDED),
+    ]
+    history = task_history(task("train", state=TaskState.SUCCEEDED, attempt_count=3), moves)
+    assert [(entry.state, entry.update_time.ToDatetime(at(0).tzinfo), entry.error.message) for entry in history] == [
+        (pb.PENDING, at(1), ""),
+        (pb.RUNNING, at(3), ""),
+        (pb.PENDING, at(4), "attempt 1: exit code 1"),
+        (pb.RUNNING, at(5), ""),
+        (pb.FAILED, at(6), "exit code 2"),
+        (pb.PENDING, at(7), ""),
+        (pb.SUCCEEDED, at(8), ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "again"),
+    [
+        ({"attempt_count": 1, "state": TaskState.RUNNING, "start_time": at(1)}, False),
+        ({"attempt_count": 2}, True),
+        ({"attempt_count": 1, "state": TaskState.QUEUED, "start_time": at(1)}, True),
+    ],
+)
+def test_a_task_is_tried_again_once_an_attempt_has_failed(values: dict[str, Any], *, again: bool) -> None:
+    assert is_tried_again(task("train", **values), [move(1, None, RunState.PENDING)]) == again
+
+
+def test_every_task_of_a_retried_run_may_have_been_tried_again() -> None:
+    moves = [move(1, None, RunState.PENDING), move(9, RunState.FAILED, RunState.PENDING)]
+    assert is_tried_again(task("root", None), moves)
 
 
 def test_the_history_of_a_task_that_was_skipped_says_why() -> None:

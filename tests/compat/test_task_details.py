@@ -16,7 +16,7 @@ MODEL = ArtifactValue("model", "system.Model", "file:///a/model", uid=uuid.UUID(
 
 
 def detail(*tasks: object, of: str) -> pb.PipelineTaskDetail:
-    details = run_details(UID, tasks).task_details  # type: ignore[arg-type]  # they are Tasks
+    details = run_details(UID, tasks, {}).task_details  # type: ignore[arg-type]  # they are Tasks
     return next(each for each in details if each.task_id == of)
 
 
@@ -67,7 +67,7 @@ def test_times_that_have_not_come_are_absent() -> None:
 def test_iterations_are_told_apart() -> None:
     tasks = [task("root", None), task("loop", kind=TaskKind.LOOP)]
     tasks += [task(f"loop.{number}", "loop", kind=TaskKind.ITERATION) for number in range(2)]
-    assert [each.display_name for each in run_details(UID, tasks).task_details] == [
+    assert [each.display_name for each in run_details(UID, tasks, {}).task_details] == [
         "root",
         "loop",
         "loop[0]",

@@ -1,7 +1,7 @@
 """Runs as KFP's messages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from google.protobuf.struct_pb2 import Struct
 
@@ -10,7 +10,7 @@ from penstock.kfp.v2beta1 import runtime_config_pb2
 from penstock_server.compat.service_accounts import service_account_of
 from penstock_server.compat.sources import set_source
 from penstock_server.compat.states import RunStates, run_error
-from penstock_server.compat.task_details import run_details
+from penstock_server.compat.task_details import TaskMoves, run_details
 from penstock_server.compat.times import exact_time, record_time
 from penstock_server.model.resources import Event, Task
 from penstock_server.rpc.json_values import to_value
@@ -28,12 +28,13 @@ class RunParts:
     """All, parents first; None where there is no room for them."""
     spec: Struct | None
     """What it runs; None where it names a version."""
+    task_moves: TaskMoves = field(default_factory=dict)
+    """Of the tasks that were tried again."""
 
 
 def run_message(parts: RunParts, states: RunStates) -> pb.Run:
     """The run with its tasks."""
     found, run = parts.found, parts.found.record
-    error = run_error(run)
     message = pb.Run(
         experiment_id=str(run.experiment_uid),
         run_id=str(run.uid),
@@ -49,10 +50,10 @@ def run_message(parts: RunParts, states: RunStates) -> pb.Run:
         scheduled_at=record_time(run.slot_time or run.create_time),
         finished_at=exact_time(run.end_time),
         state=states.of(run.state),
-        error=error,
-        run_details=None if parts.tasks is None else run_details(run.uid, parts.tasks),
+        error=run_error(run),
+        run_details=None if parts.tasks is None else run_details(run.uid, parts.tasks, parts.task_moves),
         recurring_run_id="" if found.job_uid is None else str(found.job_uid),
-        state_history=states.history(parts.moves, error),
+        state_history=states.history(parts.moves),
     )
     set_source(message, found.pipeline_uid, found.version_uid, parts.spec)
     return message

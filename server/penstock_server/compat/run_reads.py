@@ -1,12 +1,15 @@
 """Reads what stands in other rows than a run's own, for many runs in few statements."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from penstock.kfp.v2beta1 import run_pb2 as pb
 from penstock_server.compat.run_messages import RunParts, run_message
 from penstock_server.compat.spec_messages import SpecMessages
-from penstock_server.compat.states import RunStates
+from penstock_server.compat.states import RunStates, is_tried_again
+from penstock_server.compat.task_details import TaskMoves
+from penstock_server.model.ids import RunUid
+from penstock_server.model.resources import Event, Task
 from penstock_server.store import kfp_runs
 from penstock_server.store.database import Connection
 from penstock_server.store.kfp_runs import KfpRun
@@ -35,11 +38,28 @@ class RunReads:
         uids = [run.record.uid for run in found]
         moves = await kfp_runs.moves(connection, uids)
         tasks = await kfp_runs.tasks_of(connection, uids, tasks_max)
+        task_moves = await self._task_moves(connection, moves, tasks)
         messages = []
         for run in found:
             uid = run.record.uid
             spec = None
             if run.pipeline_uid is None:
                 spec = await self.specs.get(connection, run.record.spec_digest)
-            messages.append(run_message(RunParts(run, moves.get(uid, ()), tasks.get(uid), spec), self.states))
+            parts = RunParts(run, moves.get(uid, ()), tasks.get(uid), spec, task_moves.get(uid, {}))
+            messages.append(run_message(parts, self.states))
         return messages
+
+    async def _task_moves(
+        self,
+        connection: Connection,
+        moves: Mapping[RunUid, Sequence[Event]],
+        tasks: Mapping[RunUid, Sequence[Task]],
+    ) -> Mapping[RunUid, TaskMoves]:
+        """The moves of those tasks that do not tell by themselves what they have been through: in most runs none."""
+        asked = [
+            (uid, task.id)
+            for uid, of_run in tasks.items()
+            for task in of_run
+            if is_tried_again(task, moves.get(uid, ()))
+        ]
+        return await kfp_runs.task_moves(connection, asked) if asked else {}

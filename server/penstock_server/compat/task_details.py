@@ -3,23 +3,28 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from penstock.kfp.v2beta1 import run_pb2 as pb
 from penstock_server.compat.nodes import Node
 from penstock_server.compat.states import TASK_STATES, task_error, task_history
 from penstock_server.compat.times import exact_time
 from penstock_server.model.ids import RunUid, TaskId
-from penstock_server.model.resources import ArtifactValue, Task, TaskKind
+from penstock_server.model.resources import ArtifactValue, Event, Task, TaskKind
+
+TaskMoves: TypeAlias = Mapping[TaskId, Sequence[Event]]
+"""What tasks have been through, each in order."""
 
 
-def run_details(run_uid: RunUid, tasks: Sequence[Task]) -> pb.RunDetails:
-    """The tasks of a run, in the order in which they are given."""
+def run_details(run_uid: RunUid, tasks: Sequence[Task], moves: TaskMoves) -> pb.RunDetails:
+    """The tasks of a run, in the order in which they are given; `moves`: of those that were tried again."""
     children: dict[TaskId, list[TaskId]] = defaultdict(list)
     for task in tasks:
         if task.parent_id is not None:
             children[task.parent_id].append(task.id)
     run_id = str(run_uid)
-    return pb.RunDetails(task_details=[_detail(run_id, task, children.get(task.id, ())) for task in tasks])
+    details = (_detail(run_id, task, children.get(task.id, ()), moves.get(task.id, ())) for task in tasks)
+    return pb.RunDetails(task_details=details)
 
 
 def artifact_number(uid: uuid.UUID) -> int:
@@ -27,7 +32,7 @@ def artifact_number(uid: uuid.UUID) -> int:
     return uid.int >> 65
 
 
-def _detail(run_id: str, task: Task, children: Sequence[TaskId]) -> pb.PipelineTaskDetail:
+def _detail(run_id: str, task: Task, children: Sequence[TaskId], moves: Sequence[Event]) -> pb.PipelineTaskDetail:
     attempts = [str(Node(task.id, number)) for number in range(1, task.attempt_count + 1)]
     detail = pb.PipelineTaskDetail(
         run_id=run_id,
@@ -41,7 +46,7 @@ def _detail(run_id: str, task: Task, children: Sequence[TaskId]) -> pb.PipelineT
         inputs=_artifacts(task.inputs.artifacts),
         outputs=_artifacts(task.outputs.artifacts),
         parent_task_id=task.parent_id or "",
-        state_history=task_history(task),
+        state_history=task_history(task, moves),
         pod_name=attempts[-1] if attempts else "",
         child_tasks=_children(children, attempts),
     )

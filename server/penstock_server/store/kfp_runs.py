@@ -12,7 +12,7 @@ from typing import Any, LiteralString, cast
 from psycopg.rows import dict_row
 
 from penstock_server.model.errors import NotFound
-from penstock_server.model.ids import RunUid
+from penstock_server.model.ids import RunUid, TaskId
 from penstock_server.model.query import FieldType
 from penstock_server.model.resources import Event, EventSubject, Run, Task
 from penstock_server.store import runs, tasks
@@ -122,6 +122,21 @@ async def moves(connection: Connection, uids: Collection[RunUid]) -> Mapping[Run
         await cursor.execute(_SQL["moves"], {"uids": list(uids)})
         found = [Event(**{**row, "subject": EventSubject(row["subject"])}) for row in await cursor.fetchall()]
     return {uid: list(events) for uid, events in groupby(found, lambda event: event.run_uid)}
+
+
+async def task_moves(
+    connection: Connection, asked: Sequence[tuple[RunUid, TaskId]]
+) -> Mapping[RunUid, Mapping[TaskId, Sequence[Event]]]:
+    """The moves of tasks, each task's in order."""
+    values = {"uids": [uid for uid, _ in asked], "task_ids": [id for _, id in asked]}
+    found: dict[RunUid, dict[TaskId, list[Event]]] = {}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL["task_moves"], values)
+        for row in await cursor.fetchall():
+            event = Event(**{**row, "subject": EventSubject(row["subject"])})
+            assert event.task_id is not None
+            found.setdefault(event.run_uid, {}).setdefault(event.task_id, []).append(event)
+    return found
 
 
 async def tasks_of(

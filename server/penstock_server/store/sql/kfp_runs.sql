@@ -35,6 +35,16 @@ FROM event
 WHERE run_uid = ANY(%(uids)s) AND subject = 'RUN'
 ORDER BY run_uid, sequence;
 
+-- name: task_moves
+-- The moves of some tasks.
+SELECT event.run_uid, event.sequence, event.transaction_id::text::bigint AS transaction_id, event.time, event.subject,
+    event.task_id, event.attempt, event.from_state, event.to_state, event.reason, event.message
+FROM event
+JOIN unnest(%(uids)s::uuid[], %(task_ids)s::text[]) AS asked (run_uid, task_id)
+    ON asked.run_uid = event.run_uid AND asked.task_id = event.task_id
+WHERE event.run_uid = ANY(%(uids)s) AND event.subject = 'TASK' AND event.to_state IS NOT NULL
+ORDER BY event.run_uid, event.sequence;
+
 -- name: tasks
 -- The tasks of some runs, run after run in the order asked, parents first, up to a limit.
 SELECT task.run_uid, task.id, task.parent_id, task.key, task.display_name, task.kind, task.state, task.reason,
