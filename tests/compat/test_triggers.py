@@ -66,7 +66,9 @@ def test_the_first_interval_counts_from_the_start() -> None:
 
 
 def test_without_a_trigger_there_is_one_slot_and_it_is_now() -> None:
-    assert next_slots(timetable_of(schedule(None)), NOW, 9) == [NOW + timedelta(seconds=1)]
+    given = schedule(None)
+    assert given.start_time is not None
+    assert next_slots(timetable_of(given), given.start_time, 9) == [NOW]
 
 
 def test_slots_wait_and_missed_ones_are_made_up_for() -> None:
@@ -130,6 +132,12 @@ def test_what_is_wrong_is_named(trigger: pb.Trigger, fields: dict[str, Any], rea
     assert field in [violation.field for violation in refused.value.violations]
 
 
-def test_five_fields_are_refused_with_the_six_that_a_crontab_means() -> None:
-    with pytest.raises(InvalidArgument, match=r"write six, .*'0 0 9 \* \* MON'"):
+@pytest.mark.parametrize(("given", "read"), [("0 9 * * *", "0 9 * * * *"), ("*/5 * * 1 JAN", "*/5 * * 1 JAN *")])
+def test_five_fields_are_second_to_month_as_kfp_reads_them(given: str, read: str) -> None:
+    assert schedule(cron(given)).cron == read
+    assert schedule(cron(f"TZ=Europe/Berlin {given}")).cron == read
+
+
+def test_five_fields_of_which_the_last_is_no_month_are_refused() -> None:
+    with pytest.raises(InvalidArgument, match="INVALID_CRON"):
         schedule(cron("0 9 * * MON"))

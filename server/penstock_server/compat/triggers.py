@@ -3,11 +3,11 @@
 | KFP | A job |
 |---|---|
 | a cron slot exactly at the start does not fire | the start lies a microsecond later |
-| five fields of cron begin with the second | refused: whoever writes five means a crontab's, and would be misread |
+| five fields of cron are second to month | the same with `*` for the day of the week |
 | `TZ=` or `CRON_TZ=` before the expression | the time zone |
 | missed slots are made up for, all or with `no_catchup` the newest | ALL, up to `CATCH_UP_LIMIT`, or LATEST |
 | slots wait while `max_concurrency` runs are under way | QUEUE_ALL |
-| no trigger: once, at once | an interval of a second that ends with its first slot |
+| no trigger: once, at once | an interval of a second that ends with its first slot, which is now |
 """
 
 import re
@@ -30,7 +30,7 @@ MAX_CONCURRENCY = 10
 _FIELD = "recurring_run.trigger"
 _INSTANT = timedelta(microseconds=1)
 _ONCE_S = 1.0
-_CRONTAB_FIELDS = 5
+_FIVE = 5
 _ZONED = re.compile(r"(?:CRON_)?TZ=(?P<zone>\S+)\s+(?P<expression>.*)\Z", re.DOTALL)
 
 
@@ -76,19 +76,14 @@ def _times(trigger: pb.Trigger, now: datetime) -> JobSchedule:
             return _periodic(trigger.periodic_schedule, f"{_FIELD}.periodic_schedule")
         case _:
             once = timedelta(seconds=_ONCE_S)
-            return JobSchedule(interval_s=_ONCE_S, cron=None, start_time=now, end_time=now + once)
+            return JobSchedule(interval_s=_ONCE_S, cron=None, start_time=now - once, end_time=now)
 
 
 def _cron(schedule: pb.CronSchedule, field: str) -> JobSchedule:
     zoned = _ZONED.match(schedule.cron)
     zone, expression = ("UTC", schedule.cron) if zoned is None else (zoned["zone"], zoned["expression"])
-    if len(expression.split()) == _CRONTAB_FIELDS and not expression.lstrip().startswith("@"):
-        raise wrong(
-            f"{field}.cron",
-            "has five fields, which KFP reads as second to month and a crontab as minute to day of week; "
-            f"write six, with the second first: '0 {expression.strip()}' for what a crontab means",
-            "INVALID_CRON",
-        )
+    if _has_five_fields(expression):
+        expression = f"{expression.strip()} *"
     try:
         checked_cron(expression, zone)
     except InvalidArgument as error:
@@ -135,6 +130,11 @@ def _start(schedule: JobSchedule, create_time: datetime) -> Timestamp | None:
 def _kfp_cron(schedule: JobSchedule) -> str:
     """With the second first; a time zone that is not UTC stands before it."""
     expression = schedule.cron or ""
-    if len(expression.split()) == _CRONTAB_FIELDS and not expression.lstrip().startswith("@"):
+    if _has_five_fields(expression):
         expression = f"0 {expression.strip()}"
     return expression if schedule.time_zone == "UTC" else f"TZ={schedule.time_zone} {expression}"
+
+
+def _has_five_fields(expression: str) -> bool:
+    """KFP's first field is the second, also of five; that of a job with five is the minute."""
+    return len(expression.split()) == _FIVE and not expression.lstrip().startswith("@")
