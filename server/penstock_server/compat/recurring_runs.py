@@ -20,8 +20,6 @@ from penstock_server.compat.spec_messages import SpecMessages
 from penstock_server.compat.triggers import schedule_of
 from penstock_server.engine.jobs import Jobs, JobSource, NewJob
 from penstock_server.engine.new_ids import NewIds, with_id
-from penstock_server.engine.requests import RunRequests
-from penstock_server.model.errors import FailedPrecondition, NotFound
 from penstock_server.model.jobs import Job, JobRun, JobSchedule
 from penstock_server.rpc.call import Call
 from penstock_server.store import kfp_jobs
@@ -52,7 +50,6 @@ class RecurringRuns:
 
     database: Database
     jobs: Jobs
-    requests: RunRequests
     lists: Lists
     spaces: Spaces
     asked: AskedRuns
@@ -112,19 +109,9 @@ class RecurringRuns:
     async def delete_recurring_run(self, request: pb.DeleteRecurringRunRequest, call: Call) -> Empty:
         """Gone; its runs stay, but those under way are cancelled unless they are to be orphans."""
         job = await self._get(request.recurring_run_id, call)
-        await self.jobs.delete(job.namespace, job.id)
-        if request.propagation_policy != pb.ORPHAN:
-            await self._cancel_runs(job)
+        message = None if request.propagation_policy == pb.ORPHAN else DELETED
+        await self.jobs.delete(job.namespace, job.id, cancel_message=message)
         return Empty()
-
-    async def _cancel_runs(self, job: Job) -> None:
-        async with self.database.connection() as connection:
-            left = await kfp_jobs.open_runs(connection, job.uid)
-        for namespace, id in left:
-            try:
-                await self.requests.cancel_run(namespace, id, message=DELETED)
-            except (FailedPrecondition, NotFound):
-                continue  # It has ended meanwhile, or is gone.
 
     async def _get(self, uid: str, call: Call) -> Job:
         async with self.database.connection() as connection:

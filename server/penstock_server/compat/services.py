@@ -125,9 +125,7 @@ def _run_services(parts: CompatParts, lists: Lists) -> tuple[Service, ...]:
         ),
         _service(
             recurring_run_pb2.DESCRIPTOR.services_by_name["RecurringRunService"],
-            RecurringRuns(
-                parts.database, parts.jobs, parts.requests, lists, parts.spaces, asked, sources, specs, parts.ids
-            ),
+            RecurringRuns(parts.database, parts.jobs, lists, parts.spaces, asked, sources, specs, parts.ids),
         ),
         _service(report_pb2.DESCRIPTOR.services_by_name["ReportService"], Reports()),
     )

@@ -20,7 +20,7 @@ from penstock_server.engine.run_requests import InlineSpec, VersionSource
 from penstock_server.model.errors import FailedPrecondition, Unavailable
 from penstock_server.model.jobs import Job, JobRun, JobSchedule, JobSlot, JobState, SlotKind
 from penstock_server.schedule import macros
-from penstock_server.store import job_slots, jobs
+from penstock_server.store import job_slots, jobs, requests
 from penstock_server.store.database import Connection, Database
 from penstock_server.store.requested import RequestKey
 from penstock_server.store.revisions import changed_meanwhile
@@ -127,10 +127,17 @@ class Jobs:
             job = replace(job, archive_time=now if archived else None, cursor_time=forward(job, now))
             return await jobs.update(connection, job, progress(job, now))
 
-    async def delete(self, namespace: str, id: str, *, revision: int | None = None) -> None:
-        """Delete it with its slots and backfills; its runs go on. Raises NotFound, Conflict."""
+    async def delete(
+        self, namespace: str, id: str, *, cancel_message: str | None = None, revision: int | None = None
+    ) -> None:
+        """Delete it with its slots and backfills. Its runs go on, unless `cancel_message` says why they are cancelled.
+
+        Raises NotFound, Conflict.
+        """
         async with self._database.transaction() as connection:
             job, _now = await self._locked(connection, namespace, id, revision)
+            if cancel_message is not None:
+                await requests.request_cancel_of_job(connection, job.uid, cancel_message)
             await jobs.delete(connection, [job.uid])
 
     async def trigger(self, namespace: str, id: str, request: RequestKey | None = None) -> tuple[Job, JobSlot]:

@@ -1,7 +1,7 @@
 """Jobs as KFP's clients see them: found by uid, listed under KFP's names, with the uids of what they name."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, LiteralString, cast
 
@@ -67,8 +67,3 @@ async def get(connection: Connection, namespace: str | None, uid: str) -> KfpJob
     if found is None:
         raise NotFound("JOB_NOT_FOUND", f"recurring run {uid[:200]} not found", metadata={"id": uid[:200]})
     return found
-
-
-async def open_runs(connection: Connection, uid: uuid.UUID) -> Sequence[tuple[str, str]]:
-    """Namespace and id of each run of the job that has not ended."""
-    return await (await connection.execute(_SQL["open_runs"], {"uid": uid})).fetchall()

@@ -1,5 +1,7 @@
 """What the API asks of a run, each in one statement that names the states in which it may be asked."""
 
+import uuid
+
 from penstock_server.store.database import Connection
 from penstock_server.store.statements import statements
 
@@ -17,6 +19,11 @@ async def request_cancel(
 ) -> bool:
     """Ask for a run that has not ended to be cancelled, with `exit_tasks` sparing none; False without such a run."""
     return await _asked(connection, "cancel", namespace, id, revision, message=message, exit_tasks=exit_tasks)
+
+
+async def request_cancel_of_job(connection: Connection, job_uid: uuid.UUID, message: str) -> None:
+    """Ask for the runs of a job that have not ended to be cancelled."""
+    await connection.execute(_SQL["cancel_of_job"], {"job_uid": job_uid, "message": message})
 
 
 async def request_pause(connection: Connection, namespace: str, id: str, revision: int | None = None) -> bool:

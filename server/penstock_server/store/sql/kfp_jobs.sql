@@ -25,7 +25,3 @@ FROM job
 JOIN experiment ON experiment.uid = job.experiment_uid
 WHERE (%(namespace)s::text IS NULL OR job.namespace = %(namespace)s)
     AND (%(experiment_uid)s::uuid IS NULL OR job.experiment_uid = %(experiment_uid)s)
-
--- name: open_runs
--- The runs of a job that have not ended.
-SELECT namespace, id FROM run WHERE job_uid = %(uid)s AND end_time IS NULL;

@@ -8,6 +8,14 @@ WHERE namespace = %(namespace)s AND id = %(id)s AND end_time IS NULL
     AND (%(revision)s::bigint IS NULL OR revision = %(revision)s)
 RETURNING uid, pg_notify('penstock_run', uid::text);
 
+-- name: cancel_of_job
+-- Asks the owners to cancel the runs of a job that have not ended; engines are told.
+UPDATE run
+SET cancel_request_time = coalesce(cancel_request_time, now()),
+    cancel_message = CASE WHEN cancel_request_time IS NULL THEN %(message)s ELSE cancel_message END
+WHERE job_uid = %(job_uid)s AND end_time IS NULL
+RETURNING uid, pg_notify('penstock_run', uid::text);
+
 -- name: pause
 -- Asks the owner to start nothing new, or to go on, where that is not so already; engines are told.
 UPDATE run
