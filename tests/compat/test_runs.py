@@ -12,6 +12,7 @@ from penstock.v1 import pipeline_pb2, pipeline_service_pb2, run_pb2
 from penstock.v1 import run_service_pb2 as own
 from penstock_server.model.changes import AttemptCreate, AttemptMove, RunMove, TaskMove
 from penstock_server.model.ids import RunUid
+from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
 from penstock_server.store import kfp_runs, runs
 from tests import pipelines
@@ -354,7 +355,8 @@ async def test_runs_are_listed_by_experiment_in_pages(kfp: KfpSite) -> None:
 
 ORDERS = [
     *("", "id", "run_id", "name", "display_name", "created_at", "finished_at", "scheduled_at", "description"),
-    *("storage_state", "status", "state", "namespace", "experiment_id", "recurring_run_id"),
+    *("storage_state", "status", "state", "namespace", "experiment_id", "recurring_run_id", "state_history"),
+    *("runtime_details", "metric:loss"),
 ]
 
 
@@ -398,6 +400,10 @@ async def test_runs_are_found_by_what_they_are_told_to_be(kfp: KfpSite) -> None:
         (predicate("id", "IN", {"values": [ids["waits"], ids["failed"]]}, "string_values"), ["failed", "waits"]),
         (predicate("recurring_run_id", "EQUALS", NOBODY), []),
         (predicate("created_at", "GREATER_THAN", "0"), list(ids)),
+        (predicate("state_history", "IS_SUBSTRING", '"State":"CANCELING"'), ["cancelled"]),
+        (predicate("state_history", "IS_SUBSTRING", "RUNNING"), ["failed", "cancelled"]),
+        (predicate("runtime_details", "IS_SUBSTRING", "root"), list(ids)),
+        (predicate("runtime_details", "EQUALS", "root"), []),
         (predicate("finished_at", "LESS_THAN", "9999999999"), ["failed", "cancelled"]),
     ]
     for given, expected in found:
@@ -405,10 +411,40 @@ async def test_runs_are_found_by_what_they_are_told_to_be(kfp: KfpSite) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"sort_by": "metric:loss"}, {"sort_by": "nonsense"}, {"filter": predicate("nonsense", "EQUALS", "x")}]
+    "query",
+    [
+        {"sort_by": "metric:"},
+        {"sort_by": "metric:a\0b"},
+        {"sort_by": "nonsense"},
+        {"filter": predicate("nonsense", "EQUALS", "x")},
+        {"filter": predicate("metric:loss", "EQUALS", "1")},
+        {"filter": predicate("metric:", "EQUALS", "1")},
+    ],
 )
 async def test_unknown_fields_of_lists_are_refused(kfp: KfpSite, query: dict[str, Any]) -> None:
     assert (await kfp.ask("GET", "/runs", query=query)).status == 400
+
+
+async def test_runs_are_sorted_by_a_metric_that_their_tasks_tell(kfp: KfpSite) -> None:
+    for name, metric, value in [("second", "Val.Loss", 0.25), ("first", "Val.Loss", 0.125), ("none", "other", 1)]:
+        moving = await owner(kfp, (await make(kfp, name))["run_id"])
+        await moving.start_step()
+        metrics = ArtifactValue(
+            "metrics", "system.Metrics", "file:///artifacts/m", metadata={metric: value, "text": "0.5"}
+        )
+        values = TaskValues(artifacts={"metrics": (metrics,)})
+        await moving.move(TaskMove(STEP, TaskState.RUNNING, TaskState.SUCCEEDED, "COMPLETED", outputs=values))
+    await make(kfp, "new")
+    for direction, expected in [("asc", ["", "", "first", "second"]), ("desc", ["second", "first", "", ""])]:
+        found: list[str] = []
+        query: dict[str, Any] = {"sort_by": f"metric:Val.Loss {direction}"}
+        while not found or "page_token" in query:
+            page = (await kfp.ask("GET", "/runs", query=query | {"page_size": 1})).body
+            found += [run["display_name"] for run in page["runs"]]
+            query = {"page_token": page["next_page_token"]} if "next_page_token" in page else {}
+        # Those without it stand together, in whatever order.
+        assert [name if name in ("first", "second") else "" for name in found] == expected
+        assert sorted(found) == ["first", "new", "none", "second"]
 
 
 async def test_a_page_tells_tasks_for_which_there_is_room(kfp: KfpSite) -> None:

@@ -10,6 +10,9 @@ from penstock_server.store.query import Listing
 
 T = TypeVar("T")
 
+METRIC = "metric:"
+"""Stands before the name of a metric."""
+
 
 class Kind(Enum):
     """What a field is compared with."""
@@ -20,6 +23,8 @@ class Kind(Enum):
     """One of few words, such as a state. The words need not stand in any column."""
     TAGS = auto()
     """`tags.KEY`; only equal to a text."""
+    METRICS = auto()
+    """`metric:NAME`; only ordered by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,11 @@ def choice(column: str, choices: Mapping[str, Filter], *, sortable: bool = True,
 def tags(column: str = "tags") -> Field:
     """Labels."""
     return Field(Kind.TAGS, column, sortable=False)
+
+
+def metrics(column: str = "metric") -> Field:
+    """What the tasks of runs say of themselves in numbers."""
+    return Field(Kind.METRICS, column)
 
 
 def storage_states(archive_time: str = "archive_time") -> Mapping[str, Filter]:

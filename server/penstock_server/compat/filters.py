@@ -102,8 +102,9 @@ def _field(key: str, fields: Mapping[str, Field]) -> tuple[Field, str]:
     if key.startswith(_TAG) and len(key) > len(_TAG) and "tags" in fields:
         return fields["tags"], f"{fields['tags'].column}.{key.removeprefix(_TAG)}"
     field = fields.get(key.lower())
-    if field is None or field.kind is Kind.TAGS:
-        named = sorted(f"{name}.KEY" if each.kind is Kind.TAGS else name for name, each in fields.items())
+    if field is None or field.kind in (Kind.TAGS, Kind.METRICS):
+        known = {name: each.kind for name, each in fields.items() if each.kind is not Kind.METRICS}
+        named = sorted(f"{name}.KEY" if kind is Kind.TAGS else name for name, kind in known.items())
         raise ValueError(f"there is no key {key[:100]!r} here; there are {', '.join(named)}")
     return field, field.column
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from penstock_server.compat.fields import Field
+from penstock_server.compat.fields import METRIC, Field
 from penstock_server.compat.refusals import wrong
 from penstock_server.model.query import Order
 
@@ -23,8 +23,22 @@ def normalized(text: str) -> str:
 def parse_order(text: str, fields: Mapping[str, Field]) -> tuple[Order, ...]:
     """The order that a normalized `text` asks for. Raises InvalidArgument INVALID_ORDER_BY."""
     name, direction = (text or DEFAULT).split()
-    field = fields.get(name)
-    if field is None or not field.sortable:
-        named = ", ".join(sorted(name for name, each in fields.items() if each.sortable))
+    columns = _columns(name, fields)
+    if not columns:
+        named = ", ".join(sorted(_shown(name) for name, each in fields.items() if each.sortable))
         raise wrong("sort_by", f"cannot be {name[:100]!r}; there are {named}", "INVALID_ORDER_BY")
-    return tuple(Order(column, descending=direction == "desc") for column in (field.column, *field.then))
+    return tuple(Order(column, descending=direction == "desc") for column in columns)
+
+
+def _columns(name: str, fields: Mapping[str, Field]) -> tuple[str, ...]:
+    """The columns of a field, of a metric with its name; none where there is no such order."""
+    metric = name.removeprefix(METRIC)
+    if metric != name:
+        is_one = METRIC in fields and metric and "\0" not in metric
+        return (f"{fields[METRIC].column}.{metric}",) if is_one else ()
+    field = fields.get(name)
+    return (field.column, *field.then) if field is not None and field.sortable else ()
+
+
+def _shown(name: str) -> str:
+    return f"{METRIC}NAME" if name == METRIC else name

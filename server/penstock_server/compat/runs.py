@@ -31,6 +31,7 @@ from penstock_server.store.kfp_runs import KfpRun
 
 FIELD = "run"
 _OLDEST_FIRST = ("created_at",)
+_TEXTS = ("namespace", "recurring_run_id", "state_history", "runtime_details")
 
 
 def run_list(states: RunStates) -> KfpList[KfpRun]:
@@ -44,7 +45,8 @@ def run_list(states: RunStates) -> KfpList[KfpRun]:
             **dict.fromkeys(("status", "state"), state),
             **{name: fields.time(name) for name in ("created_at", "finished_at", "scheduled_at")},
             **{name: fields.text(name, then=_OLDEST_FIRST) for name in ("description", "experiment_id")},
-            **{name: fields.text(name) for name in ("namespace", "recurring_run_id")},
+            **{name: fields.text(name) for name in _TEXTS},
+            fields.METRIC: fields.metrics(),
             "storage_state": fields.choice("storage_state", fields.storage_states()),
         },
     )

@@ -3,6 +3,7 @@
 A run that is to be deleted as soon as it has ended is gone already for them.
 """
 
+import math
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,19 @@ _SQL = statements("kfp_runs")
 _ABSENT: LiteralString = "'9999-12-31 00:00:00+00'::timestamptz"
 _DESCRIPTION_CHARS = 200
 """So much of a description counts in an order."""
+_STATE_HISTORY: LiteralString = """(
+    SELECT '[' || string_agg('{"UpdateTimeInSec":' || extract(epoch FROM event.time)::bigint
+        || ',"State":"' || replace(event.to_state, 'CANCELL', 'CANCEL') || '"}', ',' ORDER BY event.sequence) || ']'
+    FROM event
+    WHERE event.run_uid = run.uid AND event.subject = 'RUN' AND event.to_state IS NOT NULL
+)"""
+"""As the column of that name in KFP's own database has it, which begins with when the run was made."""
+_RUNTIME_DETAILS: LiteralString = """(
+    SELECT string_agg(concat_ws(' ', task.id, task.display_name, task.state, task.reason, task.message), chr(10))
+    FROM task
+    WHERE task.run_uid = run.uid AND task.position > 0
+)"""
+"""What a text is looked for in; KFP's begin with the name of the workflow."""
 NOBODY = uuid.UUID(int=0)
 """Stands for a uid that there is not, in an order."""
 
@@ -39,13 +53,15 @@ class KfpRun:
     pipeline_uid: uuid.UUID | None
     """With `version_uid` what it executes; both None for a spec of its own, and where the version is gone."""
     version_uid: uuid.UUID | None
+    metric: float | None = None
+    """The one that the list is ordered by."""
 
 
 def _read(row: Row) -> KfpRun:
     values = dict(cast(Mapping[str, Any], row))
     pipeline_uid, version_uid = values.pop("version") or (None, None)
-    job_uid = values.pop("job_uid")
-    return KfpRun(runs.LISTING.read(values), job_uid, pipeline_uid, version_uid)
+    job_uid, metric = values.pop("job_uid"), values.pop("metric")
+    return KfpRun(runs.LISTING.read(values), job_uid, pipeline_uid, version_uid, metric)
 
 
 def _position(run: KfpRun, field: str) -> object:
@@ -53,7 +69,7 @@ def _position(run: KfpRun, field: str) -> object:
     match field:
         case "run_id" | "uid":
             return record.uid
-        case "created_at":
+        case "created_at" | "state_history":
             return record.create_time
         case "scheduled_at":
             return record.slot_time or record.create_time
@@ -67,6 +83,10 @@ def _position(run: KfpRun, field: str) -> object:
             return run.job_uid or NOBODY
         case "description":
             return record.description[:_DESCRIPTION_CHARS]
+        case "runtime_details":
+            return record.id
+        case metric if metric.startswith("metric."):
+            return -math.inf if run.metric is None else run.metric
         case _:
             return getattr(record, field)
 
@@ -91,6 +111,10 @@ LISTING = Listing(
         "archive_time": Column(FieldType.TIME, "run.archive_time"),
         "state": _text("run.state"),
         "experiment_id": uid_column("run.experiment_uid"),
+        "state_history": Column(FieldType.TEXT, _STATE_HISTORY, orderable=True, order_by="run.create_time"),
+        "runtime_details": Column(FieldType.TEXT, _RUNTIME_DETAILS, orderable=True, order_by="run.id"),
+        # Runs without it come as where they are null: first, or descending last.
+        "metric": Column(FieldType.NUMBER, "metric.value", order_by="coalesce(metric.value, '-Infinity'::float8)"),
         "recurring_run_id": uid_column("run.job_uid", absent="'00000000-0000-0000-0000-000000000000'::uuid"),
     },
     key="run.uid",

@@ -52,7 +52,10 @@ class Column:
     expression: LiteralString
     orderable: bool = False
     order_by: LiteralString = ""
-    """What to order by where an index holds something else than `expression`, in the same order. Never null."""
+    """What to order by where an index holds something else than `expression`, in the same order. Never null.
+
+    Of a column that is ordered by one of its keys, as `metric.loss` is, the value of the key `%(order_key)s`.
+    """
     equal_to: LiteralString = ""
     """`expression = {0}` for a text that is not empty, in a form that an index answers."""
 
@@ -84,7 +87,8 @@ class Listing(Generic[T]):
     """A list that can be filtered, ordered and paged."""
 
     select: LiteralString
-    """`SELECT columns FROM ... WHERE ...` to which conditions are added with AND."""
+    """`SELECT columns FROM ... WHERE ...` to which conditions are added with AND. It may name `%(order_key)s`: the key
+    that a page is ordered by, null for all else."""
     columns: Mapping[str, Column]
     key: LiteralString
     """The column that makes any order total."""
@@ -107,7 +111,7 @@ class Listing(Generic[T]):
     async def page(self, connection: Connection, page: Page, scope: Mapping[str, object]) -> Rows[T]:
         """The rows of `page`; `scope` are the parameters that `select` names."""
         order = page.order or self.default_order
-        parameters: dict[str, object] = {**scope, "limit": page.size + 1}
+        parameters: dict[str, object] = {**scope, "limit": page.size + 1, "order_key": _order_key(order)}
         async with connection.cursor(row_factory=dict_row) as cursor:
             # Planned for its very values each time: which index is the right one depends on how rare they are.
             await cursor.execute(self._statement(page, order, parameters), parameters, prepare=False)
@@ -118,7 +122,7 @@ class Listing(Generic[T]):
 
     async def count(self, connection: Connection, condition: Filter | None, scope: Mapping[str, object]) -> int:
         """How many rows there are on all pages."""
-        parameters = dict(scope)
+        parameters = {**scope, "order_key": None}
         statement = self._counting(condition, parameters)
         row = await (await connection.execute(statement, parameters, prepare=False)).fetchone()
         assert row is not None
@@ -142,7 +146,7 @@ class Listing(Generic[T]):
 
     def _keys(self, order: Sequence[Order]) -> "list[_Key]":
         """What the rows are ordered by, each with whether it descends; the list's own key is the last."""
-        columns = [(self.columns[o.field], o.descending) for o in order]
+        columns = [(self.columns[o.field.partition(".")[0]], o.descending) for o in order]
         named = [(sql.SQL(column.order_by or column.expression), down) for column, down in columns]
         return [*named, (sql.SQL(self.key), order[-1].descending)]
 
@@ -152,6 +156,11 @@ class Listing(Generic[T]):
 
 
 _Key = tuple[sql.SQL, bool]
+
+
+def _order_key(order: Sequence[Order]) -> str | None:
+    """The key of the first field that has one."""
+    return next((key for _, dot, key in (each.field.partition(".") for each in order) if dot), None)
 
 
 def _selected(

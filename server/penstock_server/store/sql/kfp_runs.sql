@@ -1,6 +1,7 @@
 -- name: runs
 -- Runs of a namespace or of all, of an experiment or of all, with the uids of what they name, but for those that are to
--- be deleted; conditions, order and limit are added. A version counts only while it holds what the run executes.
+-- be deleted; conditions, order and limit are added. A version counts only while it holds what the run executes. With an
+-- order by a metric also that metric: what the task that ended last says of it.
 SELECT run.uid, run.namespace, run.id, run.experiment_uid,
     (SELECT experiment.id FROM experiment WHERE experiment.uid = run.experiment_uid) AS experiment_id, run.pipeline_id,
     run.pipeline_version, run.spec_digest, run.display_name, run.description, run.labels, run.parameters,
@@ -14,8 +15,20 @@ SELECT run.uid, run.namespace, run.id, run.experiment_uid,
         JOIN pipeline_version AS v ON v.pipeline_uid = p.uid
         WHERE p.namespace = run.namespace AND p.id = run.pipeline_id AND v.number = run.pipeline_version
             AND v.spec_digest = run.spec_digest
-    ) AS version
+    ) AS version,
+    metric.value AS metric
 FROM run
+LEFT JOIN LATERAL (
+    SELECT (found.value #>> '{}')::float8 AS value
+    FROM task
+    CROSS JOIN jsonb_each(task.outputs -> 'artifacts') AS output (name, artifacts)
+    CROSS JOIN jsonb_array_elements(output.artifacts) AS artifact
+    CROSS JOIN jsonb_each(artifact -> 'metadata') AS found (name, value)
+    WHERE %(order_key)s::text IS NOT NULL AND task.run_uid = run.uid AND artifact ->> 'type' = 'system.Metrics'
+        AND lower(found.name) = %(order_key)s AND jsonb_typeof(found.value) = 'number'
+    ORDER BY task.end_time DESC NULLS LAST, task.position DESC
+    LIMIT 1
+) AS metric ON true
 WHERE (%(namespace)s::text IS NULL OR run.namespace = %(namespace)s)
     AND (%(experiment_uid)s::uuid IS NULL OR run.experiment_uid = %(experiment_uid)s)
     AND run.delete_request_time IS NULL
