@@ -1,4 +1,4 @@
-"""A real Postgres for all tests: one a test worker, with a migrated template that each test clones."""
+"""A real Postgres for all tests: one a test worker, with a migrated template that each test clones; and a real S3."""
 
 import asyncio
 import os
@@ -17,8 +17,24 @@ from psycopg import sql
 from penstock_server.store import embedded
 from penstock_server.store.database import Database
 from penstock_server.store.migrations import migrate
+from tests.object_stores import CREDENTIALS, S3Server, s3_server
 
 TEMPLATE = "penstock_template"
+
+
+@pytest.fixture(scope="session")
+def running_s3() -> Iterator[S3Server]:
+    """A real S3 server, one a test worker."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(running_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """The S3 server, with its credentials where object stores look for them."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return running_s3
 
 
 @pytest.fixture(scope="session")

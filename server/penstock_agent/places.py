@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from penstock_agent.plan import OutputArtifact, StagePlan
+from penstock_agent.plan import JOURNAL, OutputArtifact, StagePlan
 
 
 class ToldArtifact(NamedTuple):
@@ -65,7 +65,8 @@ class Places(NamedTuple):
             return declared.uri + quote(path.removeprefix(declared.path))
         for folder in (self.outputs, self.live):
             if path.startswith(f"{folder}/"):
-                return f"{self.output_root}/{quote(path.removeprefix(f'{folder}/'))}"
+                inner = path.removeprefix(f"{folder}/")
+                return None if inner.split("/")[0] == JOURNAL else f"{self.output_root}/{quote(inner)}"
         return None
 
 

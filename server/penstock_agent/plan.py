@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 VERSION = 1
 """Of the form of plans. An agent refuses a plan of another one: the image and the server do not fit together."""
+JOURNAL = ".penstock"
+"""The folder below the outputs of an attempt, and beside artifacts, that is Penstock's own."""
 PLAN_VARIABLE = "PENSTOCK_PLAN"
 PLAN_URI_VARIABLE = "PENSTOCK_PLAN_URI"
 STORE_VARIABLE = "PENSTOCK_STORE"
@@ -34,7 +36,9 @@ class StoreOptions(NamedTuple):
     region: str = ""
     allow_http: bool = False
     path_style: bool = False
-    """The bucket stands in the path and not in the name of the host."""
+    """The bucket stands in the path and not in the name of the host, as it does with an endpoint of one's own."""
+    root: str = ""
+    """The URI under which the server stores; of `file://` nothing else is read or written."""
 
     def to_text(self) -> str:
         """As JSON, for a variable of a container."""

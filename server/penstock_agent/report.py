@@ -6,6 +6,7 @@ The report carries the texts as the step wrote them. What they mean, and whether
 
 import base64
 import binascii
+import hashlib
 import json
 import zlib
 from collections.abc import Mapping
@@ -64,6 +65,11 @@ class ReportPlace(NamedTuple):
 
     uri: str
     digest: str
+
+
+def sha256(content: bytes) -> str:
+    """The digest of a report, or of any other content."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def message_of(report: bytes, place: ReportPlace) -> str:

@@ -27,6 +27,7 @@ PLACES = Places(
         (("/penstock/work/x",), ("s3://b/r/work/x", "/penstock/work/x")),
         (("/penstock/outputs/../../etc/passwd",), ("/penstock/outputs/../../etc/passwd", "")),
         (("/penstock/inputs/data.0",), ("/penstock/inputs/data.0", "")),
+        (("/penstock/outputs/.penstock/report.json",), ("/penstock/outputs/.penstock/report.json", "")),
         (("/penstockish",), ("/penstockish", "")),
         (("gs://bucket/model",), ("gs://bucket/model", "")),
     ],

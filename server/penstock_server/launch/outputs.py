@@ -2,23 +2,21 @@
 stored."""
 
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from penstock_agent.content import ContentError
 from penstock_agent.places import Places, ToldArtifact
 from penstock_agent.plan import OutputArtifact, StagePlan
 from penstock_agent.report import StepReport
+from penstock_agent.texts import read_text
 from penstock_server.launch.base import ArtifactTransfer, Published, StepRequest
 from penstock_server.launch.program import input_paths, step_paths
 from penstock_server.launch.scratch import AttemptFolder
 from penstock_server.model.json import Json
 from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec.step import OutputError, StepArtifact, StepOutputs, StepPaths, read_outputs
-
-BYTES_MAX = 16 * 1024 * 1024
-"""Of the executor's output file and of each parameter's file; what is larger belongs into an artifact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,28 +121,7 @@ def _placed(
 
 def _read_text(path: str) -> str | None:
     """The text of a file that the step may have written; None without one. Raises OutputError."""
-    name = os.path.basename(path)
     try:
-        # Without waiting: a step may have left a pipe there.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise OutputError("OUTPUT_INVALID", f"{name} cannot be read: {error.strerror}") from error
-    try:
-        _check_file(fd, name)
-        with open(fd, "rb", closefd=False) as file:
-            return file.read().decode()
-    except UnicodeDecodeError as error:
-        raise OutputError("OUTPUT_INVALID", f"{name} is not UTF-8 text: {error}") from error
-    finally:
-        os.close(fd)
-
-
-def _check_file(fd: int, name: str) -> None:
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        raise OutputError("OUTPUT_INVALID", f"{name} is not a file")
-    if status.st_size > BYTES_MAX:
-        message = f"{name} has {status.st_size} bytes, more than {BYTES_MAX}: make it an artifact"
-        raise OutputError("OUTPUT_INVALID", message)
+        return read_text(path)
+    except (ContentError, OSError) as error:
+        raise OutputError("OUTPUT_INVALID", f"{os.path.basename(path)} cannot be read: {error}") from error

@@ -1,0 +1,32 @@
+"""`python3 -I -m penstock_agent stage-in|stage-out`: the commands of the containers around a step.
+
+The statuses it ends with stand in `exits.py`.
+"""
+
+import os
+import signal
+import sys
+
+
+def main() -> None:
+    """Do what the command line says, and end."""
+    command = sys.argv[1:]
+    if command == ["stage-out"]:
+        # Before anything else: to the first process of a container a signal that nobody asked for is lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    else:
+        signal.signal(signal.SIGTERM, _end)
+
+    # What takes longer comes after that.
+    from penstock_agent.commands import run
+
+    sys.exit(run(command, os.environ))
+
+
+def _end(number: int, _: object) -> None:
+    """The pod is deleted: whatever is under way does not matter any more."""
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()
