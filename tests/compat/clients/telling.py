@@ -5,7 +5,7 @@ import json
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -44,23 +44,27 @@ def public_methods(instance: object) -> Methods:
     return {name: method for name, method in found if not name.startswith("_")}
 
 
-def told_of(methods: Methods, stories: Iterable[Story], left_out: Collection[str] = ()) -> dict[str, Any]:
+def told_of(methods: Methods, stories: Sequence[Story], left_out: Collection[str] = ()) -> dict[str, Any]:
     """Acts out the stories but for those left out: which methods there are, which answered, and what went wrong."""
     recorded = Recorded(methods)
-    acted = [story for story in stories if story.__name__ not in left_out]
-    wrong = {story.__name__: error for story in acted if (error := _error_of(story, recorded))}
     return {
+        "wrong": errors_of(stories, recorded, left_out),
         "methods": sorted(methods),
         "answered": sorted(recorded.answered),
         "stories": [story.__name__ for story in stories],
-        "wrong": wrong,
     }
 
 
-def _error_of(story: Story, recorded: Recorded) -> str:
+def errors_of(stories: Sequence[Story], client: Any, left_out: Collection[str]) -> dict[str, str]:
+    """The stories that went wrong, with where and why."""
+    acted = [story for story in stories if story.__name__ not in left_out]
+    return {story.__name__: error for story in acted if (error := _error_of(story, client))}
+
+
+def _error_of(story: Story, client: Any) -> str:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            story(recorded, Path(folder))
+            story(client, Path(folder))
         except Exception:
             return traceback.format_exc()
     return ""

@@ -1,0 +1,33 @@
+"""All commands of `kfp`, unchanged, against a real server: of the newest SDK, and of the oldest that speaks v2beta1."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.compat.conftest import ROOT, run_program
+from tests.servers import running
+
+TIMEOUT_S = 300
+
+LEFT_OUT = {
+    "2.0.0": {"a_version_is_added_by_the_name_of_its_pipeline": "it asks its own client for too much, and fails"}
+}
+"""By version of the SDK: stories that it cannot act out, with the reason."""
+
+ELSEWHERE = {"diagnose-me"}
+"""Commands that ask no server of pipelines: it calls `gcloud`, `gsutil` and `kubectl`, which have to be there."""
+
+pytestmark = pytest.mark.slow
+
+
+def test_every_command_does_what_its_story_says(each_kfp_python: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "data") as server:
+        left_out = {version: list(stories) for version, stories in LEFT_OUT.items()}
+        asked = json.dumps({"host": f"http://{server.http}", "left_out": left_out})
+        program: list[str | Path] = [each_kfp_python, "-m", "tests.compat.clients.commands"]
+        environ = {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+        told = json.loads(run_program(program, TIMEOUT_S, asked, environ))
+    assert not told["wrong"], "\n".join(told["wrong"].values())
+    assert sorted({*told["succeeded"], *ELSEWHERE}) == told["commands"]
+    assert LEFT_OUT.get(told["version"], {}).keys() <= set(told["stories"])
