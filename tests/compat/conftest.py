@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ import pytest
 
 from penstock_server.store.database import Database
 from tests.compat.serving import KfpSite, serving
+from tests.servers import Server
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 UV = Path(sys.executable).parent / "uv"
 PROGRAM = Path(__file__).parent / "published_client.py"
 INSTALL_TIMEOUT_S = 300
 TIMEOUT_S = 60
+STORIES_TIMEOUT_S = 300
 
 Ask = Callable[[dict[str, Any]], Any]
 
@@ -69,6 +71,16 @@ def ask(kfp_python: Path) -> Ask:
 def published(ask: Ask) -> Any:
     """All models and operations of the published client."""
     return ask({"ask": "tables"})
+
+
+def act_out(
+    stories: str, python: Path, server: Server, home: Path, left_out: Mapping[str, Iterable[str]] | None = None
+) -> Any:
+    """What a program of `tests.compat.clients` tells; `left_out`: stories, by version of the SDK."""
+    named = {version: list(names) for version, names in (left_out or {}).items()}
+    asked = json.dumps({"host": f"http://{server.http}", "left_out": named})
+    environ = {"HOME": str(home), "PYTHONPATH": str(ROOT)}
+    return json.loads(run_program([python, "-m", f"tests.compat.clients.{stories}"], STORIES_TIMEOUT_S, asked, environ))
 
 
 def run_program(

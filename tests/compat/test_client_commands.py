@@ -1,14 +1,11 @@
 """All commands of `kfp`, unchanged, against a real server: of the newest SDK, and of the oldest that speaks v2beta1."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from tests.compat.conftest import ROOT, run_program
+from tests.compat.conftest import act_out
 from tests.servers import running
-
-TIMEOUT_S = 300
 
 LEFT_OUT = {
     "2.0.0": {"a_version_is_added_by_the_name_of_its_pipeline": "it asks its own client for too much, and fails"}
@@ -23,11 +20,7 @@ pytestmark = pytest.mark.slow
 
 def test_every_command_does_what_its_story_says(each_kfp_python: Path, tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
-        left_out = {version: list(stories) for version, stories in LEFT_OUT.items()}
-        asked = json.dumps({"host": f"http://{server.http}", "left_out": left_out})
-        program: list[str | Path] = [each_kfp_python, "-m", "tests.compat.clients.commands"]
-        environ = {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-        told = json.loads(run_program(program, TIMEOUT_S, asked, environ))
+        told = act_out("commands", each_kfp_python, server, tmp_path, LEFT_OUT)
     assert not told["wrong"], "\n".join(told["wrong"].values())
     assert sorted({*told["succeeded"], *ELSEWHERE}) == told["commands"]
     assert LEFT_OUT.get(told["version"], {}).keys() <= set(told["stories"])

@@ -1,14 +1,12 @@
 """All of `kfp.Client`, unchanged, against a real server: by the newest SDK, and by the oldest that speaks v2beta1."""
 
-import json
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.compat.conftest import ROOT, run_program
+from tests.compat.conftest import ROOT, act_out
 from tests.servers import running
-
-TIMEOUT_S = 300
 
 LEFT_OUT = {
     "2.0.0": {
@@ -23,15 +21,17 @@ pytestmark = pytest.mark.slow
 
 def test_every_method_does_what_its_story_says(each_kfp_python: Path, tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
-        asked = {
-            "host": f"http://{server.http}",
-            "left_out": {version: list(table) for version, table in LEFT_OUT.items()},
-        }
-        program: list[str | Path] = [each_kfp_python, "-m", "tests.compat.clients.methods"]
-        environ = {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-        told = json.loads(run_program(program, TIMEOUT_S, json.dumps(asked), environ))
+        told = act_out("methods", each_kfp_python, server, tmp_path, LEFT_OUT)
     assert not told["wrong"], "\n".join(told["wrong"].values())
     assert told["answered"] == told["methods"]
     left_out = LEFT_OUT.get(told["version"], {})
     assert left_out.keys() <= set(told["stories"])
     assert not set(told["methods"]) & {method for lacking in left_out.values() for method in lacking}
+
+
+@pytest.mark.parametrize("requirements", ["kfp", "kfp-oldest"])
+def test_the_guide_names_the_client(requirements: str) -> None:
+    pinned = (ROOT / "requirements" / f"{requirements}.txt").read_text()
+    (version,) = re.findall(r"^kfp==(\S+)", pinned, re.MULTILINE)
+    guide = (ROOT / "docs" / "guides" / "kfp.md").read_text()
+    assert re.search(rf"`kfp\.Client` of `kfp` .*\b{re.escape(version)}\b", guide)

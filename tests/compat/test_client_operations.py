@@ -1,14 +1,11 @@
 """All of `kfp_server_api`, unchanged, against a real server."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from tests.compat.conftest import ROOT, run_program
+from tests.compat.conftest import act_out
 from tests.servers import running
-
-TIMEOUT_S = 300
 
 REFUSED = {
     "dummy_filter_service_get_filter": "it only publishes the shape of filters; KFP serves it nowhere",
@@ -22,11 +19,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_every_operation_does_what_its_story_says(kfp_python: Path, tmp_path: Path) -> None:
-    with running(tmp_path / "data", "--kfp-url-private-hosts", "127.0.0.1", "--kfp-url-allow-http", "true") as server:
-        program: list[str | Path] = [kfp_python, "-m", "tests.compat.clients.operations"]
-        asked = json.dumps({"host": f"http://{server.http}"})
-        environ = {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-        told = json.loads(run_program(program, TIMEOUT_S, asked, environ))
+    downloads = ("--kfp-url-private-hosts", "127.0.0.1", "--kfp-url-allow-http", "true")
+    with running(tmp_path / "data", *downloads) as server:
+        told = act_out("operations", kfp_python, server, tmp_path)
     assert not told["wrong"], "\n".join(told["wrong"].values())
     assert sorted({*told["answered"], *REFUSED}) == told["methods"]
     assert not REFUSED.keys() & set(told["answered"])
