@@ -194,8 +194,6 @@ SCHEMES: dict[str, Callable[[str, StoreOptions, Mapping[str, str]], Any]] = {
     "minio": _s3,
     "gs": _gcs,
     "az": _azure,
-    "abfs": _azure,
-    "abfss": _azure,
 }
 
 

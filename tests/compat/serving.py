@@ -3,7 +3,7 @@
 import json
 import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +21,8 @@ from penstock.v1 import (
     pipeline_service_pb2_grpc,
     run_service_pb2_grpc,
 )
+from penstock_agent.folder_store import FolderStore
+from penstock_agent.plan import StoreOptions
 from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
 from penstock_server.api.server_info import ServerFacts
 from penstock_server.api.services import ApiParts, api_services
@@ -41,6 +43,7 @@ from penstock_server.rpc.middleware import Middleware
 from penstock_server.store import secrets
 from penstock_server.store.database import Database
 from penstock_server.store.notifications import Notifications
+from penstock_server.store.objects import Artifacts
 from tests.api.conftest import Load
 from tests.api.logs import ScriptedLogs
 
@@ -114,6 +117,18 @@ def _answer(answer: FullResponse) -> Answer:
     return Answer(answer.status, json.loads(content) if is_json else content, answer.headers)
 
 
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """Content by URI, wherever it lies."""
+
+    paths: Mapping[str, Path]
+
+    async def read(self, uri: str, size_bytes_max: int) -> bytes:
+        path = self.paths.get(uri, Path("/nowhere/at-all"))
+        store = Artifacts(StoreOptions(root=f"file://{path.parent}"), FolderStore(str(path.parent)))
+        return await store.read(f"file://{path}", size_bytes_max)
+
+
 @asynccontextmanager
 async def serving(
     database: Database, dsn: str, spaces: Spaces = SINGLE_USER, gateway: GatewaySettings = HTTP
@@ -136,7 +151,7 @@ async def serving(
         wakeups=wakeups,
         logs=parts.logs,
         stores=parts.stores,
-        local_path=contents.get,
+        read_artifact=_Contents(contents).read,
         spaces=spaces,
     )
     middleware = Middleware()

@@ -68,6 +68,8 @@ def test_a_file_named_on_the_command_line_counts_before_that_of_the_environment(
         ("allowed_origins", "*", ("*",)),
         ("grpc_listen", "[::1]:0", "[::1]:0"),
         ("database_url", "host=/run user=me", "host=/run user=me"),
+        ("artifacts_url", "s3://My-bucket/a", "s3://My-bucket/a"),
+        ("artifacts_url", "file:///srv/artifacts", "file:///srv/artifacts"),
     ],
 )
 def test_text_is_read_by_the_setting_s_type(name: str, text: str, value: Any) -> None:
@@ -89,6 +91,12 @@ def test_text_is_read_by_the_setting_s_type(name: str, text: str, value: Any) ->
         ("allowed_origins", "https://a.example/", "no origin"),
         ("database_url", "mysql://x", "begin with postgresql://"),
         ("otlp_endpoint", "localhost:4317", "begin with http"),
+        ("artifacts_endpoint", "localhost:9000", "begin with http"),
+        ("artifacts_url", "/folder", "no such place"),
+        ("artifacts_url", "ftp://host/folder", "no such place"),
+        ("artifacts_url", "s3:///folder", "no such place"),
+        ("artifacts_url", "s3://bucket/a//b", "no such place"),
+        ("artifacts_url", "s3://key:secret@bucket/a", r"s3://key:\*\*\*@bucket/a' is no such place"),
     ],
 )
 def test_a_wrong_value_is_told_with_its_option(name: str, text: str, says: str) -> None:

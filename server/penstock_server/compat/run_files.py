@@ -1,12 +1,10 @@
 """What steps write and make: logs as text over plain HTTP; artifacts as base64 in JSON, and over gRPC."""
 
-import asyncio
 import base64
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 
 from penstock.kfp.v2beta1 import run_pb2 as pb
 from penstock_server.compat.dialect import plain_failure
@@ -16,7 +14,7 @@ from penstock_server.compat.spaces import Spaces
 from penstock_server.compat.task_details import artifact_number
 from penstock_server.engine.step_logs import AskedLog, StepLogs
 from penstock_server.launch.base import LogChunk
-from penstock_server.model.errors import FailedPrecondition, NotFound
+from penstock_server.model.errors import NotFound
 from penstock_server.model.resources import ArtifactValue, Run, Task
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.plain import PlainAnswer, PlainRequest, PlainRoute
@@ -31,14 +29,18 @@ ARTIFACT = "/apis/{version}/runs/{{run_id}}/nodes/{{node_id}}/artifacts/{{artifa
 _SERVICE = "kubeflow.pipelines.backend.api.v2beta1.RunService"
 
 
+ReadContent = Callable[[str, int], Awaitable[bytes]]
+"""The content at a URI, of so many bytes at most. Raises NotFound(ARTIFACT_NOT_FOUND), FailedPrecondition(
+ARTIFACT_NOT_READABLE)."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunFiles:
     """Serves logs and artifacts of runs. Nodes are the pods that `run_details` names, or tasks."""
 
     database: Database
     logs: StepLogs
-    local_path: Callable[[str], Path | None]
-    """Where the content of a URI can be read; None where the artifact store has none."""
+    read: ReadContent
     spaces: Spaces
 
     def routes(self) -> tuple[PlainRoute, ...]:
@@ -58,7 +60,7 @@ class RunFiles:
         Raises NotFound (RUN_NOT_FOUND, TASK_NOT_FOUND, ARTIFACT_NOT_FOUND), FailedPrecondition(ARTIFACT_NOT_READABLE).
         """
         artifact = await self._find(request, call)
-        return pb.ReadArtifactResponse(data=await asyncio.to_thread(self._content, artifact))
+        return pb.ReadArtifactResponse(data=await self.read(artifact.uri, ARTIFACT_BYTES_MAX))
 
     async def _artifact(self, request: PlainRequest, call: Call) -> PlainAnswer:
         found = await self.read_artifact(pb.ReadArtifactRequest(**_checked(request)), call)
@@ -88,20 +90,6 @@ class RunFiles:
             message = f"task {task.id} has no output artifact {request.artifact_name[:200]}"
             raise NotFound("ARTIFACT_NOT_FOUND", message, metadata={"task": task.id})
         return found
-
-    def _content(self, artifact: ArtifactValue) -> bytes:
-        path = self.local_path(artifact.uri)
-        if path is None:
-            raise NotFound(
-                "ARTIFACT_NOT_FOUND", f"there is no content at {artifact.uri}", metadata={"uri": artifact.uri}
-            )
-        if not path.is_file() or path.stat().st_size > ARTIFACT_BYTES_MAX:
-            raise FailedPrecondition(
-                "ARTIFACT_NOT_READABLE",
-                f"{artifact.uri} is a folder, or larger than {ARTIFACT_BYTES_MAX} bytes; read it where it is",
-                metadata={"uri": artifact.uri},
-            )
-        return path.read_bytes()
 
     async def _run(self, uid: str, call: Call) -> Run:
         async with self.database.connection() as connection:

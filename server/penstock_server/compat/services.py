@@ -1,8 +1,6 @@
 """All services of KFP's API, put together from the parts that `main` hands in."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from google.protobuf.descriptor import ServiceDescriptor
 
@@ -32,7 +30,7 @@ from penstock_server.compat.pipelines import Pipelines
 from penstock_server.compat.recurring_runs import RecurringRuns
 from penstock_server.compat.reports import Reports
 from penstock_server.compat.run_actions import RunActions
-from penstock_server.compat.run_files import RunFiles
+from penstock_server.compat.run_files import ReadContent, RunFiles
 from penstock_server.compat.run_reads import RunReads
 from penstock_server.compat.runs import Runs
 from penstock_server.compat.sources import Sources
@@ -72,8 +70,7 @@ class CompatParts:
     wakeups: Wakeups
     logs: StepLogs
     stores: Stores
-    local_path: Callable[[str], Path | None]
-    """Where the content of an artifact can be read; None where the artifact store has none of that URI."""
+    read_artifact: ReadContent
     spaces: Spaces = field(default_factory=Spaces)
     states: RunStates = field(default_factory=RunStates)
     ids: NewIds = field(default_factory=NewIds)
@@ -132,7 +129,7 @@ def _run_services(parts: CompatParts, lists: Lists) -> tuple[Service, ...]:
 
 
 def _files(parts: CompatParts) -> RunFiles:
-    return RunFiles(parts.database, parts.logs, parts.local_path, parts.spaces)
+    return RunFiles(parts.database, parts.logs, parts.read_artifact, parts.spaces)
 
 
 class _PipelineParts:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from penstock_server.engine.effects import LookUpCache
 from penstock_server.engine.inputs import CacheAnswered, CacheHit
@@ -53,19 +54,32 @@ class Lookups:
         try:
             async with self._database.connection() as connection:
                 found = await tasks.find_cached(connection, namespace, wanted)
+            gone = await self._gone(found)
         except PenstockError as error:
             _log.warning("cache not looked up, the runs are loaded again", extra={"reason": error.reason})
             for run, _ in questions:
                 self._owned.reload(run)
             return
         for run, ask in questions:
-            hit, note = self._judged(run, ask, found.get(Wanted(ask.cache_key, ask.step_key)))
+            asked = Wanted(ask.cache_key, ask.step_key)
+            hit, note = self._judged(run, ask, found.get(asked), gone.get(asked))
             self._owned.post(run, CacheAnswered(ask.task_id, hit, note))
 
+    async def _gone(self, found: Mapping[Wanted, CachedTask | EarlierTask]) -> Mapping[Wanted, str]:
+        """Of what was found, outputs whose content is there no more. The store may take a while to answer."""
+        hits = {key: task.outputs for key, task in found.items() if isinstance(task, CachedTask)}
+        made = {key: outputs for key, outputs in hits.items() if outputs.artifacts}
+
+        def look() -> dict[Wanted, str]:
+            names = {key: missing(outputs, self._has_content) for key, outputs in made.items()}
+            return {key: name for key, name in names.items() if name is not None}
+
+        return await asyncio.to_thread(look) if made else {}
+
     def _judged(
-        self, run: LiveRun, ask: LookUpCache, found: CachedTask | EarlierTask | None
+        self, run: LiveRun, ask: LookUpCache, found: CachedTask | EarlierTask | None, gone: str | None
     ) -> tuple[CacheHit | None, str]:
-        """What was found, or why it is of no use."""
+        """What was found, or why it is of no use; `gone` is an output of it that is there no more."""
         if found is None:
             return None, "no earlier run of this step has succeeded"
         source = f"run {found.run_id} task {found.id}"
@@ -73,7 +87,7 @@ class Lookups:
             return None, f"differs from {source}: {_difference(run, ask, found)}"
         if ask.max_age_s is not None and found.age_s > ask.max_age_s:
             return None, f"the result of {source} is {found.age_s:,.0f} s old, and may be {ask.max_age_s:,g} s"
-        if (gone := missing(found.outputs, self._has_content)) is not None:
+        if gone is not None:
             return None, f"the artifact {gone} of {source} exists no more"
         return CacheHit(found.run_uid, found.id, found.outputs, found.run_id), ""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import structlog
 
+from penstock_agent.plan import StoreOptions
 from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
 from penstock_server.api.server_info import ServerFacts
 from penstock_server.api.services import ApiParts, api_services
@@ -58,7 +59,7 @@ from penstock_server.store.database import Database
 from penstock_server.store.embedded import EmbeddedPostgres
 from penstock_server.store.migrations import migrate, pending
 from penstock_server.store.notifications import Notifications
-from penstock_server.store.objects import LocalArtifacts
+from penstock_server.store.objects import Artifacts
 
 ANSWER_S = 4.5
 """A call waits so long for the database; then it tells the caller to repeat it."""
@@ -126,7 +127,7 @@ class Assembly:
         notifications = Notifications(dsn)
         self._stack.push_async_callback(notifications.close)
         await notifications.start()
-        artifacts = LocalArtifacts(self._data_dir / "artifacts")
+        artifacts = await self._artifacts()
         launcher = await self._launcher(artifacts)
         graphs = Graphs()
         engine = await self._engine(database, notifications, launcher, graphs, artifacts)
@@ -169,7 +170,21 @@ class Assembly:
         await http.start()
         return Server(self._settings, grpc, http, gateway, wakeups, engine, schedules, load)
 
-    def _compat(self, parts: ApiParts, artifacts: LocalArtifacts) -> CompatParts:
+    async def _artifacts(self) -> Artifacts:
+        """The artifact store, once it can be written."""
+        settings = self._settings
+        options = StoreOptions(
+            endpoint=settings.artifacts_endpoint,
+            region=settings.artifacts_region,
+            allow_http=settings.artifacts_allow_http,
+            path_style=settings.artifacts_path_style,
+            root=settings.artifacts_url.rstrip("/") or f"file://{self._data_dir}/artifacts",
+        )
+        artifacts = Artifacts.at(options)
+        await artifacts.check(settings.database_wait_s)
+        return artifacts
+
+    def _compat(self, parts: ApiParts, artifacts: Artifacts) -> CompatParts:
         """KFP's API, on the parts of ours."""
         settings = self._settings
         spaces = Spaces(settings.kfp_multi_user, settings.kfp_user_header.lower(), settings.kfp_user_prefix)
@@ -189,7 +204,7 @@ class Assembly:
             wakeups=parts.wakeups,
             logs=parts.logs,
             stores=parts.stores,
-            local_path=artifacts.local_path,
+            read_artifact=artifacts.read,
             spaces=spaces,
             states=RunStates.ending_as(settings.kfp_cancelled_state),
             ids=parts.ids,
@@ -250,7 +265,7 @@ class Assembly:
         await database.open()
         return database
 
-    async def _launcher(self, artifacts: LocalArtifacts) -> Launcher:
+    async def _launcher(self, artifacts: Artifacts) -> Launcher:
         settings = self._settings
         environments = StepEnvironments(
             self._data_dir / "environments",
@@ -279,7 +294,7 @@ class Assembly:
         notifications: Notifications,
         launcher: Launcher,
         graphs: Graphs,
-        artifacts: LocalArtifacts,
+        artifacts: Artifacts,
     ) -> Engine:
         settings = EngineSettings(
             artifact_root=artifacts.root_uri,

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from penstock_agent.object_store import SCHEMES
+from penstock_agent.stores import FILE_SCHEME
 from penstock_server.main.addresses import parse_address
-from penstock_server.main.declared import Setting, SettingError, setting, settings_of
+from penstock_server.main.declared import Setting, SettingError, masked, setting, settings_of
 
 CONFIG_VARIABLE = "PENSTOCK_CONFIG"
 MIB = 1024 * 1024
@@ -47,6 +49,17 @@ def _check_origins(origins: tuple[str, ...]) -> None:
 def _check_database_url(url: str) -> None:
     if url and not url.startswith(("postgresql://", "postgres://")) and "=" not in url:
         raise ValueError("it has to begin with postgresql://")
+
+
+def _check_artifacts_url(url: str) -> None:
+    schemes = (FILE_SCHEME, *SCHEMES)
+    parts = urlsplit(url)
+    is_place = parts.path.startswith("/") if parts.scheme == FILE_SCHEME else parts.hostname == parts.netloc.lower()
+    if url and (parts.scheme not in schemes or not is_place or parts.query or "//" in parts.path):
+        known = ", ".join(schemes)
+        raise ValueError(
+            f"{masked(url)!r} is no such place; write one such as s3://bucket/folder, with {known} before ://"
+        )
 
 
 def _check_endpoint(url: str) -> None:
@@ -93,6 +106,40 @@ class Settings:
         metavar="SECONDS",
         unit="s",
         minimum=1,
+    )
+    artifacts_url: str = setting(
+        "",
+        doc="Where artifacts are stored: `s3://bucket/folder`, `gs://`, `az://`, or `file:///folder` for a volume that "
+        "all servers and steps share. Empty: in the data folder. Credentials come from the environment (AWS_*, "
+        "GOOGLE_*, AZURE_*) or from the identity of the machine or pod.",
+        group=STORAGE,
+        metavar="URL",
+        default_text="the data folder",
+        check=_check_artifacts_url,
+    )
+    artifacts_endpoint: str = setting(
+        "",
+        doc="Where the object store answers, if it is none of the cloud's own. The bucket stands in the path then.",
+        group=STORAGE,
+        metavar="URL",
+        default_text="the cloud's",
+        check=_check_endpoint,
+    )
+    artifacts_region: str = setting(
+        "",
+        doc="The region of the bucket, for S3.",
+        group=STORAGE,
+        metavar="NAME",
+        default_text="AWS_REGION, else us-east-1",
+    )
+    artifacts_allow_http: bool = setting(
+        False,
+        doc="Speak to the object store over plain http too. Whoever is between can read and change artifacts.",
+        group=STORAGE,
+        metavar="BOOL",
+    )
+    artifacts_path_style: bool = setting(
+        False, doc="The bucket stands in the path, not in the name of the host, for S3.", group=STORAGE, metavar="BOOL"
     )
     grpc_listen: str = setting(
         "127.0.0.1:8887",

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock_server.launch.base import Published
-from penstock_server.store.objects import LocalArtifacts
+from penstock_server.store.objects import Artifacts
 
 
 @dataclass(frozen=True, slots=True)
 class StoredArtifacts:
     """Implements `launch.base.ArtifactTransfer`."""
 
-    store: LocalArtifacts
+    store: Artifacts
 
     def local_path(self, uri: str) -> Path | None:
         """Where the content can be read in place."""

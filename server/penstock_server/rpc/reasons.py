@@ -300,12 +300,17 @@ REASONS: Mapping[str, Reason] = {
         "Do what the message says: choose what is there, or install the whole of `penstock-server`.",
         of_calls=False,
     ),
+    "ARTIFACT_STORE_UNUSABLE": Reason(
+        _STATE,
+        "The artifact store that the settings name cannot be written and read.",
+        "Do what the message says: look at `artifacts_url`, the credentials in the environment and what they allow.",
+        of_calls=False,
+    ),
     # Told between the parts of a server; a failed attempt may show them.
     "ARTIFACT_STORE_UNAVAILABLE": Reason(
         errors.Unavailable,
-        "The output of a step cannot be stored just now.",
-        "Nothing; it is tried again for two minutes. Look at the disk that holds the artifacts.",
-        of_calls=False,
+        "The artifact store cannot be written or read just now.",
+        "Nothing; it is tried again for two minutes. Look at the disk or the object store that holds the artifacts.",
     ),
     "LAUNCHER_UNAVAILABLE": Reason(
         errors.Unavailable,

@@ -1,202 +1,190 @@
-"""The artifact store on a local folder, through `obstore`.
+"""The artifact store: content by URI below one root, in a folder or in S3, GCS or Azure.
 
-Content is written under a temporary key, digested on the way, and takes its final name in one rename: it is there
-whole or not at all. What steps call their files becomes names in the folder only, never keys, so any name will
-do; devices and links to folders are refused, and no URI leads out of the root.
+What a store does is written once, in the agent that stores from within pods (`penstock_agent.stores`); here it is for
+the event loop, under a root, and its failures are errors of the domain.
 """
 
 import asyncio
-import errno
-import hashlib
 import os
-import shutil
-import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
-import obstore
-from obstore.exceptions import BaseError
-from obstore.store import LocalStore
+from penstock_agent.content import ContentError, ContentMissingError, Source
+from penstock_agent.folder_store import TEMPORARY, FolderStore
+from penstock_agent.parallel import Patience
+from penstock_agent.plan import JOURNAL, StoreOptions
+from penstock_agent.report import StoredContent
+from penstock_agent.stores import Store, StoreError, open_store, scheme_of
+from penstock_server.model.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 
-from penstock_server.model.errors import InvalidArgument, NotFound, Unavailable
-
-TEMPORARY = ".unpublished"
-BLOCK_BYTES = 1024 * 1024
-ABANDONED_AFTER_S = 24 * 3600.0
-"""What lies under a temporary key for longer was left behind by a server that was killed."""
-_OCCUPIED = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR})
+PROBE = f"{JOURNAL}/store.json"
+"""Written when a server starts, to see that it can be."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class StoredObject:
-    """What was published."""
+class Artifacts:
+    """Artifacts below a root.
 
-    digest: str
-    """`sha256:` and 64 hex digits; of a folder, over the sorted names, sizes and digests of its files."""
-    size_bytes: int
-
-
-class LocalArtifacts:
-    """Artifacts as files and folders under `root`, with `file://` URIs. Several servers may share the folder.
-
-    As in KFP a URI is `file://` and the path as it is: nothing in it is percent-encoded.
+    A URI is taken literally: it is the place below the root, as text, and nothing in it is decoded.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root.absolute()
-        self._root.mkdir(parents=True, exist_ok=True)
-        self._store = LocalStore(self._root)
-        _sweep(self._root / TEMPORARY)
+    options: StoreOptions
+    """With the root's URI, which has no slash at its end."""
+    _store: Store
+
+    @classmethod
+    def at(cls, options: StoreOptions) -> "Artifacts":
+        """The store that `options` tell of. Raises FailedPrecondition(ARTIFACT_STORE_UNUSABLE)."""
+        try:
+            store = open_store(options)
+            if isinstance(store, FolderStore):
+                os.makedirs(_folder(options.root), exist_ok=True)
+                store.sweep()
+        except (StoreError, OSError) as error:
+            raise _unusable(options.root, error) from error
+        return cls(options, store)
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> "Artifacts":
+        """A store in a folder of this machine."""
+        return cls.at(StoreOptions(root=f"file://{folder.absolute()}"))
 
     @property
     def root_uri(self) -> str:
         """The URI under which everything lies, without a slash at its end."""
-        return f"file://{self._root}"
+        return self.options.root
+
+    async def check(self, patience_s: float) -> None:
+        """See that the store can be written and read; one that does not answer is asked again for so long.
+
+        Raises FailedPrecondition(ARTIFACT_STORE_UNUSABLE).
+        """
+        uri = f"{self.root_uri}/{PROBE}"
+
+        def probe() -> None:
+            self._store.write(uri, b"{}\n")
+            self._store.exists(f"{uri}.absent")
+
+        try:
+            await asyncio.to_thread(Patience(patience_s), probe)
+        except StoreError as error:
+            raise _unusable(self.root_uri, error) from error
 
     def contains(self, uri: str) -> bool:
         """True for a URI that lies under the root."""
-        return self._find(uri) is not None
+        inner = uri.removeprefix(f"{self.root_uri}/")
+        parts = PurePosixPath(inner).parts
+        if inner == uri or "\0" in uri or not parts or parts[0] in ("/", TEMPORARY) or ".." in parts:
+            return False
+        return self._is_folder or "//" not in inner
 
     def local_path(self, uri: str) -> Path | None:
-        """Where the content can be read in place; None where this store has nothing of that URI."""
-        path = self._find(uri)
-        return path if path is not None and path.exists() else None
+        """Where the content can be read in place; None where it has to be fetched, or there is none."""
+        place = self._store.path_of(uri) if isinstance(self._store, FolderStore) else None
+        return Path(place) if place is not None and os.path.exists(place) else None
 
     def has_content(self, uri: str) -> bool:
-        """False when `uri` lies under the root and there is nothing; of other places nothing is known here."""
-        path = self._find(uri)
-        return path is None or path.exists()
+        """False when `uri` lies under the root and there is nothing; of other places nothing is known here.
 
-    async def publish(self, source: Path, uri: str) -> StoredObject:
+        Asks the store, which may take a while. Raises Unavailable.
+        """
+        return not self.contains(uri) or _told(lambda: self._store.exists(uri))
+
+    async def publish(self, source: Path, uri: str) -> StoredContent:
         """Store the file or folder at `uri`, instead of what is there.
 
         Raises InvalidArgument for a URI outside of the root and for what is neither file nor folder, NotFound
         without a `source`, Unavailable where it cannot be written, as on a disk that is full.
         """
-        target = self._find(uri)
-        if target is None:
-            message = f"{uri} does not lie under {self.root_uri}"
-            raise InvalidArgument("URI_OUTSIDE_STORE", message, metadata={"uri": uri})
-        return await asyncio.to_thread(self._publish, source, target)
+        self._check_inside(uri)
+        return await self._ask(lambda: self._store.publish(Source(str(source)), uri))
 
     async def fetch(self, uri: str, target: Path) -> None:
-        """Copy the content to `target`. Raises NotFound(ARTIFACT_NOT_FOUND)."""
-        path = self.local_path(uri)
-        if path is None:
-            raise NotFound("ARTIFACT_NOT_FOUND", f"there is no content at {uri}", metadata={"uri": uri})
-        await asyncio.to_thread(_copy, path, target)
+        """Copy the content to `target`, also from elsewhere in the same kind of store.
 
-    def _find(self, uri: str) -> Path | None:
-        """The place of a URI; None unless it lies under the root."""
-        inner = uri.removeprefix(f"{self.root_uri}/")
-        parts = PurePosixPath(inner).parts
-        if inner == uri or "\0" in uri or not parts or parts[0] in ("/", TEMPORARY) or ".." in parts:
-            return None
-        return self._root.joinpath(*parts)
+        Raises NotFound(ARTIFACT_NOT_FOUND), Unavailable.
+        """
+        is_reached = self.contains(uri) or (not self._is_folder and scheme_of(uri) == scheme_of(self.root_uri))
+        if not is_reached or not await self._ask(lambda: self._store.fetch(uri, str(target))):
+            raise _not_found(uri)
 
-    def _publish(self, source: Path, target: Path) -> StoredObject:
-        workplace = self._root / TEMPORARY / uuid.uuid4().hex
+    async def read(self, uri: str, size_bytes_max: int) -> bytes:
+        """The content of a file.
+
+        Raises NotFound(ARTIFACT_NOT_FOUND), FailedPrecondition(ARTIFACT_NOT_READABLE) for a folder or a larger file,
+        Unavailable.
+        """
+        if not self.contains(uri):
+            raise _not_found(uri)
+        content = await self.find(uri, size_bytes_max)
+        if content is not None:
+            return content
+        is_folder = await asyncio.to_thread(self.has_content, uri)
+        raise _not_readable(uri, size_bytes_max) if is_folder else _not_found(uri)
+
+    async def find(self, uri: str, size_bytes_max: int) -> bytes | None:
+        """The content of a file; None without one.
+
+        Raises FailedPrecondition(ARTIFACT_NOT_READABLE) for a larger one, Unavailable.
+        """
+        self._check_inside(uri)
         try:
-            workplace.mkdir(parents=True)
-            stored = self._write(source, workplace / "whole")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _put_in_place(workplace / "whole", target, workplace / "replaced")
-        except FileNotFoundError as error:
-            raise NotFound("ARTIFACT_NOT_FOUND", f"there is nothing at {error.filename}") from error
-        except (OSError, BaseError) as error:
-            raise _unavailable(error) from error
-        finally:
-            shutil.rmtree(workplace, ignore_errors=True)
-        return stored
+            return await asyncio.to_thread(_told, lambda: self._store.read(uri, size_bytes_max))
+        except ContentError as error:
+            raise _not_readable(uri, size_bytes_max) from error
 
-    def _write(self, source: Path, whole: Path) -> StoredObject:
-        if not source.is_dir():
-            return self._write_file(source, whole)
-        whole.mkdir()
-        digest, size = hashlib.sha256(), 0
-        for path in _files(source):
-            inner = path.relative_to(source)
-            (whole / inner).parent.mkdir(parents=True, exist_ok=True)
-            stored = self._write_file(path, whole / inner)
-            digest.update(os.fsencode(inner) + f"\0{stored.size_bytes}\0{stored.digest}\n".encode())
-            size += stored.size_bytes
-        return StoredObject(f"sha256:{digest.hexdigest()}", size)
+    async def write(self, uri: str, content: bytes) -> None:
+        """Store a small file. Raises InvalidArgument for a URI outside of the root, Unavailable."""
+        self._check_inside(uri)
+        await self._ask(lambda: self._store.write(uri, content))
 
-    def _write_file(self, source: Path, target: Path) -> StoredObject:
-        if not source.is_file() and source.lstat():
-            raise _no_file(source.name)
-        digest, size = hashlib.sha256(), 0
+    async def delete(self, uri: str) -> None:
+        """Remove the content and all below it. Raises InvalidArgument for a URI outside of the root, Unavailable."""
+        self._check_inside(uri)
+        await self._ask(lambda: self._store.delete(uri))
 
-        def blocks() -> Iterator[bytes]:
-            nonlocal size
-            with source.open("rb") as file:
-                while block := file.read(BLOCK_BYTES):
-                    digest.update(block)
-                    size += len(block)
-                    yield block
+    @property
+    def _is_folder(self) -> bool:
+        return isinstance(self._store, FolderStore)
 
-        key = f"{TEMPORARY}/{uuid.uuid4().hex}"
+    def _check_inside(self, uri: str) -> None:
+        if not self.contains(uri):
+            message = f"{uri} does not lie under {self.root_uri}"
+            raise InvalidArgument("URI_OUTSIDE_STORE", message, metadata={"uri": uri})
+
+    async def _ask(self, question: Callable[[], T]) -> T:
         try:
-            obstore.put(self._store, key, blocks())
-            (self._root / key).replace(target)
-        finally:
-            (self._root / key).unlink(missing_ok=True)
-        return StoredObject(f"sha256:{digest.hexdigest()}", size)
+            return await asyncio.to_thread(_told, question)
+        except ContentMissingError as error:
+            raise NotFound("ARTIFACT_NOT_FOUND", str(error)) from error
+        except ContentError as error:
+            raise InvalidArgument("ARTIFACT_NOT_A_FILE", str(error)) from error
 
 
-def _files(folder: Path) -> list[Path]:
-    """All files below, by path; a link to a file counts as one. Raises InvalidArgument for anything else."""
-    found: list[Path] = []
-    for parent, folders, files in os.walk(folder):
-        found += [Path(parent, name) for name in files]
-        for path in (Path(parent, name) for name in folders):
-            if path.is_symlink():
-                raise _no_file(str(path.relative_to(folder)))
-    return sorted(found)
-
-
-def _no_file(name: str) -> InvalidArgument:
-    message = f"{name} is a device, or a link to a folder or to nothing; write a file or a folder"
-    return InvalidArgument("ARTIFACT_NOT_A_FILE", message)
-
-
-def _unavailable(error: Exception) -> Unavailable:
-    """The store cannot be written; of what was under way nothing is left."""
-    message = f"the artifact store cannot be written: {str(error).splitlines()[0]}"
-    return Unavailable("ARTIFACT_STORE_UNAVAILABLE", message, retry_after_s=1)
-
-
-def _put_in_place(whole: Path, target: Path, replaced: Path) -> None:
-    """Give it its final name. A folder takes no other's place in one step, so an old one steps aside first."""
+def _told(question: Callable[[], T]) -> T:
+    """What the store answers. Raises Unavailable."""
     try:
-        whole.replace(target)
-    except OSError as error:
-        if error.errno not in _OCCUPIED:
-            raise
-        target.rename(replaced)
-        whole.replace(target)
+        return question()
+    except (StoreError, OSError) as error:
+        raise Unavailable("ARTIFACT_STORE_UNAVAILABLE", str(error), retry_after_s=1) from error
 
 
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, dirs_exist_ok=True)
-    else:
-        shutil.copyfile(source, target)
+def _folder(root: str) -> str:
+    return root.removeprefix("file://")
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what servers that were killed have left behind; another server may be doing the same."""
-    limit = time.time() - ABANDONED_AFTER_S
-    for path in folder.glob("*"):
-        try:
-            if path.lstat().st_mtime > limit:
-                continue
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        except FileNotFoundError:
-            continue  # the other one was faster
+def _not_found(uri: str) -> NotFound:
+    return NotFound("ARTIFACT_NOT_FOUND", f"there is no content at {uri}", metadata={"uri": uri})
+
+
+def _not_readable(uri: str, size_bytes_max: int) -> FailedPrecondition:
+    message = f"{uri} is a folder, or larger than {size_bytes_max} bytes; read it where it is"
+    return FailedPrecondition("ARTIFACT_NOT_READABLE", message, metadata={"uri": uri})
+
+
+def _unusable(root: str, error: Exception) -> FailedPrecondition:
+    message = f"the artifact store {root} cannot be used: {error}; see artifacts_url and what comes after it"
+    return FailedPrecondition("ARTIFACT_STORE_UNUSABLE", message)
