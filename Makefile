@@ -10,7 +10,7 @@ RUN := $(BIN)/python -m
 PYTEST_WORKERS ?= 2
 BENCH ?=
 
-.PHONY: help setup demo test conformance simulate simulate-jobs chaos check lint types generate verify bench rootfs run
+.PHONY: help setup demo test conformance e2e-kubernetes simulate simulate-jobs chaos check lint types generate verify bench rootfs run
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -30,6 +30,10 @@ test: setup ## Run the tests
 conformance: setup ## Run every pipeline of the corpus, and our own, to its end; and some by KFP's SDK
 	$(RUN) pytest -m "" tests/conformance/test_corpus.py tests/conformance/test_own_pipelines.py \
 		tests/compat/test_sdk_corpus.py
+
+e2e-kubernetes: setup ## Run the tests that need a Kubernetes cluster: that of KUBECONFIG
+	@test -n "$${KUBECONFIG:-}" || { echo "e2e-kubernetes: set KUBECONFIG to the kubeconfig of a cluster" >&2; exit 1; }
+	$(RUN) pytest -m kubernetes tests/kubernetes
 
 SEEDS ?= 300
 START ?= 0
