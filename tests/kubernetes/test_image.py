@@ -52,8 +52,14 @@ def namespace() -> Iterator[str]:
 
 def objects(store: S3Server) -> S3Store:
     """The objects of the store, for the test."""
-    keys = {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY}
-    return S3Store(BUCKET, endpoint=store.endpoint, region="us-east-1", client_options={"allow_http": True}, **keys)
+    return S3Store(
+        BUCKET,
+        endpoint=store.endpoint,
+        region="us-east-1",
+        client_options={"allow_http": True},
+        access_key_id=ACCESS_KEY,
+        secret_access_key=SECRET_KEY,
+    )
 
 
 def plan(root: str) -> StagePlan:
