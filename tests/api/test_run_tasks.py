@@ -6,7 +6,7 @@ import pytest
 
 from penstock.v1 import event_pb2, task_pb2
 from penstock.v1 import run_service_pb2 as pb
-from penstock_server.model.changes import AttemptMove, Notice, TaskCreate, TaskMove
+from penstock_server.model.changes import AttemptCreate, AttemptMove, Notice, TaskCreate, TaskMove
 from penstock_server.model.ids import TaskId
 from penstock_server.model.resources import ArtifactValue, TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
@@ -108,6 +108,27 @@ async def test_a_task_tells_its_attempts(api: Api) -> None:
     assert (attempt.number, attempt.exit_code, attempt.log_tail) == (1, 3, "boom")
     assert (attempt.host, attempt.handle, attempt.launcher) == ("h", "42", "fake")
     assert not (await api.runs.ListTasks(pb.ListTasksRequest(parent=RUN))).tasks[1].attempts
+
+
+async def test_a_task_that_waits_for_a_node_tells_its_pod_and_what_can_be_done(api: Api) -> None:
+    owner = await begun(api)
+    pod, told = TaskId("pod"), ("UNSCHEDULABLE", "0/3 nodes are available")
+    await owner.move(
+        TaskCreate(pod, ROOT, "pod", "pod", TaskKind.STEP, "READY"),
+        TaskMove(pod, TaskState.PENDING, TaskState.QUEUED, "READY"),
+        TaskMove(pod, TaskState.QUEUED, TaskState.RUNNING, "STARTED"),
+        AttemptCreate(pod, 1, "kubernetes"),
+        AttemptMove(pod, 1, AttemptState.LAUNCHING, AttemptState.LAUNCHING, *told, handle="steps/one-pod-1"),
+        TaskMove(pod, TaskState.RUNNING, TaskState.RUNNING, *told),
+    )
+    listed = (await api.runs.ListTasks(pb.ListTasksRequest(parent=RUN))).tasks
+    assert [task.HasField("pod") for task in listed] == [False, False, True]
+    assert (listed[2].pod, listed[2].reason) == (task_pb2.Pod(name="one-pod-1", namespace="steps"), told[0])
+    await owner.move(AttemptMove(pod, 1, AttemptState.LAUNCHING, AttemptState.RUNNING, host="node-1"))
+    task = await get(api, "pod")
+    assert task.pod == task_pb2.Pod(name="one-pod-1", namespace="steps", node="node-1")
+    await owner.move(AttemptMove(pod, 1, AttemptState.RUNNING, AttemptState.LOST, "POD_EVICTED", "no memory"))
+    assert "Ask for what the step really needs" in (await get(api, "pod")).attempts[0].hint
 
 
 async def test_a_reused_result_names_where_it_is_from_even_when_that_is_gone(api: Api) -> None:

@@ -12,11 +12,11 @@ import pytest
 
 from penstock.kfp.v2beta1 import run_pb2 as pb
 from penstock_server.compat.run_files import ARTIFACT_BYTES_MAX
-from penstock_server.model.changes import AttemptMove, TaskMove
-from penstock_server.model.ids import AttemptId
-from penstock_server.model.resources import ArtifactValue, TaskValues
+from penstock_server.model.changes import AttemptCreate, AttemptMove, TaskCreate, TaskMove
+from penstock_server.model.ids import AttemptId, TaskId
+from penstock_server.model.resources import ArtifactValue, TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, TaskState
-from tests.api.moving import STEP, Mover
+from tests.api.moving import ROOT, STEP, Mover
 from tests.compat.serving import Answer, KfpSite
 from tests.compat.test_runs import get, make, owner
 
@@ -62,6 +62,22 @@ async def test_a_log_is_text(kfp: KfpSite, moving: Mover) -> None:
         answer = await log(kfp, moving, node)
         assert (answer.status, answer.body) == (200, "grüße\n".encode())
         assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+async def test_a_log_is_asked_for_by_the_pod_that_run_details_name(kfp: KfpSite, moving: Mover) -> None:
+    pod = TaskId("pod")
+    await moving.move(
+        TaskCreate(pod, ROOT, "pod", "pod", TaskKind.STEP, "READY"),
+        TaskMove(pod, TaskState.PENDING, TaskState.QUEUED, "READY"),
+        TaskMove(pod, TaskState.QUEUED, TaskState.RUNNING, "STARTED"),
+        AttemptCreate(pod, 1, "kubernetes"),
+        AttemptMove(pod, 1, AttemptState.LAUNCHING, AttemptState.RUNNING, handle="steps/one-pod-1-ab"),
+    )
+    details = (await get(kfp, str(moving.uid)))["run_details"]["task_details"]
+    named = next(detail["pod_name"] for detail in details if detail["task_id"] == "pod")
+    assert named == "one-pod-1-ab"
+    kfp.logs.contents[AttemptId(moving.uid, pod, 1)] = b"from the pod\n"
+    assert (await log(kfp, moving, named)).body == b"from the pod\n"
 
 
 async def test_an_empty_log_is_an_empty_text(kfp: KfpSite, moving: Mover) -> None:

@@ -8,7 +8,7 @@ from penstock.kfp.v2beta1 import run_pb2 as pb
 from penstock_server.compat.nodes import Node, node_of
 from penstock_server.compat.task_details import artifact_number, run_details
 from penstock_server.model.ids import TaskId
-from penstock_server.model.resources import ArtifactValue, TaskKind, TaskValues
+from penstock_server.model.resources import ArtifactValue, Pod, TaskKind, TaskValues
 from penstock_server.model.states import TaskState
 from tests.compat.records import UID, at, task
 
@@ -50,6 +50,13 @@ def test_a_step_names_its_attempts_by_which_logs_are_asked_for() -> None:
     assert [child.pod_name for child in tried.child_tasks] == ["train@1", "train@2", "train@3"]
     assert tried.executor_detail.main_job == "train@3"
     assert list(tried.executor_detail.failed_main_jobs) == ["train@1", "train@2"]
+
+
+def test_a_step_that_is_a_pod_names_it() -> None:
+    train = task("train", state=TaskState.RUNNING, attempt_count=2)
+    details = run_details(UID, [train], {}, {TaskId("train"): Pod("one-train-2-ab", "steps", "node-1")}).task_details
+    assert details[0].pod_name == "one-train-2-ab"
+    assert [child.pod_name for child in details[0].child_tasks] == ["train@1", "train@2"]
 
 
 def test_a_step_that_was_not_tried_names_none() -> None:

@@ -1,5 +1,7 @@
 """What follows from what: one run, driven by hand, without a database."""
 
+import pytest
+
 from penstock_server.engine import reasons
 from penstock_server.engine.effects import (
     Adopt,
@@ -21,10 +23,11 @@ from penstock_server.engine.inputs import (
     RetryDue,
     RetryRequested,
 )
+from penstock_server.engine.steps import WAITS_MAX
 from penstock_server.launch.base import Observation, Phase
-from penstock_server.model.changes import Notice, TaskMove
+from penstock_server.model.changes import AttemptMove, Notice, TaskMove
 from penstock_server.model.ids import ROOT_TASK, AttemptId, TaskId
-from penstock_server.model.states import AttemptState, RunState, TaskState
+from penstock_server.model.states import AttemptState, FailureClass, RunState, TaskState
 from penstock_server.spec.graph import Constant, DagInput, ParameterBinding, TaskOutput
 from tests.engine.world import World, dag, flat, new_run, pipeline, spec, step
 
@@ -256,6 +259,61 @@ def test_what_the_user_should_know_becomes_a_notice_once() -> None:
     decisions = world.see("a", Phase.STARTED, notices=notices)
     assert decisions.changes[0] == Notice("SETTINGS_IGNORED", "there are no images here", TaskId("a"), 1)
     assert world.see("a", Phase.STARTED, notices=notices).changes == []
+
+
+# What an attempt waits for in the launcher.
+
+SHORT_OF_CPU = {"reason": "UNSCHEDULABLE", "message": "0/3 nodes are available: 3 Insufficient cpu."}
+
+
+def test_what_an_attempt_waits_for_is_told_of_it_and_of_its_task_once() -> None:
+    world = World(flat({"a": ()})).begin()
+    world.grant("a")
+    decisions = world.see("a", Phase.PENDING, handle="n/p", **SHORT_OF_CPU)
+    told = [(type(change), change.from_state, change.to_state) for change in decisions.changes]  # type: ignore[union-attr]  # they are moves
+    assert told == [
+        (AttemptMove, AttemptState.LAUNCHING, AttemptState.LAUNCHING),
+        (TaskMove, TaskState.RUNNING, TaskState.RUNNING),
+    ]
+    attempt, task = world.rows.attempts[TaskId("a"), 1], world.rows.tasks[TaskId("a")]
+    assert (attempt.state, attempt.reason, attempt.handle) == (AttemptState.LAUNCHING, "UNSCHEDULABLE", "n/p")
+    assert (task.state, task.reason, task.message) == (TaskState.RUNNING, *SHORT_OF_CPU.values())
+    assert world.see("a", Phase.PENDING, handle="n/p", **SHORT_OF_CPU).changes == []
+
+
+def test_each_change_of_what_it_waits_for_is_told_up_to_a_bound() -> None:
+    world = World(flat({"a": ()})).begin()
+    world.grant("a")
+    for number in range(WAITS_MAX + 5):
+        world.see("a", Phase.PENDING, reason="UNSCHEDULABLE", message=f"{number} nodes")
+    assert world.rows.tasks[TaskId("a")].message == f"{WAITS_MAX - 1} nodes"
+    world.see("a", Phase.STARTED)
+    assert world.rows.tasks[TaskId("a")].reason == "STARTED"
+
+
+def test_a_server_that_takes_over_does_not_tell_it_again() -> None:
+    world = World(flat({"a": ()})).begin()
+    world.grant("a")
+    world.see("a", Phase.PENDING, **SHORT_OF_CPU)
+    world.crash()
+    assert world.see("a", Phase.PENDING, **SHORT_OF_CPU).changes == []
+    assert world.see("a", Phase.PENDING, host="node-1", reason="POD_INITIALIZING").changes != []
+
+
+def test_one_that_runs_is_not_told_to_wait() -> None:
+    world = World(flat({"a": ()})).begin()
+    world.grant("a")
+    world.see("a", Phase.STARTED)
+    assert world.see("a", Phase.PENDING, **SHORT_OF_CPU).changes == []
+
+
+@pytest.mark.parametrize("reason", ["POLICY_DENIED", "POD_REFUSED", "SETTING_INVALID"])
+def test_what_no_further_attempt_would_change_is_not_tried_again(reason: str) -> None:
+    world = World(flat({"a": ()}, retries=3)).begin()
+    world.grant("a")
+    world.see("a", Phase.FAILED, reason=reason, message="no")
+    assert world.state("a") is TaskState.FAILED
+    assert world.rows.attempts[TaskId("a"), 1].failure_class is FailureClass.ENVIRONMENT
 
 
 # Cancel and deadline.

@@ -8,8 +8,9 @@ import pytest
 from penstock_server.launch.base import Capability, Phase
 from penstock_server.launch.fake import Act, FakeHost
 from penstock_server.model.ids import RunUid
-from penstock_server.model.resources import SERVICE_ACCOUNT_LABEL, TaskValues
+from penstock_server.model.resources import SERVICE_ACCOUNT_LABEL, EventSubject, TaskValues
 from penstock_server.model.states import TaskState
+from tests import pipelines
 from tests.engine.conftest import Field, eventually
 from tests.spec.pods import configured_document
 
@@ -82,6 +83,27 @@ async def test_a_result_is_reused_where_the_same_claims_are_mounted(field: Field
     await field.ended(await field.submit(source))
     await field.ended(await field.submit(source))
     assert len(host.launches) == launched + 1
+
+
+async def test_a_step_that_waits_for_a_node_says_so_until_it_runs(field: Field) -> None:
+    entry = asyncio.Event()
+    host = FakeHost(lambda request: Act(waits=(("UNSCHEDULABLE", "no node"), ("PULLING", "image")), entry=entry))
+    server = await field.server(host)
+    uid = await field.submit(pipelines.chain(1, "true"))
+
+    async def waits() -> bool:
+        task = (await field.tasks(uid)).get("s0")
+        return task is not None and task.reason == "PULLING"
+
+    await eventually(waits, "the step waits for its image")
+    await server.kill()
+    await field.server(host)
+    entry.set()
+    await field.ended(uid)
+    moves = [event for event in await field.events(uid) if event.subject is EventSubject.ATTEMPT]
+    told = [(event.to_state, event.reason) for event in moves]
+    assert told[:3] == [("LAUNCHING", ""), ("LAUNCHING", "UNSCHEDULABLE"), ("LAUNCHING", "PULLING")]
+    assert told.count(told[2]) == 1
 
 
 async def test_a_step_has_the_service_account_of_its_run(field: Field) -> None:

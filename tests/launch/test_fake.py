@@ -37,6 +37,20 @@ async def test_it_can_refuse_to_launch_for_a_while() -> None:
         assert len(host.launches) == 1
 
 
+async def test_it_can_let_an_attempt_wait_and_tells_a_new_launcher_what_for() -> None:
+    entry = asyncio.Event()
+    host = FakeHost(lambda request: Act(waits=(("UNSCHEDULABLE", "no node"), ("PULLING", "image")), entry=entry))
+    request = step("true")
+    async with on(FakeLauncher(host)) as launched:
+        await launched.launcher.launch(request)
+    async with on(FakeLauncher(host)) as launched:
+        await launched.launcher.adopt([request])
+        entry.set()
+        await launched.end_of(request)
+        assert launched.phases(request) == [Phase.PENDING, Phase.STARTED, Phase.SUCCEEDED]
+        assert launched.told[0].reason == "PULLING"
+
+
 async def test_it_can_ignore_a_stop() -> None:
     gate = asyncio.Event()
     async with on(FakeLauncher(FakeHost(lambda request: Act(gate=gate, ignores_stop=True)))) as launched:

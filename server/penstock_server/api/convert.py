@@ -16,6 +16,7 @@ from penstock.v1 import (
 from penstock_server.api import names
 from penstock_server.api.wire_values import common_fields, duration, json_values, timestamp
 from penstock_server.engine.rerun import Forecast
+from penstock_server.launch.reasons import hint_of
 from penstock_server.model.ids import RunUid
 from penstock_server.model.json import Json
 from penstock_server.model.resources import (
@@ -28,6 +29,7 @@ from penstock_server.model.resources import (
     Namespace,
     Pipeline,
     PipelineVersion,
+    Pod,
     Run,
     Task,
     TaskKind,
@@ -179,8 +181,16 @@ def attempt(record: Attempt) -> task_pb2.Attempt:
         launcher=record.launcher,
         host=record.host,
         handle=record.handle,
+        hint=hint_of(record.reason),
         failure_class=task_pb2.Attempt.FailureClass.Value(f"FAILURE_CLASS_{record.failure_class or 'UNSPECIFIED'}"),
     )
+
+
+def add_pod(message: task_pb2.Task, newest: Attempt | None) -> None:
+    """Tell the pod of the task's newest attempt, if that is one."""
+    pod = Pod.of(newest) if newest is not None else None
+    if pod is not None:
+        message.pod.CopyFrom(task_pb2.Pod(name=pod.name, namespace=pod.namespace, node=pod.node))
 
 
 def forecast(foreseen: Forecast) -> run_service_pb2.RerunRunResponse.Forecast:

@@ -11,7 +11,7 @@ from penstock_server.api.run_reads import task_messages
 from penstock_server.model.errors import FieldViolation, InvalidArgument
 from penstock_server.model.ids import TaskId
 from penstock_server.model.query import Page, Rows
-from penstock_server.model.resources import Event, EventSubject, Run, Task, TaskKind
+from penstock_server.model.resources import KUBERNETES, Event, EventSubject, Run, Task, TaskKind
 from penstock_server.model.states import TaskState
 from penstock_server.rpc.call import Call
 from penstock_server.store import run_views, runs, tasks
@@ -46,7 +46,11 @@ class RunTasks:
             run = await runs.get(connection, *scope)
 
             async def respond(items: Sequence[Task]) -> pb.ListTasksResponse:
-                return pb.ListTasksResponse(tasks=await task_messages(connection, run, items))
+                messages = await task_messages(connection, run, items)
+                newest = await tasks.newest_attempts(connection, run.uid, _ids(items), KUBERNETES)
+                for item, message in zip(items, messages, strict=True):
+                    convert.add_pod(message, newest.get(item.id))
+                return pb.ListTasksResponse(tasks=messages)
 
             return await self.lists.answer(
                 request,
@@ -65,6 +69,7 @@ class RunTasks:
             (message,) = await task_messages(connection, run, [task])
             attempts = await tasks.attempts(connection, run.uid, task.id)
         message.attempts.extend(map(convert.attempt, attempts))
+        convert.add_pod(message, attempts[-1] if attempts else None)
         return pb.GetTaskResponse(task=message)
 
     async def list_events(self, request: pb.ListEventsRequest, _call: Call) -> pb.ListEventsResponse:
@@ -83,6 +88,10 @@ class RunTasks:
                 lambda page: run_views.list_events(connection, run, page, request.after_sequence),
                 respond,
             )
+
+
+def _ids(items: Sequence[Task]) -> list[TaskId]:
+    return [item.id for item in items if item.attempt_count]
 
 
 def _parent_task(name: str, scope: tuple[str, ...]) -> TaskId | None:

@@ -1,5 +1,7 @@
 """Names of nodes: what KFP calls pods, and asks for logs and artifacts by.
 
+Where attempts are pods, the name of one stands for its attempt.
+
 An attempt is `{task}@{number}`, and a task alone stands for its newest attempt. No task of a pipeline is called like
 that: `@` is not among the letters of keys.
 """

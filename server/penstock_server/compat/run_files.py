@@ -8,7 +8,7 @@ from itertools import chain
 
 from penstock.kfp.v2beta1 import run_pb2 as pb
 from penstock_server.compat.dialect import plain_failure
-from penstock_server.compat.nodes import node_of
+from penstock_server.compat.nodes import Node, node_of
 from penstock_server.compat.refusals import wrong
 from penstock_server.compat.spaces import Spaces
 from penstock_server.compat.task_details import artifact_number
@@ -20,7 +20,7 @@ from penstock_server.rpc.call import Call
 from penstock_server.rpc.plain import PlainAnswer, PlainRequest, PlainRoute
 from penstock_server.rpc.proto_json import dumps
 from penstock_server.store import kfp_runs, tasks
-from penstock_server.store.database import Database
+from penstock_server.store.database import Connection, Database
 
 ARTIFACT_BYTES_MAX = 32 * 1024 * 1024
 """Content that is larger is read where its URI says."""
@@ -69,8 +69,9 @@ class RunFiles:
     async def _log(self, request: PlainRequest, call: Call) -> PlainAnswer:
         """The log of an attempt as text; with `follow=true` until the attempt has ended."""
         variables = _checked(request)
-        node = node_of(variables["node_id"])
         run = await self._run(variables["run_id"], call)
+        async with self.database.connection() as connection:
+            node = await _node(connection, run, variables["node_id"])
         follow = request.query.get("follow", "").lower() in ("true", "1")
         asked = AskedLog(run, node.task_id, node.attempt or 0, follow=follow)
         attempt = await self.logs.find(asked)
@@ -83,7 +84,8 @@ class RunFiles:
     async def _find(self, request: pb.ReadArtifactRequest, call: Call) -> ArtifactValue:
         run = await self._run(request.run_id, call)
         async with self.database.connection() as connection:
-            task = await tasks.get(connection, run.uid, node_of(request.node_id).task_id)
+            node = await _node(connection, run, request.node_id)
+            task = await tasks.get(connection, run.uid, node.task_id)
         named = task.outputs.artifacts.get(request.artifact_name, ())
         found = next(iter(named), None) or _numbered(task, request.artifact_name)
         if found is None:
@@ -94,6 +96,12 @@ class RunFiles:
     async def _run(self, uid: str, call: Call) -> Run:
         async with self.database.connection() as connection:
             return (await kfp_runs.get(connection, self.spaces.reachable(call), uid)).record
+
+
+async def _node(connection: Connection, run: Run, name: str) -> Node:
+    """What the name stands for: an attempt by its pod, or by its number, or a task."""
+    attempt = await tasks.attempt_in_pod(connection, run.uid, name)
+    return node_of(name) if attempt is None else Node(attempt.task_id, attempt.number)
 
 
 def _numbered(task: Task, number: str) -> ArtifactValue | None:

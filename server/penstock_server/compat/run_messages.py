@@ -1,6 +1,6 @@
 """Runs as KFP's messages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from google.protobuf.struct_pb2 import Struct
@@ -12,7 +12,8 @@ from penstock_server.compat.sources import set_source
 from penstock_server.compat.states import RunStates, run_error
 from penstock_server.compat.task_details import TaskMoves, run_details
 from penstock_server.compat.times import exact_time, record_time
-from penstock_server.model.resources import Event, Task
+from penstock_server.model.ids import TaskId
+from penstock_server.model.resources import Event, Pod, Task
 from penstock_server.rpc.json_values import to_value
 from penstock_server.store.kfp_runs import KfpRun
 
@@ -30,6 +31,8 @@ class RunParts:
     """What it runs; None where it names a version."""
     task_moves: TaskMoves = field(default_factory=dict)
     """Of the tasks that were tried again."""
+    pods: Mapping[TaskId, Pod] = field(default_factory=dict)
+    """Of the newest attempts of its tasks, where those are pods."""
 
 
 def run_message(parts: RunParts, states: RunStates) -> pb.Run:
@@ -51,7 +54,7 @@ def run_message(parts: RunParts, states: RunStates) -> pb.Run:
         finished_at=exact_time(run.end_time),
         state=states.of(run.state),
         error=run_error(run),
-        run_details=None if parts.tasks is None else run_details(run.uid, parts.tasks, parts.task_moves),
+        run_details=None if parts.tasks is None else run_details(run.uid, parts.tasks, parts.task_moves, parts.pods),
         recurring_run_id="" if found.job_uid is None else str(found.job_uid),
         state_history=states.history(parts.moves),
     )

@@ -8,9 +8,9 @@ from penstock_server.compat.run_messages import RunParts, run_message
 from penstock_server.compat.spec_messages import SpecMessages
 from penstock_server.compat.states import RunStates, is_tried_again
 from penstock_server.compat.task_details import TaskMoves
-from penstock_server.model.ids import RunUid
-from penstock_server.model.resources import Event, Task
-from penstock_server.store import kfp_runs
+from penstock_server.model.ids import RunUid, TaskId
+from penstock_server.model.resources import KUBERNETES, Event, Pod, Task
+from penstock_server.store import kfp_runs, tasks
 from penstock_server.store.database import Connection
 from penstock_server.store.kfp_runs import KfpRun
 
@@ -27,25 +27,29 @@ class RunReads:
 
     async def message(self, connection: Connection, found: KfpRun) -> pb.Run:
         """The run with all its tasks."""
-        (message,) = await self._messages(connection, [found], None)
+        newest = await tasks.newest_attempts(connection, found.record.uid, None, KUBERNETES)
+        pods = {id: pod for id, attempt in newest.items() if (pod := Pod.of(attempt)) is not None}
+        (message,) = await self._messages(connection, [found], None, pods)
         return message
 
     async def page(self, connection: Connection, found: Sequence[KfpRun]) -> list[pb.Run]:
-        """The runs, with as many tasks as there is room for."""
-        return await self._messages(connection, found, TASKS_OF_PAGE_MAX)
+        """The runs, with as many tasks as there is room for, and without the names of their pods."""
+        return await self._messages(connection, found, TASKS_OF_PAGE_MAX, {})
 
-    async def _messages(self, connection: Connection, found: Sequence[KfpRun], tasks_max: int | None) -> list[pb.Run]:
+    async def _messages(
+        self, connection: Connection, found: Sequence[KfpRun], tasks_max: int | None, pods: Mapping[TaskId, Pod]
+    ) -> list[pb.Run]:
         uids = [run.record.uid for run in found]
         moves = await kfp_runs.moves(connection, uids)
-        tasks = await kfp_runs.tasks_of(connection, uids, tasks_max)
-        task_moves = await self._task_moves(connection, moves, tasks)
+        listed = await kfp_runs.tasks_of(connection, uids, tasks_max)
+        task_moves = await self._task_moves(connection, moves, listed)
         messages = []
         for run in found:
             uid = run.record.uid
             spec = None
             if run.pipeline_uid is None:
                 spec = await self.specs.get(connection, run.record.spec_digest)
-            parts = RunParts(run, moves.get(uid, ()), tasks.get(uid), spec, task_moves.get(uid, {}))
+            parts = RunParts(run, moves.get(uid, ()), listed.get(uid), spec, task_moves.get(uid, {}), pods)
             messages.append(run_message(parts, self.states))
         return messages
 

@@ -3,6 +3,7 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeAlias
 
 from penstock.kfp.v2beta1 import run_pb2 as pb
@@ -10,20 +11,26 @@ from penstock_server.compat.nodes import Node
 from penstock_server.compat.states import TASK_STATES, task_error, task_history
 from penstock_server.compat.times import exact_time
 from penstock_server.model.ids import RunUid, TaskId
-from penstock_server.model.resources import ArtifactValue, Event, Task, TaskKind
+from penstock_server.model.resources import ArtifactValue, Event, Pod, Task, TaskKind
 
 TaskMoves: TypeAlias = Mapping[TaskId, Sequence[Event]]
 """What tasks have been through, each in order."""
+_NO_PODS: Mapping[TaskId, Pod] = MappingProxyType({})
 
 
-def run_details(run_uid: RunUid, tasks: Sequence[Task], moves: TaskMoves) -> pb.RunDetails:
-    """The tasks of a run, in the order in which they are given; `moves`: of those that were tried again."""
+def run_details(
+    run_uid: RunUid, tasks: Sequence[Task], moves: TaskMoves, pods: Mapping[TaskId, Pod] = _NO_PODS
+) -> pb.RunDetails:
+    """The tasks of a run, in the order in which they are given; `moves`: of those that were tried again; `pods`: of
+    the newest attempts."""
     children: dict[TaskId, list[TaskId]] = defaultdict(list)
     for task in tasks:
         if task.parent_id is not None:
             children[task.parent_id].append(task.id)
     run_id = str(run_uid)
-    details = (_detail(run_id, task, children.get(task.id, ()), moves.get(task.id, ())) for task in tasks)
+    details = (
+        _detail(run_id, task, children.get(task.id, ()), moves.get(task.id, ()), pods.get(task.id)) for task in tasks
+    )
     return pb.RunDetails(task_details=details)
 
 
@@ -32,7 +39,9 @@ def artifact_number(uid: uuid.UUID) -> int:
     return uid.int >> 65
 
 
-def _detail(run_id: str, task: Task, children: Sequence[TaskId], moves: Sequence[Event]) -> pb.PipelineTaskDetail:
+def _detail(
+    run_id: str, task: Task, children: Sequence[TaskId], moves: Sequence[Event], pod: Pod | None
+) -> pb.PipelineTaskDetail:
     attempts = [str(Node(task.id, number)) for number in range(1, task.attempt_count + 1)]
     detail = pb.PipelineTaskDetail(
         run_id=run_id,
@@ -47,7 +56,7 @@ def _detail(run_id: str, task: Task, children: Sequence[TaskId], moves: Sequence
         outputs=_artifacts(task.outputs.artifacts),
         parent_task_id=task.parent_id or "",
         state_history=task_history(task, moves),
-        pod_name=attempts[-1] if attempts else "",
+        pod_name=pod.name if pod is not None else attempts[-1] if attempts else "",
         child_tasks=_children(children, attempts),
     )
     if attempts:

@@ -109,7 +109,7 @@ def _fill(task: LiveTask, row: Task, now: datetime) -> None:
 def _add_attempt(live: LiveRun, row: Attempt) -> None:
     """Count the attempt if it was made since the run was last started; the newest one is the task's."""
     task = live.tasks[row.task_id]
-    task.attempt = LiveAttempt(row.number, row.state)
+    task.attempt = LiveAttempt(row.number, row.state, waits_for=(row.reason, row.message, row.host))
     start = live.record.start_time
     if start is None or row.create_time < start:
         return

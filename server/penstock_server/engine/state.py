@@ -40,6 +40,10 @@ class LiveAttempt:
     number: int
     state: AttemptState
     stop_asked: bool = False
+    waits_for: tuple[str, str, str] = ("", "", "")
+    """Of one that does not run yet: reason and message of what it waits for, and the machine it is to run on."""
+    waits_told: int = 0
+    """How often that has been told since the attempt was made or loaded."""
 
 
 @dataclass(slots=True, eq=False)

@@ -35,6 +35,9 @@ from penstock_server.store.values import identified
 
 LOSSES_MAX = 3
 """So many attempts of a task may be lost and are followed by another one."""
+WAITS_MAX = 100
+"""So often it is told what an attempt waits for before it runs; a cluster that changes its mind each second is not
+written down without end."""
 LOSS_DELAY_S = 1.0
 """The second loss is followed by an attempt after so many seconds, each further one after twice as many."""
 
@@ -196,8 +199,25 @@ def observe(run: LiveRun, seen: Observation) -> None:
         run.decisions.changes += [Notice(*notice, task.id, attempt.number) for notice in seen.notices]
     if seen.phase.is_final:
         _end_attempt(run, task, attempt, seen)
+    elif attempt.state is AttemptState.LAUNCHING and seen.phase is Phase.PENDING:
+        _note_wait(run, task, attempt, seen)
     elif attempt.state is AttemptState.LAUNCHING:
         move_attempt(run, task, attempt, AttemptState.RUNNING, seen)
+        if task.reason != reasons.STARTED:
+            move_task(run, task, TaskState.RUNNING, reasons.STARTED)
+
+
+def _note_wait(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Observation) -> None:
+    """The attempt waits in the launcher: tell for what, once for each thing, and not without end."""
+    reason = seen.reason or AttemptState.LAUNCHING
+    waits_for = (reason, seen.message, seen.host)
+    if waits_for == attempt.waits_for or attempt.waits_told == WAITS_MAX:
+        return
+    attempt.waits_for = waits_for
+    attempt.waits_told += 1
+    move_attempt(run, task, attempt, AttemptState.LAUNCHING, seen)
+    if (task.reason, task.message) != (reason, seen.message):
+        move_task(run, task, TaskState.RUNNING, reason, seen.message)
 
 
 def refuse_launch(run: LiveRun, refused: LaunchRefused) -> None:
@@ -270,6 +290,8 @@ def _end_attempt(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Obser
         move_task(run, task, TaskState.SUCCEEDED, reasons.COMPLETED, outputs=outputs)
     elif run.stops(task) and seen.phase is not Phase.FAILED:
         move_task(run, task, TaskState.CANCELLED, run.task_end_reason, seen.message)
+    elif seen.is_settled:
+        fail(run, task, seen.reason, _account(seen))
     elif seen.failure_class is not None and seen.failure_class.is_own:
         _after_failure(run, task, attempt, seen)
     else:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from penstock_server.launch.reasons import CLASSES, SETTLED
 from penstock_server.model.ids import AttemptId, RunUid
 from penstock_server.model.resources import TaskValues
 from penstock_server.model.states import FailureClass
@@ -80,6 +81,8 @@ class StepRequest:
 class Phase(StrEnum):
     """How far an attempt is."""
 
+    PENDING = "PENDING"
+    """What it is to run in is being made, or waits for room: reason and message say for what."""
     STARTED = "STARTED"
     SUCCEEDED = "SUCCEEDED"
     """Ended well, outputs read and published."""
@@ -93,18 +96,7 @@ class Phase(StrEnum):
     @property
     def is_final(self) -> bool:
         """True when no further observation of the attempt follows."""
-        return self is not Phase.STARTED
-
-
-_CLASSES = {
-    "OUT_OF_MEMORY": FailureClass.OUT_OF_MEMORY,
-    "TIMED_OUT": FailureClass.TIMEOUT,
-    "ENVIRONMENT_FAILED": FailureClass.ENVIRONMENT,
-    "INPUT_UNAVAILABLE": FailureClass.INPUT,
-    "START_FAILED": FailureClass.LOST,
-    "PUBLISH_FAILED": FailureClass.LOST,
-    "LAUNCHER_ERROR": FailureClass.LOST,
-}
+        return self not in (Phase.PENDING, Phase.STARTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +107,8 @@ class Observation:
     phase: Phase
     reason: str = ""
     """Stable, UPPER_SNAKE: EXIT_CODE, OUT_OF_MEMORY, TIMED_OUT, OUTPUT_MISSING, OUTPUT_INVALID, ENVIRONMENT_FAILED,
-    INPUT_UNAVAILABLE, COMMAND_INVALID, START_FAILED, PUBLISH_FAILED, LAUNCHER_ERROR, PROCESS_GONE, STOPPED."""
+    INPUT_UNAVAILABLE, COMMAND_INVALID, START_FAILED, PUBLISH_FAILED, LAUNCHER_ERROR, PROCESS_GONE, STOPPED; of pods
+    those of `launch.reasons` too. Of one that is PENDING what it waits for, in the launcher's words."""
     message: str = ""
     exit_code: int | None = None
     """128 + n when signal n ended it."""
@@ -124,7 +117,9 @@ class Observation:
     outputs: TaskValues = field(default_factory=TaskValues)
     """Of one that succeeded; artifacts with URI, digest, size and metadata."""
     host: str = ""
+    """The machine, or the pod's node; empty: as told before, or not known."""
     handle: str = ""
+    """What it is there: the number of a process, or `namespace/name` of a pod; empty: as told before, or not known."""
     notices: tuple[tuple[str, str], ...] = ()
     """Reason and message of what the user should know, such as SETTINGS_IGNORED. Told with STARTED, by the
     launcher that started it; not again when it is adopted."""
@@ -134,11 +129,16 @@ class Observation:
         """What kind of failure ended the attempt; None when none did."""
         match self.phase:
             case Phase.FAILED:
-                return _CLASSES.get(self.reason, FailureClass.STEP)
+                return CLASSES.get(self.reason, FailureClass.STEP)
             case Phase.LOST:
                 return FailureClass.LOST
-            case Phase.STARTED | Phase.SUCCEEDED | Phase.STOPPED:
+            case Phase.PENDING | Phase.STARTED | Phase.SUCCEEDED | Phase.STOPPED:
                 return None
+
+    @property
+    def is_settled(self) -> bool:
+        """True for a failure that every further attempt would have too."""
+        return self.phase is Phase.FAILED and self.reason in SETTLED
 
 
 @dataclass(frozen=True, slots=True)

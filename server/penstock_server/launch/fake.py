@@ -26,6 +26,10 @@ class Act:
     outputs: TaskValues = field(default_factory=TaskValues)
     log: bytes = b""
     """Written before it ends, and before it waits for the gate."""
+    waits: tuple[tuple[str, str], ...] = ()
+    """Reasons and messages of what it waits for before it starts, told as PENDING one after the other."""
+    entry: asyncio.Event | None = None
+    """It starts when this is set; None: at once."""
     gate: asyncio.Event | None = None
     """It runs until this is set; None: it ends at once."""
     tells_start: bool = True
@@ -60,6 +64,8 @@ class FakeAttempt:
     request: StepRequest
     act: Act
     log: bytearray = field(default_factory=bytearray)
+    present: Observation | None = None
+    """The last that was told of it before its end."""
     end: Observation | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     running: "asyncio.Task[None] | None" = None
@@ -124,17 +130,27 @@ class FakeHost:
 
     def _begin(self, attempt: FakeAttempt) -> None:
         act = attempt.act
+        for reason, message in act.waits:
+            waits = Observation(attempt.request.attempt, Phase.PENDING, reason, message, host="node-1", handle="fake/a")
+            self._tell(attempt, waits)
+        if act.entry is None or act.entry.is_set():
+            self._enter(attempt)
+        else:
+            attempt.running = asyncio.create_task(self._wait(attempt, act.entry, self._enter))
+
+    def _enter(self, attempt: FakeAttempt) -> None:
+        act = attempt.act
         attempt.log += act.log
         if act.tells_start:
             self._tell(attempt, Observation(attempt.request.attempt, Phase.STARTED))
         if act.gate is None or act.gate.is_set():
             self._finish(attempt)
         else:
-            attempt.running = asyncio.create_task(self._wait(attempt, act.gate))
+            attempt.running = asyncio.create_task(self._wait(attempt, act.gate, self._finish))
 
-    async def _wait(self, attempt: FakeAttempt, gate: asyncio.Event) -> None:
+    async def _wait(self, attempt: FakeAttempt, gate: asyncio.Event, then: Callable[[FakeAttempt], None]) -> None:
         await gate.wait()
-        self._finish(attempt)
+        then(attempt)
 
     def _finish(self, attempt: FakeAttempt) -> None:
         act = attempt.act
@@ -150,6 +166,8 @@ class FakeHost:
         attempt.ended.set()
 
     def _tell(self, attempt: FakeAttempt, observation: Observation) -> None:
+        if not observation.phase.is_final:
+            attempt.present = observation
         for listener in self.listeners:
             for _ in range(2 if attempt.act.tells_twice else 1):
                 listener(observation)
@@ -252,7 +270,7 @@ class FakeLauncher:
     def _retell(self, attempt_id: AttemptId) -> None:
         attempt = self.host.attempts.get(attempt_id)
         if attempt is not None:
-            self._hear(attempt.end or Observation(attempt_id, Phase.STARTED))
+            self._hear(attempt.end or attempt.present or Observation(attempt_id, Phase.STARTED))
 
     def _hear(self, observation: Observation) -> None:
         if observation.attempt in self._mine:

@@ -92,7 +92,9 @@ class TracedLauncher:
         if span is None:
             return
         if not observation.phase.is_final:
-            span.add_event("started", {"penstock.handle": observation.handle})
+            waits = observation.phase is Phase.PENDING
+            told = {"penstock.handle": observation.handle, "penstock.reason": observation.reason}
+            span.add_event("waiting" if waits else "started", told)
             return
         span.set_attribute("penstock.phase", observation.phase.value)
         span.set_attribute("penstock.reason", observation.reason)

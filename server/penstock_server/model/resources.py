@@ -13,6 +13,8 @@ from penstock_server.model.ids import RunUid, TaskId
 from penstock_server.model.json import Json
 from penstock_server.model.states import AttemptState, FailureClass, RunState, TaskState
 
+KUBERNETES = "kubernetes"
+"""The launcher whose attempts are pods."""
 SERVICE_ACCOUNT_LABEL = "pipelines.kubeflow.org/service-account"
 """Label of a run: the account of the cluster that its steps have."""
 
@@ -260,6 +262,23 @@ class Attempt:
     end_time: datetime | None
     failure_class: FailureClass | None = None
     """Of one that failed or was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """The pod that executes an attempt."""
+
+    name: str
+    namespace: str
+    """Of the cluster."""
+    node: str
+    """Empty until it is scheduled."""
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> "Pod | None":
+        """That of the attempt, once its launcher has told of it; None where attempts are no pods."""
+        namespace, slash, name = attempt.handle.partition("/")
+        return cls(name, namespace, attempt.host) if slash and attempt.launcher == KUBERNETES else None
 
 
 class EventSubject(StrEnum):

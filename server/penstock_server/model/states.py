@@ -70,7 +70,7 @@ class AttemptState(StrEnum):
     """Where one try at a step stands."""
 
     LAUNCHING = "LAUNCHING"
-    """Decided and committed; the launcher is asked to start it."""
+    """Decided and committed; the launcher is asked to start it. What it waits for there is its reason."""
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
@@ -131,7 +131,9 @@ TASK_MOVES: Mapping[TaskState | None, frozenset[TaskState]] = {
     TaskState.QUEUED: frozenset(
         {TaskState.QUEUED, TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED}
     ),
-    TaskState.RUNNING: frozenset({TaskState.QUEUED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED}),
+    TaskState.RUNNING: frozenset(
+        {TaskState.RUNNING, TaskState.QUEUED, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED}
+    ),
     TaskState.SUCCEEDED: frozenset({TaskState.PENDING}),
     TaskState.FAILED: frozenset({TaskState.PENDING}),
     TaskState.SKIPPED: frozenset({TaskState.PENDING}),
@@ -141,7 +143,7 @@ TASK_MOVES: Mapping[TaskState | None, frozenset[TaskState]] = {
 
 ATTEMPT_MOVES: Mapping[AttemptState | None, frozenset[AttemptState]] = {
     None: frozenset({AttemptState.LAUNCHING}),
-    AttemptState.LAUNCHING: frozenset({AttemptState.RUNNING}) | _ATTEMPT_FINAL,
+    AttemptState.LAUNCHING: frozenset({AttemptState.LAUNCHING, AttemptState.RUNNING}) | _ATTEMPT_FINAL,
     AttemptState.RUNNING: _ATTEMPT_FINAL,
     AttemptState.SUCCEEDED: frozenset(),
     AttemptState.FAILED: frozenset(),

@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 from penstock_server.model.errors import NotFound
 from penstock_server.model.ids import RunUid, TaskId
 from penstock_server.model.query import FieldType, Order, Page, Rows
-from penstock_server.model.resources import Attempt, Task, TaskKind, TaskValues
+from penstock_server.model.resources import KUBERNETES, Attempt, Task, TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, FailureClass, TaskState
 from penstock_server.store.database import Connection
 from penstock_server.store.query import Column, Listing, Row
@@ -121,6 +121,25 @@ async def attempts(connection: Connection, run_uid: RunUid, task_id: TaskId) -> 
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_SQL["attempts"], {"run_uid": run_uid, "task_id": task_id})
         return [_read_attempt(row) for row in await cursor.fetchall()]
+
+
+async def newest_attempts(
+    connection: Connection, run_uid: RunUid, task_ids: Collection[TaskId] | None, launcher: str
+) -> Mapping[TaskId, Attempt]:
+    """The newest attempt at each of the tasks, or at every task of the run, that the launcher was asked for."""
+    values = {"run_uid": run_uid, "task_ids": None if task_ids is None else list(task_ids), "launcher": launcher}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL["newest_attempts"], values)
+        found = [_read_attempt(row) for row in await cursor.fetchall()]
+    return {attempt.task_id: attempt for attempt in found}
+
+
+async def attempt_in_pod(connection: Connection, run_uid: RunUid, pod: str) -> Attempt | None:
+    """The attempt of the run that the pod of that name executed; None where there is none."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SQL["attempt_in_pod"], {"run_uid": run_uid, "pod": pod, "launcher": KUBERNETES})
+        row = await cursor.fetchone()
+    return None if row is None else _read_attempt(row)
 
 
 async def all_of_run(connection: Connection, run_uid: RunUid) -> list[Task]:

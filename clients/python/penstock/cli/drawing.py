@@ -34,6 +34,8 @@ _PLAIN_SYMBOLS = {
 _PLAIN_LINES = str.maketrans({"│": "|", "├": "|", "└": "`", "─": "-"})
 _QUIET = frozenset({"SUCCEEDED", "RUNNING"})
 """States that need no reason beside them."""
+_STARTED = "STARTED"
+"""Why a step runs that waits for nothing; another reason tells what its attempt waits for."""
 LABEL_WIDTH_MAX = 48
 WIDTH_ELSEWHERE = 240
 ROWS_MAX = 200
@@ -107,6 +109,8 @@ def _detail(task: Task, state: str) -> str:
         parts.append(f"attempt {task.attempt_count}")
     if state not in _QUIET:
         parts.append(first_line(task.message) or task.reason)
+    elif state == "RUNNING" and task.attempt_count and task.reason != _STARTED:
+        parts.append(": ".join(part for part in (task.reason, first_line(task.message)) if part))
     return ", ".join(part for part in parts if part)
 
 

@@ -53,6 +53,10 @@ def _tell_attempt(task: Task, say: Callable[[str], None]) -> None:
     attempt = task.attempts[-1]
     if attempt.HasField("exit_code"):
         say(f"  exit code {attempt.exit_code}, attempt {attempt.number}")
+    if task.HasField("pod"):
+        say(f"  pod {clean(task.pod.name)} in {clean(task.pod.namespace)}, node {clean(task.pod.node) or 'unknown'}")
+    if attempt.hint:
+        say(f"  what to do: {clean(attempt.hint)}")
     if attempt.log_tail:
         say("  last log lines:")
         for line in clean(attempt.log_tail, lines=True).splitlines():

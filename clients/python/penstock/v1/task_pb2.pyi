@@ -76,7 +76,9 @@ class Task(_message.Message):
         STATE_QUEUED: Task._State.ValueType  # 2
         """Ready; waits for a free slot or for the time of its next attempt."""
         STATE_RUNNING: Task._State.ValueType  # 3
-        """An attempt is under way; for other kinds: it has been opened."""
+        """An attempt is under way; for other kinds: it has been opened. While the attempt waits in the launcher, `reason`
+        says what for.
+        """
         STATE_SUCCEEDED: Task._State.ValueType  # 4
         """Final: done, or outputs of an earlier run were reused (`cached_from`)."""
         STATE_FAILED: Task._State.ValueType  # 5
@@ -91,7 +93,7 @@ class Task(_message.Message):
 
             PENDING -> QUEUED | RUNNING | SUCCEEDED | FAILED | SKIPPED | CANCELLED
             QUEUED -> RUNNING | SUCCEEDED | FAILED | CANCELLED
-            RUNNING -> SUCCEEDED | FAILED | CANCELLED | QUEUED (another attempt follows)
+            RUNNING -> SUCCEEDED | FAILED | CANCELLED | QUEUED (another attempt follows) | RUNNING (with another reason)
             FAILED, SKIPPED, CANCELLED -> PENDING (by RetryRun)
         """
 
@@ -102,7 +104,9 @@ class Task(_message.Message):
     STATE_QUEUED: Task.State.ValueType  # 2
     """Ready; waits for a free slot or for the time of its next attempt."""
     STATE_RUNNING: Task.State.ValueType  # 3
-    """An attempt is under way; for other kinds: it has been opened."""
+    """An attempt is under way; for other kinds: it has been opened. While the attempt waits in the launcher, `reason`
+    says what for.
+    """
     STATE_SUCCEEDED: Task.State.ValueType  # 4
     """Final: done, or outputs of an earlier run were reused (`cached_from`)."""
     STATE_FAILED: Task.State.ValueType  # 5
@@ -131,6 +135,7 @@ class Task(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
     CACHE_NOTE_FIELD_NUMBER: _builtins.int
+    POD_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the task, `namespaces/{namespace}/runs/{run}/tasks/{task}`. The id is the path of keys from the
     root joined by dots, as in `outer.train` or `loop.3.train`; the root is `root`.
@@ -187,6 +192,12 @@ class Task(_message.Message):
     def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
         """The next attempt starts no earlier; absent when no retry waits."""
 
+    @_builtins.property
+    def pod(self) -> Global___Pod:
+        """The pod of its newest attempt, from when the launcher has told of it; absent where steps are no pods. Only in
+        GetTask and ListTasks. The pod itself is deleted soon after the attempt has ended.
+        """
+
     def __init__(
         self,
         *,
@@ -209,16 +220,47 @@ class Task(_message.Message):
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
         next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
         cache_note: _builtins.str = ...,
+        pod: Global___Pod | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_iteration_index", b"_iteration_index", "create_time", b"create_time", "end_time", b"end_time", "inputs", b"inputs", "iteration_index", b"iteration_index", "next_attempt_time", b"next_attempt_time", "outputs", b"outputs", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_iteration_index", b"_iteration_index", "create_time", b"create_time", "end_time", b"end_time", "inputs", b"inputs", "iteration_index", b"iteration_index", "next_attempt_time", b"next_attempt_time", "outputs", b"outputs", "pod", b"pod", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_iteration_index", b"_iteration_index", "attempt_count", b"attempt_count", "attempts", b"attempts", "cache_note", b"cache_note", "cached_from", b"cached_from", "create_time", b"create_time", "display_name", b"display_name", "end_time", b"end_time", "inputs", b"inputs", "iteration_index", b"iteration_index", "key", b"key", "kind", b"kind", "message", b"message", "name", b"name", "next_attempt_time", b"next_attempt_time", "outputs", b"outputs", "parent_task", b"parent_task", "reason", b"reason", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_iteration_index", b"_iteration_index", "attempt_count", b"attempt_count", "attempts", b"attempts", "cache_note", b"cache_note", "cached_from", b"cached_from", "create_time", b"create_time", "display_name", b"display_name", "end_time", b"end_time", "inputs", b"inputs", "iteration_index", b"iteration_index", "key", b"key", "kind", b"kind", "message", b"message", "name", b"name", "next_attempt_time", b"next_attempt_time", "outputs", b"outputs", "parent_task", b"parent_task", "pod", b"pod", "reason", b"reason", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__iteration_index: _TypeAlias = _typing.Literal["iteration_index"]  # noqa: Y015
     _WhichOneofArgType__iteration_index: _TypeAlias = _typing.Literal["_iteration_index", b"_iteration_index"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__iteration_index) -> _WhichOneofReturnType__iteration_index | None: ...
 
 Global___Task: _TypeAlias = Task  # noqa: Y015
+
+@_typing.final
+class Pod(_message.Message):
+    """A pod in a Kubernetes cluster that executes an attempt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    namespace: _builtins.str
+    """The namespace of the cluster that it is in."""
+    node: _builtins.str
+    """The node that it runs on; empty until it is scheduled."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        namespace: _builtins.str = ...,
+        node: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "namespace", b"namespace", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Pod: _TypeAlias = Pod  # noqa: Y015
 
 @_typing.final
 class TaskIO(_message.Message):
@@ -307,7 +349,9 @@ class Attempt(_message.Message):
         STATE_UNSPECIFIED: Attempt._State.ValueType  # 0
         """Never shown. In an event: the attempt did not exist before."""
         STATE_LAUNCHING: Attempt._State.ValueType  # 1
-        """Decided; the launcher is asked to start it."""
+        """Decided; the launcher is asked to start it. Where that takes time, `reason` says what for, such as
+        UNSCHEDULABLE, and the task says the same.
+        """
         STATE_RUNNING: Attempt._State.ValueType  # 2
         """The step's process runs."""
         STATE_SUCCEEDED: Attempt._State.ValueType  # 3
@@ -322,14 +366,16 @@ class Attempt(_message.Message):
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Where an attempt stands.
 
-            LAUNCHING -> RUNNING | SUCCEEDED | FAILED | LOST | CANCELLED
+            LAUNCHING -> LAUNCHING (it waits for something else) | RUNNING | SUCCEEDED | FAILED | LOST | CANCELLED
             RUNNING -> SUCCEEDED | FAILED | LOST | CANCELLED
         """
 
     STATE_UNSPECIFIED: Attempt.State.ValueType  # 0
     """Never shown. In an event: the attempt did not exist before."""
     STATE_LAUNCHING: Attempt.State.ValueType  # 1
-    """Decided; the launcher is asked to start it."""
+    """Decided; the launcher is asked to start it. Where that takes time, `reason` says what for, such as
+    UNSCHEDULABLE, and the task says the same.
+    """
     STATE_RUNNING: Attempt.State.ValueType  # 2
     """The step's process runs."""
     STATE_SUCCEEDED: Attempt.State.ValueType  # 3
@@ -395,6 +441,7 @@ class Attempt(_message.Message):
     HOST_FIELD_NUMBER: _builtins.int
     HANDLE_FIELD_NUMBER: _builtins.int
     FAILURE_CLASS_FIELD_NUMBER: _builtins.int
+    HINT_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """1 for the first attempt of the task."""
     state: Global___Attempt.State.ValueType
@@ -412,9 +459,11 @@ class Attempt(_message.Message):
     host: _builtins.str
     """Where it runs: a host's or node's name; empty until that is known."""
     handle: _builtins.str
-    """What it is there: a process id or a pod's name; empty until that is known."""
+    """What it is there: a process id, or namespace and name of a pod with a slash between; empty until that is known."""
     failure_class: Global___Attempt.FailureClass.ValueType
     """Whose fault it was that it failed; unspecified while it has not."""
+    hint: _builtins.str
+    """What can be done about the reason, in a sentence; empty where there is nothing to say."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was decided."""
@@ -443,10 +492,11 @@ class Attempt(_message.Message):
         host: _builtins.str = ...,
         handle: _builtins.str = ...,
         failure_class: Global___Attempt.FailureClass.ValueType = ...,
+        hint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "create_time", b"create_time", "end_time", b"end_time", "exit_code", b"exit_code", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "create_time", b"create_time", "end_time", b"end_time", "exit_code", b"exit_code", "failure_class", b"failure_class", "handle", b"handle", "host", b"host", "launcher", b"launcher", "log_tail", b"log_tail", "message", b"message", "number", b"number", "reason", b"reason", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "create_time", b"create_time", "end_time", b"end_time", "exit_code", b"exit_code", "failure_class", b"failure_class", "handle", b"handle", "hint", b"hint", "host", b"host", "launcher", b"launcher", "log_tail", b"log_tail", "message", b"message", "number", b"number", "reason", b"reason", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015

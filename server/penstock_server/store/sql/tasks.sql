@@ -31,6 +31,23 @@ FROM task
 WHERE run_uid = %(run_uid)s AND position > 0
 ORDER BY position;
 
+-- name: newest_attempts
+-- The newest attempt at each of some tasks of a run, or at all of them, by the launcher that it was given to.
+SELECT DISTINCT ON (task_id) run_uid, task_id, number, state, reason, message, exit_code, log_tail, launcher, host,
+    handle, create_time, start_time, end_time, failure_class
+FROM attempt
+WHERE run_uid = %(run_uid)s AND launcher = %(launcher)s
+    AND (%(task_ids)s::text[] IS NULL OR task_id = ANY (%(task_ids)s::text[]))
+ORDER BY task_id, number DESC;
+
+-- name: attempt_in_pod
+-- The attempt of a run that the pod of that name executed.
+SELECT run_uid, task_id, number, state, reason, message, exit_code, log_tail, launcher, host, handle, create_time,
+    start_time, end_time, failure_class
+FROM attempt
+WHERE run_uid = %(run_uid)s AND launcher = %(launcher)s AND split_part(handle, '/', 2) = %(pod)s
+LIMIT 1;
+
 -- name: attempts_of_run
 -- The attempts at tasks that have not ended.
 SELECT a.run_uid, a.task_id, a.number, a.state, a.reason, a.message, a.exit_code, a.log_tail, a.launcher, a.host,
