@@ -7,7 +7,8 @@ import pytest
 
 from penstock_server.launch.base import StepRequest
 from penstock_server.launch.kubernetes.frame import Frame, Stage
-from penstock_server.launch.kubernetes.manifest import PodError, pod_manifest
+from penstock_server.launch.kubernetes.manifest import pod_manifest
+from penstock_server.launch.kubernetes.policy import PodError
 from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec.graph import ParameterType
 from penstock_server.spec.pod_settings import PodSettings

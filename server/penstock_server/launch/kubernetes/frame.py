@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from penstock_server.launch.kubernetes.policy import Policies
+
 STAGE_REQUESTS: Mapping[str, str] = {"cpu": "10m", "memory": "64Mi"}
 
 
@@ -42,5 +44,6 @@ class Frame:
     installation: str
     """Names the Penstock database, as a label's value."""
     stage: Stage
+    policies: Policies = field(default_factory=Policies)
     grace_s: int = 30
     """Seconds that the containers have to end once the pod is ended: for `stage-out` also to store the outputs."""

@@ -16,9 +16,11 @@ from penstock_server.launch.kubernetes import containers, names
 from penstock_server.launch.kubernetes.containers import Fragment, present
 from penstock_server.launch.kubernetes.frame import Frame
 from penstock_server.launch.kubernetes.places import Command, Places, command, places, told
+from penstock_server.launch.kubernetes.policy import PodError, admitted
 from penstock_server.launch.program import COMMAND_INVALID
 from penstock_server.launch.workspace import is_inside
 from penstock_server.spec.graph import Container
+from penstock_server.spec.pod_entries import SETTING_INVALID
 from penstock_server.spec.resolve import WORKSPACE_PATH
 
 ARGUMENT_BYTES_MAX = 32 * 4096 - 1
@@ -27,26 +29,17 @@ ARGUMENTS_BYTES_MAX = 1024 * 1024
 """Of all together: Kubernetes takes no pod beyond about 1.5 MiB."""
 
 
-class PodError(Exception):
-    """There can be no such pod; the attempt fails with this reason and message."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
-
-
 def pod_manifest(request: StepRequest, plan_env: Mapping[str, str], frame: Frame, namespace: str) -> Fragment:
     """The pod, in Kubernetes' JSON, for `namespace` of the cluster; the same request gives the same pod.
 
-    `plan_env` are the variables that tell our containers what to do. What the namespace's policy says is not in it
-    yet. Raises PodError(COMMAND_INVALID).
+    `plan_env` are the variables that tell our containers what to do. The policy of the run's namespace is applied.
+    Raises PodError (COMMAND_INVALID, SETTING_INVALID, POLICY_DENIED).
     """
     where = places(request)
     run = command(request, where.paths) if isinstance(request.component.body, Container) else None
     if run is not None:
         _check_lengths(run)
-    return {
+    pod = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
@@ -57,6 +50,7 @@ def pod_manifest(request: StepRequest, plan_env: Mapping[str, str], frame: Frame
         },
         "spec": _spec(request, plan_env, frame, where, run),
     }
+    return admitted(pod, frame.policies.of(request.facts.namespace), request.facts.namespace)
 
 
 def _spec(
@@ -64,6 +58,8 @@ def _spec(
 ) -> Fragment:
     settings, account = request.settings, request.facts.service_account
     shared = request.has_workspace and (run is None or _uses_workspace(request, where, run))
+    if shared:
+        _check_mounts(request)
     main = (
         containers.main(request, run, with_workspace=shared)
         if run is not None
@@ -112,6 +108,14 @@ def _uses_workspace(request: StepRequest, where: Places, run: Command) -> bool:
         return True
     texts = [*run.command, *run.args, *(str(entry.get("value", "")) for entry in request.settings.env)]
     return any(WORKSPACE_PATH in text for text in [*texts, json.dumps(told(request, where.paths))])
+
+
+def _check_mounts(request: StepRequest) -> None:
+    for mount in request.settings.volume_mounts:
+        path = containers.absolute(str(mount["mountPath"]))
+        if path == WORKSPACE_PATH or path.startswith(f"{WORKSPACE_PATH}/"):
+            message = f"a volume is mounted at {path}, where the workspace of the run is: mount it elsewhere"
+            raise PodError(SETTING_INVALID, message)
 
 
 def _check_lengths(run: Command) -> None:
