@@ -220,6 +220,7 @@ CREATE TABLE public.job (
     create_time timestamp with time zone DEFAULT now() NOT NULL,
     update_time timestamp with time zone DEFAULT now() NOT NULL,
     archive_time timestamp with time zone,
+    pipeline_namespace text,
     CONSTRAINT job_cache_policy_check CHECK ((cache_policy = ANY (ARRAY['DEFAULT'::text, 'DISABLED'::text, 'REFRESH'::text]))),
     CONSTRAINT job_catch_up_check CHECK ((catch_up = ANY (ARRAY['NONE'::text, 'LATEST'::text, 'ALL'::text]))),
     CONSTRAINT job_max_concurrency_check CHECK ((max_concurrency >= 1)),
@@ -242,6 +243,8 @@ COMMENT ON COLUMN public.job.fired_count IS 'also the index of the slot that fir
 COMMENT ON COLUMN public.job.sequence IS 'of the newest change of the job or one of its slots';
 
 COMMENT ON COLUMN public.job.job_sequence IS 'of the newest change of the job itself';
+
+COMMENT ON COLUMN public.job.pipeline_namespace IS 'where its pipeline is; null: in its own namespace';
 
 CREATE TABLE public.job_slot (
     job_uid uuid NOT NULL,
@@ -384,6 +387,7 @@ CREATE TABLE public.run (
     slot_time timestamp with time zone,
     backfill_uid uuid,
     job_unseen boolean DEFAULT false NOT NULL,
+    pipeline_namespace text,
     CONSTRAINT run_cache_policy_check CHECK ((cache_policy = ANY (ARRAY['DEFAULT'::text, 'DISABLED'::text, 'REFRESH'::text]))),
     CONSTRAINT run_end_time_check CHECK (((end_time IS NOT NULL) = (state = ANY (ARRAY['SUCCEEDED'::text, 'FAILED'::text, 'CANCELLED'::text])))),
     CONSTRAINT run_max_parallel_tasks_check CHECK ((max_parallel_tasks >= 1)),
@@ -409,6 +413,8 @@ COMMENT ON COLUMN public.run.cancel_exit_tasks IS 'a cancel was asked for that d
 COMMENT ON COLUMN public.run.job_uid IS 'of the job that made it, which may be gone';
 
 COMMENT ON COLUMN public.run.job_unseen IS 'it has ended, and its job does not know of that yet';
+
+COMMENT ON COLUMN public.run.pipeline_namespace IS 'where its pipeline is; null: in its own namespace';
 
 CREATE TABLE public.run_tally (
     id bigint NOT NULL,

@@ -133,7 +133,8 @@ def run(view: RunView) -> run_pb2.Run:
         **common_fields(record),
     )
     if record.pipeline_id is not None:
-        message.pipeline_version = names.PIPELINE_VERSION.format(space, record.pipeline_id, record.pipeline_version)
+        where = record.pipeline_namespace or space
+        message.pipeline_version = names.PIPELINE_VERSION.format(where, record.pipeline_id, record.pipeline_version)
     return message
 
 

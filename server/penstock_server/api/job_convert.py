@@ -61,7 +61,8 @@ def job_run(record: JobRun, namespace: str) -> run_pb2.Run:
         message.cache_policy = cache_policy(record.cache_policy)
     if record.pipeline_id is not None:
         version = record.pipeline_version or record.pipeline_alias or "latest"
-        message.pipeline_version = names.PIPELINE_VERSION.format(namespace, record.pipeline_id, version)
+        where = record.pipeline_namespace or namespace
+        message.pipeline_version = names.PIPELINE_VERSION.format(where, record.pipeline_id, version)
     return message
 
 

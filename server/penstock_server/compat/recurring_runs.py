@@ -13,6 +13,7 @@ from penstock_server.compat.fields import KfpList
 from penstock_server.compat.lists import Lists
 from penstock_server.compat.literals import escaped
 from penstock_server.compat.recurring_messages import recurring_message
+from penstock_server.compat.refusals import wrong
 from penstock_server.compat.scopes import scope_of
 from penstock_server.compat.sources import Sources
 from penstock_server.compat.spaces import Spaces
@@ -64,6 +65,8 @@ class RecurringRuns:
         schedule = schedule_of(given, self.now())
         async with self.database.connection() as connection:
             asked = await self.asked.read(connection, given, given.experiment_id, call, FIELD)
+            if self.spaces.multi_user and given.namespace not in ("", asked.experiment.namespace):
+                raise wrong(f"{FIELD}.namespace", "has to be that of the experiment; leave it out, or give that")
             source = await self.sources.read(connection, given, asked.experiment.namespace, FIELD)
         new = _new_job(asked, source, schedule, enabled=given.mode == pb.RecurringRun.ENABLE)
         made = await with_id(

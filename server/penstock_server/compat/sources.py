@@ -7,6 +7,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from penstock.kfp.v2beta1 import recurring_run_pb2, run_pb2
 from penstock_server.compat.refusals import wrong
+from penstock_server.compat.spaces import SHARED
 from penstock_server.compat.spec_messages import check_spec
 from penstock_server.engine.run_requests import InlineSpec, VersionSource
 from penstock_server.engine.specs import Specs
@@ -54,18 +55,21 @@ async def _version(
         if not pipeline_uid:
             raise wrong(field, "needs pipeline_id, and pipeline_version_id where it is not to be the newest version")
         pipeline = (await kfp_views.get_pipeline(connection, None, pipeline_uid)).record
-        _check_place(pipeline.namespace, namespace, field)
-        return VersionSource(pipeline.id)
+        return VersionSource(pipeline.id, namespace=_place(pipeline.namespace, namespace, field))
     version = (await kfp_views.get_version(connection, None, version_uid)).record
-    _check_place(version.namespace, namespace, field)
+    place = _place(version.namespace, namespace, field)
     if pipeline_uid and uuid_of(pipeline_uid) != version.pipeline_uid:
         raise wrong(f"{field}.pipeline_version_id", f"is no version of pipeline {pipeline_uid[:200]}")
-    return VersionSource(version.pipeline_id, number=version.number)
+    return VersionSource(version.pipeline_id, number=version.number, namespace=place)
 
 
-def _check_place(where: str, namespace: str, field: str) -> None:
-    if where != namespace:
-        raise wrong(field, f"names a pipeline of namespace {where}; runs take pipelines of their own namespace")
+def _place(where: str, namespace: str, field: str) -> str | None:
+    """Where a pipeline is, seen from a namespace that runs it: None for there, else among those that all share."""
+    if where == namespace:
+        return None
+    if where != SHARED:
+        raise wrong(field, "names a pipeline of another namespace; runs take those of their own, and shared ones")
+    return where
 
 
 def uuid_of(text: str) -> uuid.UUID | None:

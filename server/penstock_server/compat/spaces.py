@@ -13,6 +13,8 @@ from penstock_server.model.errors import Unauthenticated
 from penstock_server.rpc.call import Call
 
 DEFAULT = "default"
+SHARED = DEFAULT
+"""Where the pipelines are that all users share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Spaces:
     def shared(self, asked: str, call: Call) -> str:
         """Where pipelines are made and listed: without a namespace among those that all users share, in `default`."""
         self.check_user(call)
-        return (asked or DEFAULT) if self.multi_user else DEFAULT
+        return (asked or SHARED) if self.multi_user else DEFAULT
 
     def reachable(self, call: Call) -> str | None:
         """Where an id is looked for; None: everywhere. Raises as `check_user` does."""
@@ -53,7 +55,7 @@ class Spaces:
 
     def shown_shared(self, namespace: str) -> str:
         """What an answer says of a pipeline's namespace."""
-        return "" if namespace == DEFAULT else self.shown(namespace)
+        return "" if namespace == SHARED else self.shown(namespace)
 
     def check_user(self, call: Call) -> None:
         """Raise Unauthenticated USER_UNKNOWN when a user has to be named and is not."""

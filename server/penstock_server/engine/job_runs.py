@@ -18,7 +18,7 @@ def source_of(run: JobRun) -> RunSource:
     if run.spec_digest is not None:
         return StoredSpec(run.spec_digest, None, None)
     assert run.pipeline_id is not None
-    return VersionSource(run.pipeline_id, run.pipeline_version, run.pipeline_alias)
+    return VersionSource(run.pipeline_id, run.pipeline_version, run.pipeline_alias, run.pipeline_namespace)
 
 
 def run_of_slot(

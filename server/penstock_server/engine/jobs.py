@@ -208,13 +208,21 @@ class Jobs:
         if isinstance(source, VersionSource):
             return replace(
                 run,
+                pipeline_namespace=source.namespace,
                 pipeline_id=source.pipeline_id,
                 pipeline_version=source.number,
                 pipeline_alias=source.alias,
                 spec_digest=None,
             )
         await self._new_runs.keep_spec(connection, source)
-        return replace(run, pipeline_id=None, pipeline_version=None, pipeline_alias=None, spec_digest=source.digest)
+        return replace(
+            run,
+            pipeline_namespace=None,
+            pipeline_id=None,
+            pipeline_version=None,
+            pipeline_alias=None,
+            spec_digest=source.digest,
+        )
 
     async def _check_run(self, connection: Connection, job: Job, now: datetime, field: str = PARAMETERS_FIELD) -> None:
         """Raise what its first run would be refused for; `field`: where the request has its parameters."""
@@ -263,6 +271,7 @@ def _executing(present: JobRun, run: JobRun) -> JobRun:
     """The run with what `present` executes."""
     return replace(
         run,
+        pipeline_namespace=present.pipeline_namespace,
         pipeline_id=present.pipeline_id,
         pipeline_version=present.pipeline_version,
         pipeline_alias=present.pipeline_alias,

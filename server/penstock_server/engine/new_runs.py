@@ -52,6 +52,7 @@ class _Spec:
     """To be stored; None when it is."""
     pipeline_id: str | None = None
     pipeline_version: int | None = None
+    pipeline_namespace: str | None = None
     caching: CacheDefaults = NO_CACHE_DEFAULTS
     """What the version says."""
     parameters: Mapping[str, Json] = field(default_factory=dict)
@@ -213,15 +214,15 @@ class NewRuns:
 
     async def _of_run(self, connection: Connection, source: StoredSpec) -> _Spec:
         graph = await self._compiled(connection, source.digest)
-        return _Spec(source.digest, graph, None, source.pipeline_id, source.pipeline_version)
+        return _Spec(source.digest, graph, None, source.pipeline_id, source.pipeline_version, source.pipeline_namespace)
 
     async def _of_version(self, connection: Connection, namespace: str, source: VersionSource) -> _Spec:
         version = await pipeline_versions.get(
-            connection, namespace, source.pipeline_id, number=source.number, alias=source.alias
+            connection, source.namespace or namespace, source.pipeline_id, number=source.number, alias=source.alias
         )
         graph = await self._compiled(connection, version.spec_digest)
         caching = CacheDefaults(version.cache_policy, version.cache_max_age_s)
-        return _Spec(version.spec_digest, graph, None, source.pipeline_id, version.number, caching)
+        return _Spec(version.spec_digest, graph, None, source.pipeline_id, version.number, source.namespace, caching)
 
     async def _compiled(self, connection: Connection, digest: str) -> PipelineGraph:
         graph = self._graphs.get(digest)
@@ -260,6 +261,7 @@ class NewRuns:
             namespace=request.namespace,
             id=request.run_id,
             experiment_id=request.experiment_id,
+            pipeline_namespace=spec.pipeline_namespace,
             pipeline_id=spec.pipeline_id,
             pipeline_version=spec.pipeline_version,
             spec_digest=spec.digest,
@@ -336,7 +338,8 @@ def _repeating(old: Run, request: RerunRequest) -> NewRunRequest:
     return NewRunRequest(
         namespace=old.namespace,
         run_id=request.run_id,
-        source=request.source or StoredSpec(old.spec_digest, old.pipeline_id, old.pipeline_version),
+        source=request.source
+        or StoredSpec(old.spec_digest, old.pipeline_id, old.pipeline_version, old.pipeline_namespace),
         experiment_id=old.experiment_id,
         display_name=request.display_name or old.display_name,
         description=old.description,

@@ -17,11 +17,13 @@ from penstock_server.store.requested import RequestKey
 
 @dataclass(frozen=True, slots=True)
 class VersionSource:
-    """A pipeline version of the run's namespace: by number or by alias, the newest when both are None."""
+    """A pipeline version: by number or by alias, the newest when both are None."""
 
     pipeline_id: str
     number: int | None = None
     alias: str | None = None
+    namespace: str | None = None
+    """None: that of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class StoredSpec:
     digest: str
     pipeline_id: str | None
     pipeline_version: int | None
+    pipeline_namespace: str | None = None
+    """None: that of the run."""
 
 
 RunSource = VersionSource | InlineSpec | StoredSpec | Document

@@ -85,6 +85,8 @@ class JobRun:
     pipeline_version: int | None = None
     """None, without an alias: the newest when the slot fires."""
     pipeline_alias: str | None = None
+    pipeline_namespace: str | None = None
+    """None: the job's own."""
     spec_digest: str | None = None
     display_name: str = ""
     description: str = ""

@@ -175,6 +175,8 @@ class Run:
     """The job that made it, which may be gone; None: a caller did."""
     slot_time: datetime | None = None
     """The slot of that job."""
+    pipeline_namespace: str | None = None
+    """Where the pipeline is; None: in the run's own namespace."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ _OF_RUN = {"display_name": "run_display_name", "description": "run_description",
 """Columns that bear another name than the field of the run, since the job has one of that name."""
 _OF_SCHEDULE = frozenset(field.name for field in fields(JobSchedule))
 _NOT_EDITED = frozenset({"run", "schedule", "labels"})
-_PIPELINE: LiteralString = "'namespaces/' || job.namespace || '/pipelines/' || job.pipeline_id"
+_PIPELINE: LiteralString = (
+    "'namespaces/' || coalesce(job.pipeline_namespace, job.namespace) || '/pipelines/' || job.pipeline_id"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,9 @@ _EXPERIMENT: LiteralString = (
     " WHERE e.namespace = split_part({0}, '/', 2) AND e.id = split_part({0}, '/', 4)"
     " AND 'namespaces/' || e.namespace || '/experiments/' || e.id = {0})"
 )
+_PIPELINE: LiteralString = (
+    "'namespaces/' || coalesce(run.pipeline_namespace, run.namespace) || '/pipelines/' || run.pipeline_id"
+)
 _OF_PIPELINE: LiteralString = "run.pipeline_id = split_part({0}, '/', 4) AND "
 
 
@@ -69,6 +72,8 @@ class NewRun:
     job_id: str | None = None
     slot_time: datetime | None = None
     backfill_uid: uuid.UUID | None = None
+    pipeline_namespace: str | None = None
+    """None: the run's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +129,13 @@ LISTING = Listing(
         ),
         "pipeline": Column(
             FieldType.TEXT,
-            "coalesce('namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id, '')",
-            equal_to=_OF_PIPELINE + "'namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id = {0}",
+            f"coalesce({_PIPELINE}, '')",
+            equal_to=f"{_OF_PIPELINE}{_PIPELINE} = {{0}}",
         ),
         "pipeline_version": Column(
             FieldType.TEXT,
-            "coalesce('namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id"
-            " || '/versions/' || run.pipeline_version, '')",
-            equal_to=_OF_PIPELINE + "'namespaces/' || run.namespace || '/pipelines/' || run.pipeline_id"
-            " || '/versions/' || run.pipeline_version = {0}",
+            f"coalesce({_PIPELINE} || '/versions/' || run.pipeline_version, '')",
+            equal_to=f"{_OF_PIPELINE}{_PIPELINE} || '/versions/' || run.pipeline_version = {{0}}",
         ),
         "job": Column(
             FieldType.TEXT,

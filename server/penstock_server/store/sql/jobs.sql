@@ -10,7 +10,7 @@ INSERT INTO job (
     priority, max_parallel_tasks, task_timeout_s, queue_timeout_s, artifact_root, interval_s, cron, time_zone,
     start_time, end_time, catch_up, catch_up_limit, overlap, max_concurrency, jitter_s, max_consecutive_failures,
     state, reason, message, consecutive_failures, cursor_time, next_slot_time, attention_time, request_id,
-    request_digest
+    request_digest, pipeline_namespace
 )
 SELECT %(uid)s, %(namespace)s, %(id)s, experiment.uid, %(display_name)s, %(description)s, %(labels)s, %(pipeline_id)s,
     %(pipeline_version)s, %(pipeline_alias)s, %(spec_digest)s, %(run_display_name)s, %(run_description)s,
@@ -18,7 +18,8 @@ SELECT %(uid)s, %(namespace)s, %(id)s, experiment.uid, %(display_name)s, %(descr
     %(max_parallel_tasks)s, %(task_timeout_s)s, %(queue_timeout_s)s, %(artifact_root)s, %(interval_s)s, %(cron)s,
     %(time_zone)s, %(start_time)s, %(end_time)s, %(catch_up)s, %(catch_up_limit)s, %(overlap)s, %(max_concurrency)s,
     %(jitter_s)s, %(max_consecutive_failures)s, %(state)s, %(reason)s, %(message)s, %(consecutive_failures)s,
-    %(cursor_time)s, %(next_slot_time)s, %(attention_time)s, %(request_id)s, %(request_digest)s
+    %(cursor_time)s, %(next_slot_time)s, %(attention_time)s, %(request_id)s, %(request_digest)s,
+    %(pipeline_namespace)s
 FROM experiment
 WHERE experiment.namespace = %(namespace)s AND experiment.id = %(experiment_id)s AND experiment.archive_time IS NULL
 ON CONFLICT DO NOTHING
@@ -38,6 +39,7 @@ SELECT job.uid, job.namespace, job.id, job.display_name, job.description, job.la
     job.max_concurrency, job.jitter_s, job.max_consecutive_failures, job.state, job.reason, job.message,
     job.consecutive_failures, job.cursor_time, job.next_slot_time, job.last_slot_time, job.last_run_id,
     job.fired_count, job.sequence, job.job_sequence, job.revision, job.create_time, job.update_time, job.archive_time,
+    job.pipeline_namespace,
     (SELECT count(*) FROM run WHERE run.job_uid = job.uid AND run.end_time IS NULL) AS active_run_count,
     (SELECT count(*) FROM job_slot WHERE job_slot.job_uid = job.uid AND job_slot.state = 'WAITING') AS waiting_slot_count
 FROM job
@@ -54,6 +56,7 @@ SELECT job.uid, job.namespace, job.id, job.display_name, job.description, job.la
     job.max_concurrency, job.jitter_s, job.max_consecutive_failures, job.state, job.reason, job.message,
     job.consecutive_failures, job.cursor_time, job.next_slot_time, job.last_slot_time, job.last_run_id,
     job.fired_count, job.sequence, job.job_sequence, job.revision, job.create_time, job.update_time, job.archive_time,
+    job.pipeline_namespace,
     (SELECT count(*) FROM run WHERE run.job_uid = job.uid AND run.end_time IS NULL) AS active_run_count,
     (SELECT count(*) FROM job_slot WHERE job_slot.job_uid = job.uid AND job_slot.state = 'WAITING') AS waiting_slot_count
 FROM job
@@ -70,6 +73,7 @@ SELECT job.uid, job.namespace, job.id, job.display_name, job.description, job.la
     job.max_concurrency, job.jitter_s, job.max_consecutive_failures, job.state, job.reason, job.message,
     job.consecutive_failures, job.cursor_time, job.next_slot_time, job.last_slot_time, job.last_run_id,
     job.fired_count, job.sequence, job.job_sequence, job.revision, job.create_time, job.update_time, job.archive_time,
+    job.pipeline_namespace,
     (SELECT count(*) FROM run WHERE run.job_uid = job.uid AND run.end_time IS NULL) AS active_run_count,
     (SELECT count(*) FROM job_slot WHERE job_slot.job_uid = job.uid AND job_slot.state = 'WAITING') AS waiting_slot_count
 FROM job
@@ -97,7 +101,8 @@ SET experiment_uid = (
     %(max_concurrency)s, jitter_s = %(jitter_s)s, max_consecutive_failures = %(max_consecutive_failures)s, state =
     %(state)s, reason = %(reason)s, message = %(message)s, consecutive_failures = %(consecutive_failures)s,
     cursor_time = %(cursor_time)s, next_slot_time = %(next_slot_time)s, attention_time = %(attention_time)s,
-    archive_time = %(archive_time)s, revision = revision + 1, update_time = now(), sequence = sequence + 1,
+    archive_time = %(archive_time)s, pipeline_namespace = %(pipeline_namespace)s, revision = revision + 1,
+    update_time = now(), sequence = sequence + 1,
     job_sequence = sequence + 1
 WHERE uid = %(uid)s
 RETURNING pg_notify('penstock_job', uid::text);

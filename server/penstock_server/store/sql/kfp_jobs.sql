@@ -9,6 +9,7 @@ SELECT job.uid, job.namespace, job.id, job.display_name, job.description, job.la
     job.max_concurrency, job.jitter_s, job.max_consecutive_failures, job.state, job.reason, job.message,
     job.consecutive_failures, job.cursor_time, job.next_slot_time, job.last_slot_time, job.last_run_id,
     job.fired_count, job.sequence, job.job_sequence, job.revision, job.create_time, job.update_time, job.archive_time,
+    job.pipeline_namespace,
     (SELECT count(*) FROM run WHERE run.job_uid = job.uid AND run.end_time IS NULL) AS active_run_count,
     (SELECT count(*) FROM job_slot WHERE job_slot.job_uid = job.uid AND job_slot.state = 'WAITING') AS waiting_slot_count,
     job.experiment_uid,
@@ -19,7 +20,7 @@ SELECT job.uid, job.namespace, job.id, job.display_name, job.description, job.la
             WHERE v.pipeline_uid = p.uid AND (v.number = job.pipeline_version OR v.alias = job.pipeline_alias)
         )]
         FROM pipeline AS p
-        WHERE p.namespace = job.namespace AND p.id = job.pipeline_id
+        WHERE p.namespace = coalesce(job.pipeline_namespace, job.namespace) AND p.id = job.pipeline_id
     ) AS version
 FROM job
 JOIN experiment ON experiment.uid = job.experiment_uid

@@ -8,13 +8,13 @@ SELECT run.uid, run.namespace, run.id, run.experiment_uid,
     run.cache_policy, run.deadline_s, run.artifact_root, run.state, run.reason, run.message, run.failed_task_id,
     run.outputs, run.event_sequence, run.revision, run.create_time, run.start_time, run.end_time, run.update_time,
     run.archive_time, run.traceparent, run.priority, run.max_parallel_tasks, run.task_timeout_s, run.queue_timeout_s,
-    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.job_uid,
+    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.pipeline_namespace, run.job_uid,
     (
         SELECT ARRAY[p.uid, v.uid]
         FROM pipeline AS p
         JOIN pipeline_version AS v ON v.pipeline_uid = p.uid
-        WHERE p.namespace = run.namespace AND p.id = run.pipeline_id AND v.number = run.pipeline_version
-            AND v.spec_digest = run.spec_digest
+        WHERE p.namespace = coalesce(run.pipeline_namespace, run.namespace) AND p.id = run.pipeline_id
+            AND v.number = run.pipeline_version AND v.spec_digest = run.spec_digest
     ) AS version,
     metric.value AS metric
 FROM run
