@@ -110,6 +110,19 @@ CLASSES: Mapping[str, FailureClass] = {reason: ending.failure for reason, ending
 SETTLED = frozenset(reason for reason, ending in ENDINGS.items() if ending.is_settled)
 
 
+def endings_table() -> str:
+    """The table of ends in Markdown, as docs/reference/states.md has it."""
+    head = "| Reason | Class | Meaning | What to do |\n|---|---|---|---|\n"
+    rows = (
+        f"| `{reason}` | {_class(ending)} | {ending.meaning} | {ending.hint} |\n" for reason, ending in ENDINGS.items()
+    )
+    return head + "".join(rows)
+
+
+def _class(ending: Ending) -> str:
+    return f"{ending.failure}, for good" if ending.is_settled else ending.failure
+
+
 def hint_of(reason: str) -> str:
     """What can be done about an end, or a wait, with this reason; empty where that is not known."""
     ending = ENDINGS.get(reason)
