@@ -121,8 +121,7 @@ class ObjectStore:
 
     def write(self, uri: str, content: bytes) -> None:
         """Store a small file."""
-        at = self._at(uri)
-        _asked(lambda: obstore.put(at.store, at.key, content, use_multipart=False))
+        _put(self._at(uri), content)
 
     def publish(self, source: Source, uri: str) -> StoredContent:
         """Store a file or folder."""
@@ -238,6 +237,20 @@ def _read(at: _Bucket, size_bytes_max: int) -> bytes | None:
 # Files
 
 
+def _put(at: _Bucket, content: bytes | Iterator[bytes], part_bytes: int = 0) -> None:
+    """Put an object, in one go or in parts of that size."""
+
+    def put() -> object:
+        if not part_bytes:
+            return obstore.put(at.store, at.key, content, use_multipart=False)
+        return obstore.put(
+            at.store, at.key, content, use_multipart=True, chunk_size=part_bytes, max_concurrency=PARTS_AT_ONCE
+        )
+
+    if _asked(put) is None:
+        raise StoreRefusedError(f"the object store has no such bucket as is to hold {at.key}")
+
+
 def _put_file(source: Source, name: str, at: _Bucket) -> StoredContent:
     if len(at.key.encode()) > KEY_BYTES_MAX:
         raise ContentError(f"{name or source.path} has a longer name than an object store takes")
@@ -247,7 +260,7 @@ def _put_file(source: Source, name: str, at: _Bucket) -> StoredContent:
         blocks = Blocks(blocks_of(fd))
         if size_bytes <= PART_BYTES:
             content = b"".join(blocks)
-            _asked(lambda: obstore.put(at.store, at.key, content, use_multipart=False))
+            _put(at, content)
         else:
             _put_parts(blocks, at, size_bytes)
         return blocks.stored
@@ -258,11 +271,7 @@ def _put_file(source: Source, name: str, at: _Bucket) -> StoredContent:
 def _put_parts(blocks: Blocks, at: _Bucket, size_bytes: int) -> None:
     """Put a large file, and see that all of it is there."""
     part_bytes = max(PART_BYTES, size_bytes // PARTS_MAX)
-    _asked(
-        lambda: obstore.put(
-            at.store, at.key, iter(blocks), use_multipart=True, chunk_size=part_bytes, max_concurrency=PARTS_AT_ONCE
-        )
-    )
+    _put(at, iter(blocks), part_bytes)
     found = _asked(lambda: obstore.head(at.store, at.key))
     if found is None or found["size"] != blocks.stored.size_bytes:
         raise StoreError(f"the object store has not kept {at.key} as it was put")
@@ -300,7 +309,7 @@ def _putting(source: Source, name: str, at: _Bucket) -> Callable[[], StoredConte
 
 def _put_manifest(at: _Bucket, state: str, files: list[_Listed]) -> None:
     content = json.dumps({"state": state, "files": files}, separators=(",", ":")).encode()
-    _asked(lambda: obstore.put(at.store, at.manifest.key, content, use_multipart=False))
+    _put(at.manifest, content)
 
 
 def _key_of(name: str) -> str:

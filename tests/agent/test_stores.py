@@ -250,6 +250,13 @@ def test_a_signature_that_is_wrong_is_refused(s3: S3Server, monkeypatch: pytest.
         open_store(options).write(f"{options.root}/x", b"")
 
 
+def test_a_bucket_that_is_not_there_takes_nothing(s3: S3Server, folder: Path, tmp_path: Path) -> None:
+    store, uri = open_store(s3.options()), f"s3://{BUCKET}-that-is-not/x"
+    for source in (file(tmp_path, b"1"), file(tmp_path, bytes(2 * PART_BYTES)), Source(str(folder))):
+        with pytest.raises(StoreRefusedError):
+            store.publish(source, uri)
+
+
 @pytest.fixture
 def away(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A store that nobody serves."""

@@ -82,19 +82,19 @@ async def test_what_lies_elsewhere_in_the_object_store_is_fetched_but_not_read(s
         await ours.read(f"{other.root_uri}/data", 10)
 
 
-async def test_a_store_is_checked_before_it_is_used(
-    artifacts: Artifacts, s3: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await artifacts.check(0)
+async def test_a_store_that_can_be_used_passes_the_check(artifacts: Artifacts) -> None:
+    await artifacts.check()
+    await artifacts.check()
+
+
+async def test_a_store_that_does_not_let_us_is_unusable(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = Artifacts.at(s3.options(f"s3://{BUCKET}-that-is-not/x"))
+    with pytest.raises(FailedPrecondition, match="no such bucket"):
+        await nowhere.check()
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
-    for options in (
-        s3.options(),
-        s3.options(f"s3://{BUCKET}-that-is-not/x"),
-        s3.options()._replace(endpoint="http://127.0.0.1:1"),
-    ):
-        with pytest.raises(FailedPrecondition, match="cannot be used") as refused:
-            await Artifacts.at(options).check(0)
-        assert refused.value.reason == "ARTIFACT_STORE_UNUSABLE"
+    with pytest.raises(FailedPrecondition, match="does not let us") as refused:
+        await Artifacts.at(s3.options()).check()
+    assert refused.value.reason == "ARTIFACT_STORE_UNUSABLE"
 
 
 @pytest.mark.parametrize("root", ["ftp://x/y", "file:///dev/null/x"])
@@ -108,6 +108,6 @@ async def test_a_store_that_is_away_is_unavailable(s3: S3Server, tmp_path: Path)
     uri = f"{away.root_uri}/x"
     with pytest.raises(Unavailable):
         away.has_content(uri)
-    for refused in (away.fetch(uri, tmp_path / "x"), away.write(uri, b""), away.read(uri, 1)):
+    for refused in (away.check(), away.fetch(uri, tmp_path / "x"), away.write(uri, b""), away.read(uri, 1)):
         with pytest.raises(Unavailable):
             await refused

@@ -171,7 +171,7 @@ class Assembly:
         return Server(self._settings, grpc, http, gateway, wakeups, engine, schedules, load)
 
     async def _artifacts(self) -> Artifacts:
-        """The artifact store, once it can be written."""
+        """The artifact store; one that does not answer at this moment may later."""
         settings = self._settings
         options = StoreOptions(
             endpoint=settings.artifacts_endpoint,
@@ -181,7 +181,10 @@ class Assembly:
             root=settings.artifacts_url.rstrip("/") or f"file://{self._data_dir}/artifacts",
         )
         artifacts = Artifacts.at(options)
-        await artifacts.check(settings.database_wait_s)
+        try:
+            await artifacts.check()
+        except Unavailable as error:
+            log.warning("artifact_store_away", root=options.root, error=error.message)
         return artifacts
 
     def _compat(self, parts: ApiParts, artifacts: Artifacts) -> CompatParts:

@@ -13,10 +13,9 @@ from typing import TypeVar
 
 from penstock_agent.content import ContentError, ContentMissingError, Source
 from penstock_agent.folder_store import TEMPORARY, FolderStore
-from penstock_agent.parallel import Patience
 from penstock_agent.plan import JOURNAL, StoreOptions
 from penstock_agent.report import StoredContent
-from penstock_agent.stores import Store, StoreError, open_store, scheme_of
+from penstock_agent.stores import Store, StoreError, StoreRefusedError, open_store, scheme_of
 from penstock_server.model.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 
 PROBE = f"{JOURNAL}/store.json"
@@ -57,10 +56,10 @@ class Artifacts:
         """The URI under which everything lies, without a slash at its end."""
         return self.options.root
 
-    async def check(self, patience_s: float) -> None:
-        """See that the store can be written and read; one that does not answer is asked again for so long.
+    async def check(self) -> None:
+        """See that the store can be written and read.
 
-        Raises FailedPrecondition(ARTIFACT_STORE_UNUSABLE).
+        Raises FailedPrecondition(ARTIFACT_STORE_UNUSABLE) where it does not let us, Unavailable where it may later.
         """
         uri = f"{self.root_uri}/{PROBE}"
 
@@ -69,9 +68,11 @@ class Artifacts:
             self._store.exists(f"{uri}.absent")
 
         try:
-            await asyncio.to_thread(Patience(patience_s), probe)
-        except StoreError as error:
-            raise _unusable(self.root_uri, error) from error
+            await asyncio.to_thread(_told, probe)
+        except Unavailable as error:
+            if isinstance(error.__cause__, StoreRefusedError):
+                raise _unusable(self.root_uri, error.__cause__) from error
+            raise
 
     def contains(self, uri: str) -> bool:
         """True for a URI that lies under the root."""
