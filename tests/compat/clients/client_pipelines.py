@@ -5,8 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from tests.compat.clients.client_places import NOBODY
-from tests.compat.clients.samples import compiled, rest, talk, where
+from tests.compat.clients.samples import NOBODY, ODD_NAMES, compiled, rest, talk, where
 from tests.compat.clients.telling import Story, equal, refusal
 
 
@@ -83,6 +82,17 @@ def pipelines_are_found(client: Any, folder: Path) -> None:
         remove(client, each.pipeline_id)
 
 
+def pipelines_may_have_odd_names(client: Any, folder: Path) -> None:
+    package = compiled(talk, folder)
+    for name in ODD_NAMES:
+        made = client.upload_pipeline(package, pipeline_name=name, description=name)
+        equal((made.display_name, made.description), (name, name))
+        equal(client.get_pipeline_id(name), made.pipeline_id)
+        version = client.upload_pipeline_version(package, f"{name} 2", pipeline_name=name, description=name)
+        equal((version.display_name, version.description), (f"{name} 2", name))
+        remove(client, made.pipeline_id)
+
+
 def pipelines_that_cannot_be_are_refused(client: Any, folder: Path) -> None:
     wrong = folder / "wrong.yaml"
     wrong.write_text("pipelineInfo: {name: UPPER}\nroot: {}\nschemaVersion: 2.1.0\n")
@@ -108,5 +118,6 @@ STORIES: tuple[Story, ...] = (
     packages_of_all_kinds_are_uploaded,
     functions_are_uploaded,
     pipelines_are_found,
+    pipelines_may_have_odd_names,
     pipelines_that_cannot_be_are_refused,
 )

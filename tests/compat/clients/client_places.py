@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.compat.clients.samples import where
+from tests.compat.clients.samples import NOBODY, ODD_NAMES, where
 from tests.compat.clients.telling import Story, equal, refusal
-
-NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 def the_server_is_well(client: Any, _folder: Path) -> None:
@@ -67,6 +65,14 @@ SUBSTRING = {
 }
 
 
+def experiments_may_have_odd_names(client: Any, _folder: Path) -> None:
+    for name in ODD_NAMES:
+        made = client.create_experiment(name, description=name)
+        equal((made.display_name, made.description), (name, name))
+        equal(client.create_experiment(name), made)
+        client.delete_experiment(made.experiment_id)
+
+
 def experiments_that_cannot_be_are_refused(client: Any, _folder: Path) -> None:
     for call in (
         client.get_experiment,
@@ -86,5 +92,6 @@ STORIES: tuple[Story, ...] = (
     a_namespace_is_kept_by_the_client_alone,
     an_experiment_lives,
     experiments_are_found,
+    experiments_may_have_odd_names,
     experiments_that_cannot_be_are_refused,
 )

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.compat.clients.client_pipelines import remove
-from tests.compat.clients.client_places import NOBODY
 from tests.compat.clients.client_runs import POLL_S, WAIT_S
-from tests.compat.clients.samples import compiled, talk, where
+from tests.compat.clients.samples import NOBODY, compiled, talk, where
 from tests.compat.clients.telling import Story, equal, refusal
 
 NEVER = "0 0 9 1 1 ?"

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.compat.clients.client_pipelines import remove
-from tests.compat.clients.client_places import NOBODY
-from tests.compat.clients.samples import compiled, rest, talk, where
+from tests.compat.clients.samples import NOBODY, ODD_NAMES, compiled, rest, talk, where
 from tests.compat.clients.telling import Story, equal, refusal
 
 WAIT_S = 120
@@ -100,6 +99,16 @@ def a_run_is_ended_put_away_and_deleted(client: Any, _folder: Path) -> None:
     refusal(404, client.get_run, run_id)
 
 
+def values_reach_the_run_as_they_are(client: Any, folder: Path) -> None:
+    experiment = client.create_experiment("odd").experiment_id
+    for text in (*ODD_NAMES, "{{$.inputs}}", "${run.uid}", " spaced ", ""):
+        name = f"with <{text}>"
+        made = client.run_pipeline(experiment, name, compiled(talk, folder), {"text": text})
+        equal((made.display_name, made.runtime_config.parameters), (name, {"text": text}))
+        equal([each.run_id for each in client.list_runs(filter=where(display_name=name)).runs], [made.run_id])
+        client.delete_run(made.run_id)
+
+
 def runs_that_cannot_be_are_refused(client: Any, folder: Path) -> None:
     for call in (
         client.get_run,
@@ -130,5 +139,6 @@ STORIES: tuple[Story, ...] = (
     a_version_runs,
     a_cache_key_is_taken,
     a_run_is_ended_put_away_and_deleted,
+    values_reach_the_run_as_they_are,
     runs_that_cannot_be_are_refused,
 )

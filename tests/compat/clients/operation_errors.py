@@ -18,8 +18,7 @@ from kfp_server_api import (
     V2beta1Visualization,
 )
 
-from tests.compat.clients.client_places import NOBODY
-from tests.compat.clients.samples import where
+from tests.compat.clients.samples import NOBODY, where
 from tests.compat.clients.telling import Story, refusal
 
 BODIES = {

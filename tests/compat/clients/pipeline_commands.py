@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.compat.clients.client_places import NOBODY
 from tests.compat.clients.command_line import CommandLine
-from tests.compat.clients.samples import compiled, rest, talk, where
+from tests.compat.clients.samples import NOBODY, compiled, rest, talk, where
 from tests.compat.clients.telling import Story, equal
 
 

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from tests.compat.clients.client_places import NOBODY
 from tests.compat.clients.command_line import CommandLine
-from tests.compat.clients.samples import compiled, talk, where
+from tests.compat.clients.samples import NOBODY, compiled, talk, where
 from tests.compat.clients.telling import Story, equal
 
 

@@ -74,6 +74,7 @@ def runs_of_versions_are_retried_when_they_have_failed(call: Any, folder: Path) 
     equal([entry.state for entry in again.state_history], ["PENDING", "RUNNING", "FAILED"] * 2)
     (task,) = [task for task in again.run_details.task_details if task.display_name == "say"]
     equal([child.pod_name for child in task.child_tasks], ["say@1", "say@2"])
+    equal([entry.state for entry in task.state_history], ["PENDING", "RUNNING", "FAILED"] * 2)
     refusal(409, call.run_service_retry_run, good.run_id)
     call.pipeline_service_delete_pipeline(pipeline.pipeline_id, cascade=True)
 

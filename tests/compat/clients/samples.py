@@ -5,6 +5,10 @@ from pathlib import Path
 
 from kfp import compiler, dsl
 
+NOBODY = "00000000-0000-4000-8000-000000000000"
+"""An id of nothing."""
+ODD_NAMES = ("größe & 100% + a/b?x=1", "日本 #1", 'it\'s "so" <b>\\n</b>')
+
 
 @dsl.container_component  # type: ignore[untyped-decorator]  # the SDK has no types
 def say(text: str):  # type: ignore[no-untyped-def]  # the SDK wants no type of the answer
