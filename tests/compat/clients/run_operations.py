@@ -28,7 +28,8 @@ def runs_of_specs(call: Any, folder: Path) -> None:
     spec = yaml.safe_load(Path(compiled(rest, folder)).read_text())
     given = V2beta1Run(display_name="by hand", description="sleeps", pipeline_spec=spec)
     made = call.run_service_create_run(given)
-    equal((made.display_name, made.description, made.state), ("by hand", "sleeps", "PENDING"))
+    equal((made.display_name, made.description), ("by hand", "sleeps"))
+    assert made.state in ("PENDING", "RUNNING"), made.state
     equal((made.service_account, made.storage_state), ("pipeline-runner", "AVAILABLE"))
     running = call.run_service_get_run(made.run_id, experiment_id=made.experiment_id)
     equal((running.run_id, running.pipeline_spec["root"]), (made.run_id, spec["root"]))
