@@ -1,4 +1,5 @@
-"""`python3 -I -m penstock_agent stage-in|stage-out`: the commands of the containers around a step.
+"""`python3 -I -m penstock_agent stage-in|stage-out|nothing`: the commands of the containers around a step, and of
+the one that stands for a step where there is none: an importer's pod has no more to do than stage-in.
 
 The statuses it ends with stand in `exits.py`.
 """

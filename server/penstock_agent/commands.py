@@ -35,8 +35,8 @@ def _do(command: list[str], environ: Mapping[str, str]) -> None:
         from penstock_agent.stage_out import stage_out
 
         stage_out(environ)
-    else:
-        raise PlanError(f"{' '.join(command) or 'nothing'} is no command of the agent: stage-in or stage-out")
+    elif command != ["nothing"]:
+        raise PlanError(f"{' '.join(command) or 'it'} is no command of the agent: stage-in, stage-out or nothing")
 
 
 def _failed(status: int, message: str, environ: Mapping[str, str]) -> int:

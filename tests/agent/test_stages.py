@@ -197,9 +197,13 @@ def test_without_a_plan_or_a_store_nothing_is_done(pod: Pod, more: dict[str, str
     assert message in pod.message
 
 
+def test_where_there_is_no_step_nothing_is_done(pod: Pod) -> None:
+    assert pod.run("nothing") == exits.DONE
+
+
 def test_a_command_of_no_agent_is_refused(pod: Pod) -> None:
     assert pod.run("stage") == exits.PLAN_INVALID
-    assert "stage-in or stage-out" in pod.message
+    assert "stage-in, stage-out or nothing" in pod.message
 
 
 def test_what_the_step_has_left_is_stored_and_told_in_the_message(pod: Pod, made: Path) -> None:

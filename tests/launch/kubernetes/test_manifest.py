@@ -8,9 +8,10 @@ import pytest
 from penstock_server.launch.base import StepRequest
 from penstock_server.launch.kubernetes.frame import Frame, Stage
 from penstock_server.launch.kubernetes.manifest import pod_manifest
+from penstock_server.launch.kubernetes.places import places
 from penstock_server.launch.kubernetes.policy import PodError
 from penstock_server.model.resources import ArtifactValue, TaskValues
-from penstock_server.spec.graph import ParameterType
+from penstock_server.spec.graph import Constant, Importer, ParameterType
 from penstock_server.spec.pod_settings import PodSettings
 from tests.launch.world import FACTS, component, step
 
@@ -198,3 +199,17 @@ def test_a_command_that_no_pod_takes_is_told(count: int, length: int, word: str)
     with pytest.raises(PodError, match=word) as raised:
         pod(step("true", *(["x" * length] * count)))
     assert raised.value.reason == "COMMAND_INVALID"
+
+
+def test_the_pod_of_an_importer_has_nothing_to_run_but_ours() -> None:
+    importer = Importer("exec-import", Constant("s3://bucket/x"), "system.Dataset", "0.0.1", {}, False, True)
+    data = ArtifactValue("artifact", "system.Dataset", "s3://bucket/x")
+    of = replace(component(), body=importer)
+    request = replace(step(of=of, inputs=TaskValues({}, {"artifact": (data,)}), has_workspace=True))
+    made = pod(request)
+    main = main_of(made)
+    assert (main["name"], main["image"], main["command"]) == ("main", "penstock:1", ["penstock-agent", "nothing"])
+    assert not {"env", "envFrom", "volumeMounts"} & main.keys()
+    workspace = {"name": "penstock-workspace", "mountPath": "/kfp-workspace"}
+    assert all(workspace in container["volumeMounts"] for container in made["spec"]["initContainers"])
+    assert places(request).fetches == (("s3://bucket/x", "/kfp-workspace/.artifacts/s3/bucket/x"),)

@@ -64,6 +64,7 @@ def test_what_is_not_allowed_is_denied_by_the_rules_name(text: str, request_: St
 
 
 ALLOWED: list[tuple[str, StepRequest]] = [
+    ("images = []", asking(FRAME.stage.image)),
     ('images = ["ghcr.io/acme/*", "python:3.*"]', asking()),
     ('service_accounts = ["steps"]', asking(account="steps")),
     ('service_accounts = []\nservice_account = "steps"', asking(account="steps")),

@@ -58,9 +58,10 @@ def stage_out(stage: Stage, plan_env: Mapping[str, str], *, with_workspace: bool
     return {**_stage(stage, STAGE_OUT, "stage-out", plan_env, with_workspace), "restartPolicy": "Always"}
 
 
-def importing(stage: Stage, plan_env: Mapping[str, str]) -> Fragment:
-    """What stands for the user's container in the pod of an importer: its artifact is brought by stage-in."""
-    return _stage(stage, MAIN, "import", plan_env, with_workspace=True)
+def importing(stage: Stage) -> Fragment:
+    """What stands for the user's container in the pod of an importer, whose artifact is brought by stage-in."""
+    staged = _stage(stage, MAIN, "nothing", {}, with_workspace=False)
+    return {key: part for key, part in staged.items() if key not in ("env", "envFrom", "volumeMounts")}
 
 
 def present(**parts: Any) -> Fragment:

@@ -20,7 +20,7 @@ class Stage:
     image_pull_policy: str = ""
     """Empty: as Kubernetes does it for the tag of the image."""
     command: tuple[str, ...] = ("penstock-agent",)
-    """The agent in the image; `stage-in`, `stage-out` or `import` is added."""
+    """The agent in the image; `stage-in`, `stage-out` or `nothing` is added."""
     user: int = 0
     """Number of the user they run as. 0 reads what the step has left whatever its mode, by two capabilities and no
     other; another user has none, fits a namespace that is restricted, and reads what others may read."""

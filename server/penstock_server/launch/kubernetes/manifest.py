@@ -50,7 +50,8 @@ def pod_manifest(request: StepRequest, plan_env: Mapping[str, str], frame: Frame
         },
         "spec": _spec(request, plan_env, frame, where, run),
     }
-    return admitted(pod, frame.policies.of(request.facts.namespace), request.facts.namespace)
+    namespace_policy = frame.policies.of(request.facts.namespace)
+    return admitted(pod, namespace_policy, request.facts.namespace, frame.stage.image)
 
 
 def _spec(
@@ -61,9 +62,7 @@ def _spec(
     if shared:
         _check_mounts(request)
     main = (
-        containers.main(request, run, with_workspace=shared)
-        if run is not None
-        else containers.importing(frame.stage, plan_env)
+        containers.main(request, run, with_workspace=shared) if run is not None else containers.importing(frame.stage)
     )
     own = [
         containers.stage_in(frame.stage, plan_env, with_workspace=shared),
@@ -90,7 +89,7 @@ def _spec(
 
 
 def _volumes(request: StepRequest, frame: Frame, main: Fragment, shared: bool) -> list[Fragment]:
-    mounted = {mount["name"] for mount in main["volumeMounts"]}
+    mounted = {mount["name"] for mount in main.get("volumeMounts", ())}
     volumes: list[Fragment] = [{"name": containers.STEP_VOLUME, "emptyDir": {}}]
     volumes += [{"name": name, "emptyDir": {}} for name in containers.SCRATCH if name in mounted]
     if frame.stage.store_volume:
