@@ -4,7 +4,6 @@ A plan is deterministic: whoever knows the attempt makes the same one again, whi
 report of an attempt is about.
 """
 
-import base64
 import binascii
 import json
 import zlib
@@ -126,7 +125,7 @@ class StagePlan(NamedTuple):
         """The plan as the value of `PLAN_VARIABLE`; None where it is too long for one."""
         text = self.to_json()
         if len(text) > READABLE_BYTES_MAX:
-            text = base64.b64encode(zlib.compress(text.encode())).decode()
+            text = binascii.b2a_base64(zlib.compress(text.encode()), newline=False).decode()
         text = _for_kubernetes(text)
         return text if len(text) <= VARIABLE_BYTES_MAX else None
 
@@ -136,8 +135,8 @@ class StagePlan(NamedTuple):
         if text.startswith("{"):
             return cls.from_json(text)
         try:
-            return cls.from_json(zlib.decompress(base64.b64decode(text, validate=True)).decode())
-        except (binascii.Error, zlib.error, UnicodeDecodeError) as error:
+            return cls.from_json(zlib.decompress(binascii.a2b_base64(text, strict_mode=True)).decode())
+        except (ValueError, zlib.error) as error:
             raise PlanError(f"the plan in {PLAN_VARIABLE} cannot be read: {error}") from error
 
 

@@ -4,7 +4,6 @@ where that is long enough.
 The report carries the texts as the step wrote them. What they mean, and whether they will do, is the server's to say.
 """
 
-import base64
 import binascii
 import hashlib
 import json
@@ -74,7 +73,7 @@ def sha256(content: bytes) -> str:
 
 def message_of(report: bytes, place: ReportPlace) -> str:
     """The termination message that carries the report, or tells where it lies."""
-    text = _INLINE + base64.b64encode(zlib.compress(report, 9)).decode()
+    text = _INLINE + binascii.b2a_base64(zlib.compress(report, 9), newline=False).decode()
     return text if len(text) <= MESSAGE_BYTES_MAX else f"{_ELSEWHERE}{place.uri} {place.digest}"
 
 
@@ -82,8 +81,8 @@ def read_message(message: str) -> StepReport | ReportPlace | None:
     """What a termination message tells; None where it is no report's. Raises ReportError."""
     if message.startswith(_INLINE):
         try:
-            content = zlib.decompress(base64.b64decode(message.removeprefix(_INLINE), validate=True))
-        except (binascii.Error, zlib.error) as error:
+            content = zlib.decompress(binascii.a2b_base64(message.removeprefix(_INLINE), strict_mode=True))
+        except (ValueError, zlib.error) as error:
             raise ReportError(f"the report in the termination message cannot be read: {error}") from error
         return StepReport.from_json(content)
     if message.startswith(_ELSEWHERE):
