@@ -6,7 +6,7 @@ import pytest
 
 from penstock_server.model.errors import InvalidArgument
 from penstock_server.spec.compile import compile_pipeline
-from penstock_server.spec.graph import PipelineGraph
+from penstock_server.spec.graph import Dag, PipelineGraph
 from penstock_server.spec.pod_settings import PodSettings
 from penstock_server.spec.resolve import ResolutionError
 from tests.spec.pods import configured_document, settings_of
@@ -208,6 +208,23 @@ def test_what_comes_at_run_time_and_is_wrong_fails_the_task(settings: Ir, given:
         asked(settings, given=given, made=made)
     assert raised.value.reason == "SETTING_INVALID"
     assert path in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "penstock"),
+    [
+        ({"pvcMount": [{"pvcNameParameter": MADE, "mountPath": "/a"}]}, None),
+        (None, {"resources": {"limits": {"nvidia.com/gpu": MADE}}}),
+    ],
+)
+def test_a_step_waits_for_what_its_settings_are_made_by(kubernetes: Ir | None, penstock: Ir | None) -> None:
+    document = configured_document(kubernetes, penstock)
+    tasks: Any = document.pipeline["root"]["dag"]["tasks"]  # type: ignore[index,call-overload]  # it is an object
+    del tasks["s1"]["dependentTasks"]
+    root = compile_pipeline(document).root.body
+    assert isinstance(root, Dag)
+    assert root.tasks["s1"].depends_on == {"s0"}
+    assert root.dependents["s0"] == ("s1",)
 
 
 def test_a_volume_is_mounted_once_at_a_path() -> None:

@@ -1,6 +1,8 @@
 """A document, checked completely, as the graph that the engine walks."""
 
 import re
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf import json_format
@@ -147,7 +149,15 @@ class _Compiler:
         tasks = Tasks(path, self._violations).read(dag)
         if not tasks:
             self._violations.add(f"{path}.dag.tasks", "is empty")
+        tasks = {key: self._after_producers(task, tasks) for key, task in tasks.items()}
         return Dag(tasks, _outputs(dag.get("outputs", {})), _dependents(tasks))
+
+    def _after_producers(self, task: TaskSpec, siblings: Collection[str]) -> TaskSpec:
+        """The task, waiting also for those that its settings are made by."""
+        component = self._pipeline.get("components", {}).get(task.component, {})
+        producers = self._executors.producers(str(component.get("executorLabel", "")))
+        found = producers.intersection(siblings) - {task.key}
+        return replace(task, depends_on=task.depends_on | found) if found - task.depends_on else task
 
 
 def _outputs(outputs: Any) -> DagOutputs:

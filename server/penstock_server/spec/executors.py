@@ -1,9 +1,9 @@
 """Compiles what is behind components that are no DAGs: containers and importers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from penstock_server.model.json import JsonObject, with_integers
+from penstock_server.model.json import Json, JsonObject, with_integers
 from penstock_server.spec.graph import Constant, Container, DagInput, Importer, Resources
 from penstock_server.spec.interfaces import artifact_type
 from penstock_server.spec.violations import Violations
@@ -33,6 +33,11 @@ class Executors:
             return self._importer(where, label, executor["importer"])
         self._violations.add(where, "has to be a container or an importer")
         return None
+
+    def producers(self, label: str) -> frozenset[str]:
+        """Keys of the tasks that settings of the executor take values from, wherever they are used."""
+        listed = [settings[label] for settings in self._platforms.values() if label in settings]
+        return frozenset(producer for settings in listed for producer in _producers(settings))
 
     def _container(self, path: str, label: str, container: Mapping[str, Any]) -> Container | None:
         command, args = (self._texts(f"{path}.container.{key}", container.get(key, [])) for key in ("command", "args"))
@@ -84,6 +89,19 @@ class Executors:
             reimport=bool(importer.get("reimport", False)),
             download_to_workspace=bool(importer.get("downloadToWorkspace", False)),
         )
+
+
+def _producers(value: Json) -> Iterator[str]:
+    pending: list[Json] = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            made = item.get("taskOutputParameter")
+            if isinstance(made, dict) and isinstance(producer := made.get("producerTask"), str):
+                yield producer
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
 
 
 def _resources(given: Mapping[str, Any]) -> Resources:

@@ -202,8 +202,7 @@ def test_a_policy_that_cannot_be_is_refused_by_its_place(text: str, message: str
 
 
 def test_each_namespace_has_its_own_policy_and_others_that_of_the_star() -> None:
-    found = read_policies('[namespaces.a]\ncluster_namespace = "steps-a"\n[namespaces."*"]\nimages = ["x"]')
-    assert found.cluster_namespaces == {"a": "steps-a"}
+    found = read_policies('[namespaces.a]\nservice_account = "steps"\n[namespaces."*"]\nimages = ["x"]')
     assert (found.of("a").images, found.of("b").images) == (None, ("x",))
 
 

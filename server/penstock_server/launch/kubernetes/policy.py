@@ -31,8 +31,6 @@ class PodError(Exception):
 class PodPolicy:
     """The rules for one namespace of ours. As it is made: everything is allowed, nothing is given."""
 
-    cluster_namespace: str = ""
-    """Where the pods go; empty: where all go that name none."""
     service_account: str = ""
     """That of pods whose run asks for none; empty: the namespace's own."""
     service_accounts: tuple[str, ...] | None = None
@@ -60,11 +58,6 @@ class Policies:
     def of(self, namespace: str) -> PodPolicy:
         """That of a namespace of ours."""
         return self.named.get(namespace, self.default)
-
-    @property
-    def cluster_namespaces(self) -> Mapping[str, str]:
-        """Namespaces of the cluster by those of ours, of all that name one."""
-        return {name: found.cluster_namespace for name, found in self.named.items() if found.cluster_namespace}
 
 
 def admitted(pod: Fragment, policy: PodPolicy, namespace: str, own_image: str) -> Fragment:

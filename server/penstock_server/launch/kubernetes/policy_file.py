@@ -9,7 +9,7 @@ from penstock_server.launch.kubernetes.quantities import quantity
 from penstock_server.launch.kubernetes.template import TemplateError, check_template
 
 OTHERS = "*"
-_TEXTS = ("cluster_namespace", "service_account")
+_TEXTS = ("service_account",)
 _LISTS = ("service_accounts", "images")
 _QUANTITIES = ("default_requests", "default_limits", "max_requests", "max_limits")
 _KNOWN = (*_TEXTS, *_LISTS, *_QUANTITIES, "template")
