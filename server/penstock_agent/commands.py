@@ -40,5 +40,6 @@ def _do(command: list[str], environ: Mapping[str, str]) -> None:
 
 
 def _failed(status: int, message: str, environ: Mapping[str, str]) -> int:
+    print(f"penstock: {message}", file=sys.stderr, flush=True)
     tell(message, environ)
     return status

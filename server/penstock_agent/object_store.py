@@ -165,10 +165,8 @@ class ObjectStore:
 
 
 def _s3(bucket: str, options: StoreOptions, timeouts: Mapping[str, str]) -> Any:
-    given: dict[str, Any] = {"virtual_hosted_style_request": not (options.path_style or options.endpoint)}
-    if options.region:
-        given["region"] = options.region
-    return S3Store(bucket, **given, **_endpoint(options), **_how(options, timeouts))
+    region: dict[str, Any] = {"region": options.region} if options.region else {}
+    return S3Store(bucket, **region, **_endpoint(options), **_how(options, timeouts))
 
 
 def _gcs(bucket: str, options: StoreOptions, timeouts: Mapping[str, str]) -> Any:

@@ -34,8 +34,6 @@ class StoreOptions(NamedTuple):
     """Empty: where the scheme of a URI says."""
     region: str = ""
     allow_http: bool = False
-    path_style: bool = False
-    """The bucket stands in the path and not in the name of the host, as it does with an endpoint of one's own."""
     root: str = ""
     """The URI under which the server stores; of `file://` nothing else is read or written."""
 

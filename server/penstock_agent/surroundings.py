@@ -41,7 +41,6 @@ def plan_of(environ: Mapping[str, str], store: Store, patience: Patience) -> Sta
 
 def tell(message: str, environ: Mapping[str, str]) -> None:
     """Leave the termination message, instead of an earlier one."""
-    print(f"penstock: {message}", file=sys.stderr, flush=True)
     content = message.encode(errors="replace")[:MESSAGE_BYTES_MAX]
     try:
         with open(environ.get(MESSAGE_FILE_VARIABLE, MESSAGE_FILE), "wb") as file:

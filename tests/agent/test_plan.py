@@ -84,7 +84,7 @@ def test_what_is_no_plan_is_refused(text: str, message: str) -> None:
 
 
 def test_store_options_are_read_as_they_were_written() -> None:
-    options = StoreOptions("http://127.0.0.1:9000", "eu-1", allow_http=True, path_style=True)
+    options = StoreOptions("http://127.0.0.1:9000", "eu-1", allow_http=True, root="s3://b/x")
     assert StoreOptions.from_text(options.to_text()) == options
     assert StoreOptions.from_text("") == StoreOptions()
     with pytest.raises(PlanError, match="PENSTOCK_STORE"):

@@ -257,6 +257,14 @@ def test_a_bucket_that_is_not_there_takes_nothing(s3: S3Server, folder: Path, tm
             store.publish(source, uri)
 
 
+def test_an_endpoint_of_the_environment_will_do(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = s3.options()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", options.endpoint)
+    store = open_store(StoreOptions(allow_http=True, root=options.root))
+    store.write(f"{options.root}/x", b"1")
+    assert open_store(options).read(f"{options.root}/x", 1) == b"1"
+
+
 @pytest.fixture
 def away(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A store that nobody serves."""

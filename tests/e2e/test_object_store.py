@@ -1,6 +1,9 @@
-"""A server whose artifacts lie in S3: steps hand them on, and results are reused while they are there."""
+"""A server whose artifacts lie in S3: steps hand them on, clients read them, results are reused while they last."""
 
+import base64
+import json
 import subprocess
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,10 @@ from tests.object_stores import BUCKET, CREDENTIALS, S3Server
 from tests.servers import BIN, running
 
 RUN_S = 60
-MODEL = {"artifacts": {"model": {"artifactType": {"schemaTitle": "system.Model", "schemaVersion": "0.0.1"}}}}
-MAKE = 'mkdir "$0"; printf %s weights > "$0/data"'
+TYPE = {"schemaTitle": "system.Model", "schemaVersion": "0.0.1"}
+MADE = {"artifacts": {name: {"artifactType": TYPE} for name in ("model", "notes")}}
+TAKEN = {"artifacts": {"model": {"artifactType": TYPE}}}
+MAKE = 'mkdir "$0"; printf %s weights > "$0/data"; printf %s small > "$1"'
 USE = 'cat "$0/data" > "$1"'
 
 pytestmark = pytest.mark.slow
@@ -31,11 +36,13 @@ def making_and_using() -> dict[str, Any]:
     use |= {"dependentTasks": ["make"], "inputs": {"artifacts": {"model": taken}}}
     text = {"parameters": {"text": {"parameterType": "STRING"}}}
     components = {
-        "comp-make": {"executorLabel": "exec-make", "outputDefinitions": MODEL},
-        "comp-use": {"executorLabel": "exec-use", "inputDefinitions": MODEL, "outputDefinitions": text},
+        "comp-make": {"executorLabel": "exec-make", "outputDefinitions": MADE},
+        "comp-use": {"executorLabel": "exec-use", "inputDefinitions": TAKEN, "outputDefinitions": text},
     }
     executors = {
-        "exec-make": pipelines.container("sh", "-ec", MAKE, "{{$.outputs.artifacts['model'].path}}"),
+        "exec-make": pipelines.container(
+            "sh", "-ec", MAKE, "{{$.outputs.artifacts['model'].path}}", "{{$.outputs.artifacts['notes'].path}}"
+        ),
         "exec-use": pipelines.container(
             "sh", "-ec", USE, "{{$.inputs.artifacts['model'].path}}", "{{$.outputs.parameters['text'].output_file}}"
         ),
@@ -43,10 +50,16 @@ def making_and_using() -> dict[str, Any]:
     return pipelines.pipeline({"make": make, "use": use}, components, executors)
 
 
-def run_to_end(client: Client, spec: dict[str, Any]) -> dict[str, Task]:
+def run_to_end(client: Client, spec: dict[str, Any]) -> tuple[Run, dict[str, Task]]:
     run = client.wait(client.create_run(spec), RUN_S)
     assert run.state == Run.STATE_SUCCEEDED, run
-    return {task.name.rpartition("/")[2]: task for task in tasks_of(client, run)}
+    return run, {task.name.rpartition("/")[2]: task for task in tasks_of(client, run)}
+
+
+def read_by_kfp(http: str, run: Run, node: str, name: str) -> bytes:
+    address = f"http://{http}/apis/v2beta1/runs/{run.uid}/nodes/{node}/artifacts/{name}:read"
+    with urllib.request.urlopen(address, timeout=RUN_S) as answer:
+        return base64.b64decode(json.load(answer)["data"])
 
 
 def options_of(root: str, s3: S3Server) -> tuple[str, ...]:
@@ -61,15 +74,17 @@ def test_steps_hand_artifacts_on_and_results_are_reused_while_they_are_there(s3:
         running(tmp_path / "data", *options_of(options.root, s3), **CREDENTIALS) as server,
         Client(server.grpc) as client,
     ):
-        first = run_to_end(client, making_and_using())
+        run, first = run_to_end(client, making_and_using())
         assert first["use"].outputs.parameters["text"].string_value == "weights"
         (model,) = first["make"].outputs.artifacts["model"].artifacts
         assert model.uri.startswith(f"{options.root}/")
         assert store.read(f"{model.uri}/data", 10) == b"weights"
-        again = run_to_end(client, making_and_using())
+        assert read_by_kfp(server.http, run, "make", "notes") == b"small"
+        _, again = run_to_end(client, making_and_using())
         assert again["make"].cached_from == first["make"].name
         store.delete(model.uri)
-        assert not run_to_end(client, making_and_using())["make"].cached_from
+        _, afresh = run_to_end(client, making_and_using())
+        assert not afresh["make"].cached_from
 
 
 def test_a_server_that_may_not_use_its_store_says_so_and_does_not_start(s3: S3Server, tmp_path: Path) -> None:

@@ -177,7 +177,6 @@ class Assembly:
             endpoint=settings.artifacts_endpoint,
             region=settings.artifacts_region,
             allow_http=settings.artifacts_allow_http,
-            path_style=settings.artifacts_path_style,
             root=settings.artifacts_url.rstrip("/") or f"file://{self._data_dir}/artifacts",
         )
         artifacts = Artifacts.at(options)

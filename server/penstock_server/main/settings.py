@@ -119,7 +119,7 @@ class Settings:
     )
     artifacts_endpoint: str = setting(
         "",
-        doc="Where the object store answers, if it is none of the cloud's own. The bucket stands in the path then.",
+        doc="Where the object store answers, if it is none of the cloud's own.",
         group=STORAGE,
         metavar="URL",
         default_text="the cloud's",
@@ -137,9 +137,6 @@ class Settings:
         doc="Speak to the object store over plain http too. Whoever is between can read and change artifacts.",
         group=STORAGE,
         metavar="BOOL",
-    )
-    artifacts_path_style: bool = setting(
-        False, doc="The bucket stands in the path, not in the name of the host, for S3.", group=STORAGE, metavar="BOOL"
     )
     grpc_listen: str = setting(
         "127.0.0.1:8887",
