@@ -1,0 +1,319 @@
+"""Verdicts on pods as a real cluster has told of them, and on what becomes of those by one change."""
+
+import copy
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock_agent import exits
+from penstock_server.launch.base import Phase
+from penstock_server.launch.kubernetes.judge import (
+    Circumstances,
+    Ending,
+    Failing,
+    Graces,
+    Grounds,
+    History,
+    Judgement,
+    Pending,
+    Refused,
+    Started,
+    Stuck,
+    Verdict,
+    judge,
+)
+from penstock_server.launch.kubernetes.view import PodView, view
+
+RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("recorded.json").read_text())
+NOW = datetime(2026, 11, 26, 2, 27, tzinfo=UTC)
+GRACES = Graces()
+NONE = History()
+Change = Callable[[dict[str, Any]], object]
+
+
+def recorded(name: str, *changes: Change) -> PodView:
+    """A pod as it was recorded, changed."""
+    pod = copy.deepcopy(RECORDED[name])
+    for change in changes:
+        change(pod)
+    return view(pod)
+
+
+def judged(pod: PodView, *before: PodView, history: History = NONE, **circumstances: Any) -> Judgement:
+    """The judgement on the last of several looks at a pod."""
+    given = Circumstances(**{"now": NOW, **circumstances})
+    for seen in (*before, pod):
+        history = history.after(seen, given.now)
+    return judge(pod, history, given, GRACES)
+
+
+def statuses(pod: dict[str, Any]) -> dict[str, Any]:
+    return {told["name"]: told for key in ("initContainerStatuses", "containerStatuses") for told in pod["status"][key]}
+
+
+def state(name: str, **state: Any) -> Change:
+    return lambda pod: statuses(pod)[name].update(state=state)
+
+
+def status(**changes: Any) -> Change:
+    return lambda pod: pod["status"].update(changes)
+
+
+def deleted(at: str = "2026-11-26T02:25:30Z", grace_s: int = 30) -> Change:
+    return lambda pod: pod["metadata"].update(deletionTimestamp=at, deletionGracePeriodSeconds=grace_s)
+
+
+def disrupted(reason: str, since: str = "2026-11-26T02:24:00Z") -> Change:
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": reason, "lastTransitionTime": since}
+    return lambda pod: pod["status"]["conditions"].append(condition)
+
+
+def ended(code: int, reason: str = "Error", message: str = "", at: str = "2026-11-26T02:25:00Z") -> dict[str, Any]:
+    return {"exitCode": code, "reason": reason, "message": message, "finishedAt": at}
+
+
+def unprepared(code: int) -> PodView:
+    return recorded("stage-in-failed", state("penstock-stage-in", terminated=ended(code)))
+
+
+VERDICTS: list[tuple[str, PodView, Phase, str, int | None, str]] = [
+    ("ended well", recorded("succeeded"), Phase.SUCCEEDED, "", 0, ""),
+    ("ended with a code", recorded("failed"), Phase.FAILED, "EXIT_CODE", 3, "exit code 3"),
+    ("killed", recorded("failed", state("main", terminated=ended(137))), Phase.FAILED, "EXIT_CODE", 137, "SIGKILL"),
+    ("out of memory", recorded("out-of-memory"), Phase.FAILED, "OUT_OF_MEMORY", 137, "limit of 64Mi"),
+    ("timed out before main", recorded("deadline"), Phase.FAILED, "TIMED_OUT", None, "timeout of 3 s"),
+    ("timed out", recorded("deadline-handled"), Phase.FAILED, "TIMED_OUT", 137, "timeout of 3 s"),
+    ("no input", recorded("stage-in-failed"), Phase.FAILED, "INPUT_UNAVAILABLE", None, "no such artifact"),
+    ("not stored", recorded("stage-out-failed"), Phase.LOST, "PUBLISH_FAILED", 0, "full"),
+    ("bad image", recorded("image-invalid"), Phase.FAILED, "IMAGE_UNAVAILABLE", None, "Not A Name"),
+    ("no program", recorded("command-missing"), Phase.FAILED, "CONTAINER_START_FAILED", 128, "/no/such/program"),
+    ("a mesh's sidecar was killed", recorded("mesh-native"), Phase.SUCCEEDED, "", 0, ""),
+    ("init container failed", recorded("init-failed"), Phase.FAILED, "ENVIRONMENT_FAILED", None, "'mine' ended"),
+    ("took more than its limit", recorded("ephemeral-evicted"), Phase.FAILED, "LIMIT_EXCEEDED", 137, "storage"),
+    (
+        "evicted for others",
+        recorded("ephemeral-evicted", status(message="The node was low on resource: memory.")),
+        Phase.LOST,
+        "POD_EVICTED",
+        137,
+        "low on resource",
+    ),
+    ("drained", recorded("evicted-by-api"), Phase.LOST, "POD_EVICTED", 137, "drained"),
+    (
+        "preempted",
+        recorded("evicted-by-api", lambda pod: pod["status"]["conditions"].clear(), disrupted("PreemptionByScheduler")),
+        Phase.LOST,
+        "POD_PREEMPTED",
+        137,
+        "priority",
+    ),
+    ("shut down", recorded("failed", status(reason="Terminated")), Phase.LOST, "NODE_SHUTDOWN", 3, "shut down"),
+    (
+        "its node is lost",
+        recorded("running", status(phase="Failed", reason="NodeLost")),
+        Phase.LOST,
+        "NODE_LOST",
+        None,
+        "",
+    ),
+    (
+        "nothing is known of its container",
+        recorded("failed", state("main", terminated=ended(137, "ContainerStatusUnknown"))),
+        Phase.LOST,
+        "NODE_LOST",
+        137,
+        "",
+    ),
+    (
+        "not taken",
+        recorded("gated", status(phase="Failed", reason="OutOfcpu")),
+        Phase.LOST,
+        "POD_REJECTED",
+        None,
+        "OutOfcpu",
+    ),
+    (
+        "deleted, and polite about it",
+        recorded("deleted-polite"),
+        Phase.LOST,
+        "POD_DELETED",
+        0,
+        "somebody deleted it",
+    ),
+    ("deleted", recorded("deleted-running"), Phase.LOST, "POD_DELETED", 137, "somebody deleted it"),
+    ("store did not answer", unprepared(68), Phase.LOST, "STORE_UNAVAILABLE", None, ""),
+    ("volume full", unprepared(69), Phase.FAILED, "ENVIRONMENT_FAILED", None, ""),
+    ("agent broken", unprepared(70), Phase.LOST, "LAUNCHER_ERROR", None, ""),
+    ("agent killed", unprepared(137), Phase.LOST, "NODE_LOST", None, ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("pod", "phase", "reason", "code", "told"), [v[1:] for v in VERDICTS], ids=[v[0] for v in VERDICTS]
+)
+def test_what_has_ended_is_judged(pod: PodView, phase: Phase, reason: str, code: int | None, told: str) -> None:
+    verdict = judged(pod)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.phase, verdict.reason, verdict.exit_code) == (phase, reason, code)
+    assert told in verdict.message
+
+
+def test_the_report_of_a_success_is_handed_on() -> None:
+    verdict = judged(recorded("succeeded"))
+    assert isinstance(verdict, Verdict)
+    assert verdict.report == "done"
+
+
+WAITS: list[tuple[str, str, Grounds | None, str]] = [
+    ("image-unknown", "ERR_IMAGE_PULL", Grounds.IMAGE, "nowhere.example/none:1: not found"),
+    ("image-never", "ERR_IMAGE_NEVER_PULL", Grounds.IMAGE, "pull policy of Never"),
+    ("config-missing", "CREATE_CONTAINER_CONFIG_ERROR", Grounds.CONFIG, 'secret "nosecret" not found'),
+    ("unschedulable", "UNSCHEDULABLE", Grounds.SCHEDULING, "Insufficient cpu"),
+    ("node-selector", "UNSCHEDULABLE", Grounds.SCHEDULING, "node affinity/selector"),
+    ("stage-out-crashing", "CRASH_LOOP_BACK_OFF", Grounds.START, "penstock-stage-out: exit code 1"),
+    ("gated", "SCHEDULING_GATED", None, "non-empty scheduling gates"),
+]
+
+
+@pytest.mark.parametrize(("name", "reason", "grounds", "told"), WAITS)
+def test_what_cannot_start_yet_waits_with_the_words_of_the_cluster(
+    name: str, reason: str, grounds: Grounds | None, told: str
+) -> None:
+    pending = judged(recorded(name))
+    assert isinstance(pending, Pending)
+    assert (pending.reason, pending.grounds) == (reason, grounds)
+    assert told in pending.message
+
+
+@pytest.mark.parametrize(("name", "grounds"), [(name, grounds) for name, _, grounds, _ in WAITS if grounds is not None])
+def test_what_cannot_start_is_given_up_after_its_grace_and_not_before(name: str, grounds: Grounds) -> None:
+    pod, grace = recorded(name), GRACES.of(grounds)
+    early = History(failing=Failing(grounds, NOW - grace + timedelta(seconds=1)))
+    assert isinstance(judged(pod, history=early), Pending)
+    late = History(failing=Failing(grounds, NOW - grace))
+    verdict = judged(pod, history=late)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.phase, verdict.reason) == (Phase.FAILED, grounds.value)
+
+
+def test_the_grace_begins_anew_when_something_else_is_wrong() -> None:
+    history = History(failing=Failing(Grounds.SCHEDULING, NOW - timedelta(days=1)))
+    assert isinstance(judged(recorded("image-unknown"), history=history), Pending)
+
+
+def test_a_sidecar_that_crashes_between_two_tries_keeps_its_grace() -> None:
+    crashing = recorded("stage-out-crashing")
+    starting = recorded("stage-out-crashing", state("penstock-stage-out", running={}))
+    history = NONE.after(crashing, NOW).after(starting, NOW + timedelta(seconds=40))
+    later = NOW + timedelta(seconds=GRACES.start_s)
+    assert isinstance(judged(crashing, history=history, now=later), Verdict)
+
+
+@pytest.mark.parametrize("code", [exits.ALREADY_ENDED, exits.CLOSED])
+def test_what_stage_in_refuses_is_told_as_refused(code: int) -> None:
+    assert judged(recorded("stage-in-refused", state("penstock-stage-in", terminated=ended(code)))) == Refused()
+
+
+def test_main_that_runs_has_started() -> None:
+    assert judged(recorded("running")) == Started()
+
+
+def test_before_main_has_started_the_pod_is_told_to_get_ready() -> None:
+    pod = recorded("running", state("main", waiting={"reason": "PodInitializing"}))
+    assert judged(pod) == Pending("POD_INITIALIZING", "the pod is made ready and its inputs are fetched")
+
+
+def test_a_success_is_told_once_stage_out_has_ended() -> None:
+    pod = recorded("succeeded", status(phase="Running"), state("penstock-stage-out", running={}))
+    assert judged(pod) == Ending()
+
+
+def test_an_earlier_life_of_stage_out_is_no_end() -> None:
+    crashed = state("penstock-stage-out", terminated=ended(0, at="2026-11-26T02:24:59Z"))
+    assert judged(recorded("succeeded", status(phase="Running"), crashed)) == Ending()
+
+
+def test_an_old_mesh_sidecar_holds_the_pod_which_has_to_be_ended() -> None:
+    assert judged(recorded("mesh-old-holds")) == Ending(held_by=("istio-proxy",))
+    ending = recorded("mesh-old-holds", deleted("2026-11-26T02:27:00Z"))
+    assert judged(ending) == Ending()
+    assert judged(ending, now=NOW + timedelta(minutes=1)) == Stuck()
+
+
+def test_a_pod_that_was_ended_because_of_a_sidecar_has_succeeded() -> None:
+    """The last event of it tells only of the second deletion, which is the kubelet's."""
+    verdict = judged(recorded("mesh-old-ended"), recorded("mesh-old-holds"), is_gone=True)
+    assert isinstance(verdict, Verdict)
+    assert verdict.phase is Phase.SUCCEEDED
+
+
+def test_a_failure_is_told_while_sidecars_still_run() -> None:
+    verdict = judged(recorded("mesh-old-holds", state("main", terminated=ended(4))))
+    assert isinstance(verdict, Verdict)
+    assert (verdict.phase, verdict.exit_code) == (Phase.FAILED, 4)
+
+
+def test_an_end_before_the_deletion_is_the_steps_own() -> None:
+    before = recorded("failed", deleted("2026-11-26T02:25:31Z", 30))
+    verdict = judged(before)
+    assert isinstance(verdict, Verdict)
+    assert verdict.reason == "EXIT_CODE"
+    same_second = judged(recorded("failed", deleted("2026-11-26T02:25:30Z", 30)))
+    assert isinstance(same_second, Verdict)
+    assert same_second.reason == "POD_DELETED"
+
+
+def test_a_polite_end_after_the_deletion_is_no_success() -> None:
+    polite = recorded("deleted-polite")
+    asked = recorded("deleted-polite", deleted("2026-11-26T02:26:31Z", 5), state("main", running={}))
+    verdict = judged(polite, asked, is_gone=True)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.phase, verdict.reason) == (Phase.LOST, "POD_DELETED")
+
+
+def test_what_we_stop_is_stopped_unless_it_was_faster() -> None:
+    verdict = judged(recorded("deleted-running"), recorded("deleting-running"), is_stopping=True, is_gone=True)
+    assert isinstance(verdict, Verdict)
+    assert verdict.phase is Phase.STOPPED
+    faster = judged(recorded("failed"), is_stopping=True)
+    assert isinstance(faster, Verdict)
+    assert faster.phase is Phase.FAILED
+
+
+def test_what_is_deleted_goes_on_until_it_has_ended() -> None:
+    assert judged(recorded("deleting-running"), now=datetime(2026, 11, 26, 2, 26, 8, tzinfo=UTC)) == Started()
+
+
+@pytest.mark.parametrize("name", ["unschedulable", "image-unknown", "running"])
+def test_a_pod_that_is_gone_without_a_word_is_lost(name: str) -> None:
+    verdict = judged(recorded(name), is_gone=True)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.phase, verdict.reason) == (Phase.LOST, "POD_DELETED")
+
+
+def test_a_pod_that_outlives_its_deletion_is_stuck_and_lost_with_its_node() -> None:
+    pod = recorded("deleting-running")
+    late = NOW + timedelta(hours=1)
+    assert judged(pod, now=late) == Stuck()
+    verdict = judged(pod, now=late, is_node_lost=True, is_stopping=True)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.phase, verdict.reason) == (Phase.LOST, "NODE_LOST")
+
+
+def test_outputs_that_were_cut_off_by_the_end_of_the_pod_are_not_published() -> None:
+    pod = recorded("succeeded", state("penstock-stage-out", running={}))
+    verdict = judged(pod, is_gone=True)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.phase, verdict.reason) == (Phase.LOST, "PUBLISH_FAILED")
+
+
+def test_a_deadline_after_the_end_of_main_does_not_fail_it() -> None:
+    late = status(reason="DeadlineExceeded", phase="Failed", startTime="2026-11-26T02:24:57Z")
+    pod = recorded("succeeded", late, lambda pod: pod["spec"].update(activeDeadlineSeconds=60))
+    verdict = judged(pod)
+    assert isinstance(verdict, Verdict)
+    assert verdict.phase is Phase.SUCCEEDED
