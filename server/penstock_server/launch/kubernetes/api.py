@@ -1,0 +1,332 @@
+"""What we use of the Kubernetes API: pods, claims, nodes, events, as plain JSON.
+
+    call ──► throttle ──► request, with a time limit ──► JSON
+      ▲                       │ 429, 5xx, disconnect: wait and repeat while there is patience
+      └───────────────────────┘
+
+Configuration, credentials and transport are those of the `kubernetes` package; its models are left out, since what
+they make of a pod costs more time than all else that happens to it. Every call may be repeated safely: what is created
+has a name made of what it is for, and a deletion names the uid.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+
+from penstock_server.launch.kubernetes.throttle import Throttle
+
+Json = dict[str, Any]
+Query = Mapping[str, str | int]
+
+
+class ApiError(Exception):
+    """The API server refused: the call was wrong, not allowed, or turned down by an admission rule."""
+
+    def __init__(self, status: int, reason: str, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        """Of HTTP; 0 where there was no answer."""
+        self.reason = reason
+        """As Kubernetes words it: `Forbidden`, `Invalid` ..."""
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"{self.reason or self.status}: {self.message}"
+
+
+class ApiNotFoundError(ApiError):
+    """There is no such object."""
+
+
+class ApiConflictError(ApiError):
+    """An object of that name exists, or it is not the one that was meant."""
+
+
+class ApiGoneError(ApiError):
+    """The resource version is too old: list again."""
+
+
+class ApiUnavailableError(ApiError):
+    """No answer, or none that says anything: nothing is known of what has happened, and repeating may help."""
+
+
+class Kind(StrEnum):
+    """The namespaced objects that we handle, by the word in their path."""
+
+    PODS = "pods"
+    CLAIMS = "persistentvolumeclaims"
+    EVENTS = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiLimits:
+    """How we behave towards the API server."""
+
+    rate_per_s: float = 50
+    """Calls a second, of this server, in the long run."""
+    burst: int = 100
+    """Calls at once after a rest."""
+    call_timeout_s: float = 15
+    """An answer that takes longer is given up."""
+    patience_s: float = 20
+    """No call that failed is repeated when so much time has passed since its beginning."""
+    page_size: int = 500
+    """Objects in a page of a list."""
+    watch_s: int = 50
+    """A watch is to be ended by the API server after so long."""
+    silence_s: float = 120
+    """A log that is followed and says nothing for so long is asked for anew."""
+    backoff_s: float = 0.2
+    """The wait before the first repetition; it doubles with each."""
+
+
+class Access(Protocol):
+    """Where the API server is, and who we are."""
+
+    async def load(self) -> Configuration:
+        """Read anew: credentials may have changed."""
+
+
+class ClusterApi:
+    """The client. All methods raise ApiError and its kinds."""
+
+    def __init__(
+        self,
+        access: Access,
+        limits: ApiLimits,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._access = access
+        self._limits = limits
+        self._sleep = sleep
+        self._throttle = Throttle(limits.rate_per_s, limits.burst, clock=_now, sleep=sleep)
+        self._configuration: Configuration | None = None
+        self._transport: RESTClientObject | None = None
+
+    async def open(self) -> None:
+        """Read the configuration. Raises FailedPrecondition (KUBERNETES_ACCESS)."""
+        await self.close()
+        self._configuration = await self._access.load()
+        self._transport = RESTClientObject(self._configuration)
+
+    async def close(self) -> None:
+        """End all calls."""
+        if self._transport is not None:
+            await self._transport.close()
+            self._transport = None
+            await asyncio.sleep(0)  # Connections that were cut off are closed in the next turn of the loop.
+
+    async def create(self, kind: Kind, namespace: str, body: Json) -> Json:
+        """Make an object. Raises ApiConflictError where there is one of that name, ours or not."""
+        return await self._json("POST", _path(kind, namespace), body=body)
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Json:
+        """Read an object."""
+        return await self._json("GET", _path(kind, namespace, name))
+
+    async def node(self, name: str) -> Json:
+        """Read a node."""
+        return await self._json("GET", f"/api/v1/nodes/{name}")
+
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str = "", grace_s: int | None = None) -> None:
+        """Ask for the end of an object; there being none will do as well.
+
+        With `uid` another object of that name stays (ApiConflictError); `grace_s` is how long a pod may take to end.
+        """
+        options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        if grace_s is not None:
+            options["gracePeriodSeconds"] = grace_s
+        try:
+            await self._json("DELETE", _path(kind, namespace, name), body=options)
+        except ApiNotFoundError:
+            return
+
+    async def pages(self, kind: Kind, namespace: str, *, labels: str = "", fields: str = "") -> AsyncIterator[Json]:
+        """A list of objects, page by page. An empty namespace: of all. Raises ApiGoneError when it took too long."""
+        query: dict[str, str | int] = {"limit": self._limits.page_size}
+        query |= {key: text for key, text in (("labelSelector", labels), ("fieldSelector", fields)) if text}
+        while True:
+            page = await self._json("GET", _path(kind, namespace), query)
+            yield page
+            query["continue"] = page["metadata"].get("continue") or ""
+            if not query["continue"]:
+                return
+
+    async def watch(self, kind: Kind, namespace: str, *, labels: str, version: str) -> AsyncIterator[Json]:
+        """What happens to the objects after `version`, with bookmarks, until the API server ends it.
+
+        It is given up a little later than the server was asked to end it, so that a connection that died without a
+        word is noticed.
+        """
+        query: Query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "labelSelector": labels,
+            "resourceVersion": version,
+            "timeoutSeconds": self._limits.watch_s,
+        }
+        limit = aiohttp.ClientTimeout(total=self._limits.watch_s + self._limits.call_timeout_s)
+        async with self._response(_Call("GET", _path(kind, namespace), limit, query)) as response:
+            async for line in _lines(response):
+                with _as_unavailable():
+                    event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise _error(int(event["object"].get("code") or 0), event["object"], None)
+                yield event
+
+    async def log(self, namespace: str, pod: str, container: str, *, follow: bool = False) -> AsyncIterator[bytes]:
+        """What a container has written, from its beginning; with `follow` until it ends.
+
+        A connection that breaks ends it with ApiUnavailableError.
+        """
+        query: Query = {"container": container, "follow": "true" if follow else "false"}
+        limit = aiohttp.ClientTimeout(sock_connect=self._limits.call_timeout_s, sock_read=self._limits.silence_s)
+        path = f"{_path(Kind.PODS, namespace, pod)}/log"
+        async with self._response(_Call("GET", path, limit, query)) as response:
+            with _as_unavailable():
+                async for chunk in response.content.iter_any():
+                    yield chunk
+
+    async def _json(self, method: str, path: str, query: Query | None = None, body: Json | None = None) -> Json:
+        """One call, repeated while that may help."""
+        call = _Call(method, path, aiohttp.ClientTimeout(total=self._limits.call_timeout_s), query or {}, body)
+        began, wait_s = _now(), self._limits.backoff_s
+        while True:
+            try:
+                return await self._once(call)
+            except ApiUnavailableError as error:
+                wait_s = error.retry_after_s or wait_s
+                if _now() - began + wait_s > self._limits.patience_s:
+                    raise
+            await self._sleep(wait_s)
+            wait_s *= 2
+
+    async def _once(self, call: "_Call") -> Json:
+        async with self._response(call) as response:
+            with _as_unavailable():
+                content: Json = json.loads(await response.read())
+                return content
+
+    @asynccontextmanager
+    async def _response(self, call: "_Call") -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a call, once its status says that it is one; closed when it was read."""
+        response = await self._request(call)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            response.close()
+            await self.open()  # tokens and certificates are exchanged while we run
+            response = await self._request(call)
+        try:
+            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                raise await self._refusal(response)
+            yield response
+        finally:
+            _end(response)
+
+    async def _request(self, call: "_Call") -> aiohttp.ClientResponse:
+        await self._throttle.turn()
+        if self._transport is None or self._configuration is None:
+            raise ApiUnavailableError(0, "Closed", "the connection to the cluster is closed")
+        url = f"{self._configuration.host}{call.path}?{urlencode(call.query)}"
+        headers = {"Accept": "application/json", "User-Agent": "penstock-server"}
+        auth = await self._configuration.auth_settings()
+        headers |= {setting["key"]: setting["value"] for setting in auth.values()}
+        with _as_unavailable():
+            answer = await self._transport.request(call.method, url, headers, call.body, _request_timeout=call.limit)
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> ApiError:
+        with _as_unavailable():
+            content = await response.read()
+        try:
+            told = json.loads(content)
+        except ValueError:
+            told = {"message": content[:500].decode("utf-8", "replace").strip() or response.reason or ""}
+        error = _error(response.status, told, response.headers.get("Retry-After"))
+        if response.status == 429 and error.retry_after_s:
+            self._throttle.rest(error.retry_after_s)
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request."""
+
+    method: str
+    path: str
+    limit: aiohttp.ClientTimeout
+    query: Query = field(default_factory=dict)
+    body: Json | None = None
+
+
+class _as_unavailable:  # noqa: N801  # read as a statement
+    """Turns what goes wrong on the way into ApiUnavailableError."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (aiohttp.ClientError, TimeoutError, OSError, ValueError)):
+            message = f"the API server of the cluster did not answer: {error or type(error).__name__}"
+            raise ApiUnavailableError(0, "Unavailable", message) from error
+
+
+def _end(response: aiohttp.ClientResponse) -> None:
+    """Let go of an answer. The connection of one that was not read to its end is cut off: it would wait for the
+    server's farewell."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The lines of a body, of any length."""
+    rest = b""
+    with _as_unavailable():
+        async for chunk in response.content.iter_any():
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                if line.strip():
+                    yield line
+
+
+def _path(kind: Kind, namespace: str, name: str = "") -> str:
+    place = f"/api/v1/namespaces/{namespace}/{kind}" if namespace else f"/api/v1/{kind}"
+    return f"{place}/{name}" if name else place
+
+
+def _error(status: int, told: Mapping[str, Any], retry_after: str | None) -> ApiError:
+    reason, message = str(told.get("reason") or ""), str(told.get("message") or "")
+    details = told.get("details") or {}
+    asked = retry_after or details.get("retryAfterSeconds")
+    kinds = {404: ApiNotFoundError, 409: ApiConflictError, 410: ApiGoneError}
+    if status in (429, 500, 502, 503, 504):
+        return ApiUnavailableError(status, reason, message, _seconds(asked))
+    return kinds.get(status, ApiError)(status, reason, message)
+
+
+def _seconds(asked: Any) -> float | None:
+    """A wait that was asked for; a date is not understood, since Kubernetes sends none."""
+    try:
+        return float(asked)
+    except (TypeError, ValueError):
+        return None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
