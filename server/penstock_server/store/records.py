@@ -1,0 +1,93 @@
+"""Small files and logs in the object store, by URI, for launchers that keep what they know of attempts there."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore
+
+from penstock_server.model.errors import InvalidArgument, NotFound, Unavailable
+
+CHUNK_BYTES = 256 * 1024
+PART_BYTES = 5 * 1024 * 1024
+"""What is written in pieces is put in parts of this size, the smallest that S3 takes."""
+
+
+class StoredRecords:
+    """The files below `root_uri`, in a store whose keys begin there."""
+
+    def __init__(self, store: ObjectStore, root_uri: str) -> None:
+        self._store = store
+        self._root = root_uri.rstrip("/")
+
+    @classmethod
+    def in_folder(cls, root: Path) -> "StoredRecords":
+        """The files below a folder, which servers and pods may share."""
+        root.mkdir(parents=True, exist_ok=True)
+        return cls(LocalStore(root.absolute()), f"file://{root.absolute()}")
+
+    async def read(self, uri: str) -> bytes | None:
+        """The whole content; None where there is none. Raises Unavailable."""
+        try:
+            found = await obstore.get_async(self._store, self._key(uri))
+            return bytes(await found.bytes_async())
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
+
+    async def stream(self, uri: str, offset: int) -> AsyncIterator[bytes]:
+        """The content from a byte on, in pieces. Raises NotFound, Unavailable."""
+        key = self._key(uri)
+        try:
+            size = (await obstore.head_async(self._store, key))["size"]
+            while offset < size:
+                end = min(size, offset + CHUNK_BYTES)
+                content = bytes(await obstore.get_range_async(self._store, key, start=offset, end=end))
+                yield content
+                offset += len(content)
+        except FileNotFoundError as error:
+            raise NotFound("LOG_NOT_FOUND", f"there is nothing at {uri}") from error
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
+
+    async def write(self, uri: str, content: bytes | AsyncIterator[bytes]) -> None:
+        """Store the content, whole or not at all, instead of what is there. Raises Unavailable, and what an iterator
+        raises."""
+        key = self._key(uri)
+        try:
+            if isinstance(content, bytes):
+                await obstore.put_async(self._store, key, content, use_multipart=False)
+            else:
+                await self._write_pieces(key, content)
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
+
+    async def drop(self, uri: str) -> None:
+        """Remove all that lies below the URI. Raises Unavailable."""
+        try:
+            async for listed in obstore.list(self._store, prefix=self._key(uri)):
+                await obstore.delete_async(self._store, [meta["path"] for meta in listed])
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
+
+    async def _write_pieces(self, key: str, pieces: AsyncIterator[bytes]) -> None:
+        """In one go where there is little, which takes one call; else in parts."""
+        async with obstore.open_writer_async(self._store, key, buffer_size=PART_BYTES) as writer:
+            async for piece in pieces:
+                await writer.write(piece)
+
+    def _key(self, uri: str) -> str:
+        inner = uri.removeprefix(f"{self._root}/")
+        if inner == uri or ".." in inner.split("/"):
+            message = f"{uri} does not lie under {self._root}"
+            raise InvalidArgument("URI_OUTSIDE_STORE", message, metadata={"uri": uri})
+        return inner
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    message = f"the object store does not answer: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+    return Unavailable("ARTIFACT_STORE_UNAVAILABLE", message, retry_after_s=1)

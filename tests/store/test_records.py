@@ -1,0 +1,80 @@
+"""Small files and logs by URI."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from penstock_server.model.errors import InvalidArgument, NotFound, Unavailable
+from penstock_server.store.records import CHUNK_BYTES, PART_BYTES, StoredRecords
+
+
+async def pieces(*contents: bytes, then: Exception | None = None) -> AsyncIterator[bytes]:
+    for content in contents:
+        yield content
+    if then is not None:
+        raise then
+
+
+async def streamed(records: StoredRecords, uri: str, offset: int) -> bytes:
+    return b"".join([piece async for piece in records.stream(uri, offset)])
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> StoredRecords:
+    return StoredRecords.in_folder(tmp_path)
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return f"file://{tmp_path}/.penstock/run/outer.train/1/log"
+
+
+async def test_what_is_written_is_read(records: StoredRecords, uri: str) -> None:
+    assert await records.read(uri) is None
+    await records.write(uri, b"first")
+    await records.write(uri, b"second")
+    assert await records.read(uri) == b"second"
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1, PART_BYTES + 1])
+async def test_what_is_written_in_pieces_is_read_from_any_byte(records: StoredRecords, uri: str, size: int) -> None:
+    content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    await records.write(uri, pieces(content[: size // 2], content[size // 2 :]))
+    assert await streamed(records, uri, 0) == content
+    assert await streamed(records, uri, size // 3) == content[size // 3 :]
+    assert await streamed(records, uri, size + 7) == b""
+
+
+@pytest.mark.parametrize("size", [5, PART_BYTES + 1])
+async def test_pieces_that_break_off_leave_nothing(records: StoredRecords, uri: str, size: int, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="broken"):
+        await records.write(uri, pieces(b"x" * size, then=ValueError("broken")))
+    assert await records.read(uri) is None
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_nothing_is_streamed_of_what_is_not_there(records: StoredRecords, uri: str) -> None:
+    with pytest.raises(NotFound):
+        await streamed(records, uri, 0)
+
+
+async def test_what_lies_below_is_dropped_and_nothing_else(records: StoredRecords, tmp_path: Path) -> None:
+    root = f"file://{tmp_path}/.penstock"
+    for name in ("run/a/1/log", "run/b/2/log", "running/a/1/log"):
+        await records.write(f"{root}/{name}", b"x")
+    await records.drop(f"{root}/run")
+    await records.drop(f"{root}/run")
+    assert [await records.read(f"{root}/{name}") for name in ("run/a/1/log", "running/a/1/log")] == [None, b"x"]
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "{root}/../x", "{root}"])
+async def test_no_uri_leads_out_of_the_root(records: StoredRecords, tmp_path: Path, path: str) -> None:
+    with pytest.raises(InvalidArgument):
+        await records.read(f"file://{path.format(root=tmp_path)}")
+
+
+async def test_a_store_that_cannot_be_written_is_unavailable(records: StoredRecords, uri: str, tmp_path: Path) -> None:
+    (tmp_path / ".penstock").write_text("in the way")
+    with pytest.raises(Unavailable):
+        await records.write(uri, b"x")
