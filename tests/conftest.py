@@ -9,6 +9,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -17,6 +18,9 @@ from psycopg import sql
 from penstock_server.store import embedded
 from penstock_server.store.database import Database
 from penstock_server.store.migrations import migrate
+
+if TYPE_CHECKING:
+    from tests.kubernetes.cluster import Cluster
 from tests.object_stores import CREDENTIALS, S3Server, s3_server
 
 TEMPLATE = "penstock_template"
@@ -133,3 +137,13 @@ def process_wait(process: "subprocess.Popen[bytes]", seconds: float) -> None:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         return
+
+
+@pytest.fixture(scope="session")
+def cluster() -> "Iterator[Cluster]":
+    """The cluster of KUBECONFIG; without one the test fails and says what to do."""
+    # Imported here: the client of Kubernetes takes a second, which other tests do not have to wait for.
+    from tests.kubernetes.cluster import opened_cluster
+
+    with opened_cluster() as found:
+        yield found

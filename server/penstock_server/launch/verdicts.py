@@ -25,12 +25,17 @@ def read_tail(log: str) -> str:
         with open(log, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(0, size - TAIL_BYTES))
-            text = file.read(TAIL_BYTES).decode("utf-8", "replace")
+            content = file.read(TAIL_BYTES)
     except FileNotFoundError:
         return ""
-    lines = text.replace("\0", "").splitlines()
-    if size > TAIL_BYTES and len(lines) > 1:
-        lines = lines[1:]  # the first one is cut off
+    return tail_of(content, is_cut=size > TAIL_BYTES)
+
+
+def tail_of(end: bytes, *, is_cut: bool) -> str:
+    """The last lines of the end of a log; with `is_cut` its first line may not be whole."""
+    lines = end.decode("utf-8", "replace").replace("\0", "").splitlines()
+    if is_cut and len(lines) > 1:
+        lines = lines[1:]
     return "\n".join(lines[-TAIL_LINES:]).strip("\n")
 
 

@@ -1,0 +1,342 @@
+"""One attempt as a pod: created or found, watched, stopped, judged.
+
+    launch ──► create ──► see ──► see ──► ... ──► conclude
+    adopt ───► find ───────▲       │ main ended, others go on: end the pod
+                           └───────┘
+
+What is known of it stands in the cluster and in its records; whatever is done here may have been done before, by this
+server or another, and may be done again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from penstock_server.launch import verdicts
+from penstock_server.launch.base import Observation, Phase, StepRequest
+from penstock_server.launch.kubernetes.api import ApiConflictError, ApiUnavailableError, Kind
+from penstock_server.launch.kubernetes.claims import is_claim_step, run_claim_step
+from penstock_server.launch.kubernetes.conclusion import closing_of, conclude, of_absent
+from penstock_server.launch.kubernetes.creation import QuotaError, create_pod, find_pod
+from penstock_server.launch.kubernetes.judge import (
+    Circumstances,
+    Ending,
+    History,
+    Judgement,
+    Pending,
+    Refused,
+    Started,
+    Stuck,
+    Verdict,
+    judge,
+)
+from penstock_server.launch.kubernetes.manifest import PodError
+from penstock_server.launch.kubernetes.names import MAIN
+from penstock_server.launch.kubernetes.nodes import is_lost
+from penstock_server.launch.kubernetes.records import Closing
+from penstock_server.launch.kubernetes.view import Ended, PodView, Running
+from penstock_server.launch.kubernetes.workplace import Workplace
+from penstock_server.model.errors import Unavailable
+
+_log = logging.getLogger(__name__)
+
+RETRY_S = 1.0
+RETRY_MAX_S = 15.0
+QUOTA_RETRY_S = 10.0
+INTERRUPTIONS_MAX = 5
+"""After so many errors of our own an attempt is given up."""
+NODE_LOOK_S = 15.0
+"""So often the node of a pod that should be gone is asked after."""
+
+
+@dataclass(slots=True)
+class PodAttempt:
+    """One attempt that this launcher has been told of. All methods are for the event loop."""
+
+    request: StepRequest
+    place: Workplace
+    tell: Callable[[Observation], None]
+    last: Observation | None = None
+    """What was told last."""
+    pod: PodView | None = None
+    """As it was seen last."""
+    is_gone: bool = False
+    """True once the pod was seen and is no more."""
+    _history: History = field(default_factory=History)
+    _is_stopping: bool = False
+    _is_node_lost: bool = False
+    _is_concluding: bool = False
+    _is_ending_pod: bool = False
+    _holds_place: bool = False
+    """True while it has a place in the budget of pending pods."""
+    _node_asked_at: float = float("-inf")
+    _waiting: "asyncio.Task[None] | None" = None
+    """What waits for a place, if anything does."""
+    _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
+
+    @property
+    def has_ended(self) -> bool:
+        """True when its end was told."""
+        return self.last is not None and self.last.phase.is_final
+
+    @property
+    def is_reported(self) -> bool:
+        """True when *stage-out* has stored its report, which keeps the attempt from starting again."""
+        return self.last is not None and self.last.phase is Phase.SUCCEEDED and not is_claim_step(self.request)
+
+    def launch(self) -> None:
+        """Make the pod, unless there is one."""
+        self._run(self._claim if is_claim_step(self.request) else self._create)
+
+    def adopt(self, pod: PodView | None) -> None:
+        """Go on with the pod there is; without one, find out what became of the attempt, or launch it."""
+        if pod is not None:
+            self._hold_place()
+            self.see(pod, False)
+        elif self.request.has_started and not is_claim_step(self.request):
+            self._run(self._find)
+        else:
+            self.launch()
+
+    def stop(self) -> None:
+        """End it, with a short grace."""
+        if self.has_ended or self._is_concluding or self._is_stopping:
+            return
+        self._is_stopping = True
+        if self.pod is not None:
+            self._run(self._stop_pod)
+        elif self._waiting is not None:
+            self._waiting.cancel()
+            self._run(self._stop_without_pod)
+        # Else it is being made: that comes to an end first, and then looks at what was asked.
+
+    def see(self, pod: PodView, is_gone: bool) -> None:
+        """The pod is like this; with `is_gone` it was, and is no more."""
+        if self.pod is not None and self.pod.uid != pod.uid and not self.is_gone:
+            return  # another one of that name; that ours is gone is told as well
+        if self._is_older(pod) and not is_gone:
+            return
+        self.pod, self.is_gone = pod, is_gone
+        if not self._is_concluding:
+            self._history = self._history.after(pod, self.place.clock())
+            self._keep_log(pod)
+            self.look()
+
+    def look(self) -> None:
+        """Judge what was seen last, at this time."""
+        if self.pod is None or self._is_concluding:
+            return
+        circumstances = Circumstances(
+            self.place.clock(), self.is_gone, is_stopping=self._is_stopping, is_node_lost=self._is_node_lost
+        )
+        self._act(judge(self.pod, self._history, circumstances, self.place.settings.graces))
+
+    async def close(self) -> None:
+        """Let go of it; the pod goes on."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._give_place_back()
+
+    # Acting on what is seen
+
+    def _act(self, judgement: Judgement) -> None:
+        match judgement:
+            case Pending(reason, message):
+                self._tell(Observation(self.request.attempt, Phase.PENDING, reason, message))
+            case Started():
+                self._report_started()
+            case Ending(held_by):
+                self._report_started()
+                if held_by and not self._is_ending_pod:
+                    self._is_ending_pod = True
+                    self._run(self._end_pod)
+            case Stuck():
+                self._ask_after_node()
+            case Refused():
+                self._is_concluding = True
+                self._run(self._explain)
+            case Verdict():
+                self._is_concluding = True
+                self._run(lambda: self._conclude(judgement))
+
+    def _report_started(self) -> None:
+        self._give_place_back()
+        self._tell(Observation(self.request.attempt, Phase.STARTED))
+
+    def _keep_log(self, pod: PodView) -> None:
+        """Store the log once there will be no more of it, or before it goes."""
+        main = pod.state_of(MAIN)
+        is_going = isinstance(main, Ended) or (isinstance(main, Running) and pod.deletion_at is not None)
+        if is_going and not self.is_gone:
+            self.place.logs.keep(self.request.attempt, pod)
+
+    def _ask_after_node(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._node_asked_at >= NODE_LOOK_S:
+            self._node_asked_at = now
+            self._run(self._look_at_node)
+
+    async def _look_at_node(self) -> None:
+        assert self.pod is not None
+        if await is_lost(self.place.api, self.pod.node):
+            self._is_node_lost = True
+            self.look()
+            await self._delete(self.pod, grace_s=0)
+
+    async def _end_pod(self) -> None:
+        """Others keep the pod from ending, though the step has ended well: end it, which lets *stage-out* begin."""
+        assert self.pod is not None
+        ended_well = Verdict(Phase.SUCCEEDED, exit_code=0)
+        await self.place.records.close(self.request.attempt, closing_of(ended_well, self.request))
+        await self._delete(self.pod, grace_s=self.place.settings.frame.grace_s)
+
+    async def _conclude(self, verdict: Verdict) -> None:
+        assert self.pod is not None
+        self._end(await conclude(verdict, self.request, self.pod, self.place))
+
+    async def _explain(self) -> None:
+        """*stage-in* has refused to start it."""
+        told = await of_absent(self.request, self.place)
+        message = "the stage agent refused to start the attempt, and nothing tells why"
+        self._end(told or Observation(self.request.attempt, Phase.LOST, "LAUNCHER_ERROR", message))
+
+    # Making the pod
+
+    async def _create(self) -> None:
+        if self._is_stopping:
+            return await self._stop_without_pod()
+        if not self._holds_place:
+            await self._wait_for_place()
+        try:
+            pod = await create_pod(self.request, self.place)
+        except PodError as error:
+            return await self._refuse(error)
+        except QuotaError as error:
+            self._give_place_back()
+            self._tell(Observation(self.request.attempt, Phase.PENDING, "QUOTA_EXCEEDED", str(error)))
+            raise ApiUnavailableError(0, "QuotaExceeded", str(error), QUOTA_RETRY_S) from error
+        self.see(pod, False)
+        if self._is_stopping:
+            await self._stop_pod()
+        return None
+
+    async def _wait_for_place(self) -> None:
+        budget = self.place.budget
+        if budget.is_full:
+            message = "as many pods wait for a place in the cluster as this server lets wait"
+            self._tell(Observation(self.request.attempt, Phase.PENDING, "PENDING_PODS_LIMIT", message))
+        self._waiting = asyncio.current_task()
+        try:
+            await budget.take()
+        finally:
+            self._waiting = None
+        self._holds_place = True
+
+    async def _claim(self) -> None:
+        told = await of_absent(self.request, self.place)
+        if told is None and self._is_stopping:
+            return await self._stop_without_pod()
+        self._tell(Observation(self.request.attempt, Phase.STARTED))
+        self._end(told or await run_claim_step(self.request, self.place))
+        return None
+
+    async def _find(self) -> None:
+        """It was seen running, and nothing is known of its pod."""
+        try:
+            pod = await find_pod(self.request, self.place)
+        except PodError as error:
+            return await self._refuse(error)
+        if pod is not None:
+            return self.adopt(pod)
+        message = "the attempt had started, and its pod is gone without a trace"
+        told = await of_absent(self.request, self.place)
+        return self._end(told or Observation(self.request.attempt, Phase.LOST, "POD_DELETED", message))
+
+    async def _refuse(self, error: PodError) -> None:
+        await self.place.logs.note(self.request.attempt, error.message)
+        self._end(verdicts.failed(self.request.attempt, error.reason, error.message))
+
+    # Stopping it
+
+    async def _stop_pod(self) -> None:
+        assert self.pod is not None
+        if not self.is_gone and not self._is_concluding:
+            await self._delete(self.pod, grace_s=self.place.settings.stop_grace_s)
+
+    async def _stop_without_pod(self) -> None:
+        """See to it that it never starts; a pod that was made meanwhile is ended."""
+        await self.place.records.close(self.request.attempt, Closing(verdicts.STOPPED))
+        try:
+            pod = await find_pod(self.request, self.place) if not is_claim_step(self.request) else None
+        except PodError:
+            pod = None
+        if pod is None:
+            return self._end(verdicts.stopped(self.request.attempt, verdicts.STOPPED, None, ""))
+        self.see(pod, False)
+        return await self._stop_pod()
+
+    async def _delete(self, pod: PodView, *, grace_s: int) -> None:
+        try:
+            await self.place.api.delete(Kind.PODS, pod.namespace, pod.name, uid=pod.uid, grace_s=grace_s)
+        except ApiConflictError:
+            return  # That one is gone.
+
+    # Telling
+
+    def _end(self, verdict: Observation) -> None:
+        self._is_concluding = True
+        self._give_place_back()
+        self._tell(verdict)
+
+    def _tell(self, observation: Observation) -> None:
+        told = observation
+        if (pod := self.pod) is not None:
+            told = replace(told, host=pod.node, handle=f"{pod.namespace}/{pod.name}")
+        if told != self.last and not self.has_ended:
+            self.last = told
+            self.tell(told)
+
+    # Foundations
+
+    def _is_older(self, pod: PodView) -> bool:
+        """Whether this is older than what was seen: a watch may tell of a pod before its creation returns."""
+        known = self.pod
+        if known is None or known.uid != pod.uid:
+            return False
+        return known.resource_version.isdigit() and int(pod.resource_version or 0) < int(known.resource_version)
+
+    def _hold_place(self) -> None:
+        if not self._holds_place:
+            self._holds_place = True
+            self.place.budget.take_over()
+
+    def _give_place_back(self) -> None:
+        if self._holds_place:
+            self._holds_place = False
+            self.place.budget.give_back()
+
+    def _run(self, work: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(self._guarded(work), name=f"attempt-{self.request.attempt}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it, again and again while the cluster or the object store does not answer."""
+        wait_s, interruptions = RETRY_S, 0
+        while True:
+            try:
+                return await work()
+            except (ApiUnavailableError, Unavailable) as error:
+                facts = {"attempt": str(self.request.attempt), "error": str(error)}
+                _log.warning("attempt waits", extra=facts)
+                wait_s = error.retry_after_s or wait_s
+            except Exception as error:
+                _log.exception("attempt interrupted", extra={"attempt": str(self.request.attempt)})
+                interruptions += 1
+                if interruptions >= INTERRUPTIONS_MAX:
+                    message = f"the launcher failed on this attempt again and again: {error}"
+                    return self._end(verdicts.failed(self.request.attempt, "LAUNCHER_ERROR", message))
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, RETRY_MAX_S)

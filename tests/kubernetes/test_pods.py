@@ -1,0 +1,292 @@
+"""What a launcher of pods has to do beyond what every launcher does, on a real cluster."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from penstock_server.launch.base import Phase, StepRequest
+from penstock_server.launch.kubernetes import names
+from penstock_server.model.ids import AttemptId
+from penstock_server.model.resources import TaskValues
+from penstock_server.model.states import FailureClass
+from penstock_server.spec.graph import ParameterType
+from penstock_server.spec.pod_settings import PodSettings
+from tests.conformance.scenes import on
+from tests.kubernetes.cluster import SHELL_IMAGE, Cluster
+from tests.kubernetes.kubectl import apply, kubectl
+from tests.kubernetes.scenes import KubernetesScene
+from tests.launch.world import STRING, WAIT_S, Watched, attempt_id, component, step
+
+pytestmark = pytest.mark.kubernetes
+
+
+@pytest.fixture
+def scene(cluster: Cluster) -> KubernetesScene:
+    return KubernetesScene(cluster)
+
+
+def pod_of(request: StepRequest) -> str:
+    return names.pod_name(request.facts.run_id, request.attempt)
+
+
+BROKEN: list[tuple[str, Mapping[str, Any], str, str]] = [
+    ("image", {"image": "nowhere.example/none:1"}, "IMAGE_UNAVAILABLE", "nowhere.example"),
+    ("name of the image", {"image": "Not An Image"}, "IMAGE_UNAVAILABLE", "Not An Image"),
+    (
+        "secret",
+        {"env": ({"name": "A", "valueFrom": {"secretKeyRef": {"name": "nosecret", "key": "k"}}},)},
+        "CONTAINER_CONFIG_INVALID",
+        'secret "nosecret" not found',
+    ),
+    (
+        "too large for every node",
+        {"resources": {"requests": {"cpu": "1000"}}},
+        "UNSCHEDULABLE",
+        "Insufficient cpu",
+    ),
+    (
+        "no pod",
+        {"resources": {"requests": {"cpu": "-1"}}},
+        "POD_REFUSED",
+        "must be greater than",
+    ),
+    (
+        "node selector",
+        {"node_selector": {"gpu": "yes"}},
+        "UNSCHEDULABLE",
+        "affinity/selector",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "reason", "told"), [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
+async def test_what_cannot_start_fails_with_the_words_of_the_cluster(
+    scene: KubernetesScene, settings: Mapping[str, Any], reason: str, told: str
+) -> None:
+    async with on(scene.launcher()) as launched:
+        request = replace(scene.succeeding(), settings=PodSettings(**settings))
+        end = await launched.run(request)
+        assert (end.phase, end.reason, end.failure_class) == (Phase.FAILED, reason, FailureClass.ENVIRONMENT)
+        assert told in end.message
+        assert scene.runs(request.attempt) == 0
+        assert told in (await launched.log_of(request)).decode()
+
+
+async def test_a_program_that_the_image_has_not_got_cannot_start(scene: KubernetesScene) -> None:
+    async with on(scene.launcher()) as launched:
+        request = step(of=component(["/no/such/program"], image=SHELL_IMAGE))
+        end = await launched.run(scene.placed(request))
+        assert (end.reason, end.failure_class) == ("CONTAINER_START_FAILED", FailureClass.ENVIRONMENT)
+        assert "/no/such/program" in end.message
+
+
+async def test_too_much_memory_is_told_with_the_limit(scene: KubernetesScene) -> None:
+    async with on(scene.launcher()) as launched:
+        of = component(["python3", "-c", "x = bytearray(500_000_000)"], image="python:3.11")
+        limits = PodSettings(resources={"limits": {"memory": "64Mi"}})
+        end = await launched.run(replace(scene.placed(step(of=of)), settings=limits))
+        assert (end.reason, end.failure_class) == ("OUT_OF_MEMORY", FailureClass.OUT_OF_MEMORY)
+        assert "64Mi" in end.message
+
+
+async def test_time_that_runs_out_ends_the_step_without_a_server(scene: KubernetesScene) -> None:
+    request, _ = scene.waiting(log="slow\n")
+    async with on(scene.launcher()) as first:
+        await first.launcher.launch(replace(request, timeout_s=4))
+        await first.start_of(request)
+    async with on(scene.launcher()) as second:
+        await second.launcher.adopt([request])
+        end = await second.end_of(request)
+        assert (end.reason, end.failure_class) == ("TIMED_OUT", FailureClass.TIMEOUT)
+
+
+async def test_a_pod_that_somebody_deletes_is_lost_and_its_log_is_kept(
+    cluster: Cluster, scene: KubernetesScene
+) -> None:
+    async with on(scene.launcher()) as launched:
+        request, _ = scene.waiting(log="working\n")
+        await launched.launcher.launch(request)
+        await launched.start_of(request)
+        await asyncio.to_thread(delete, cluster, request, "--grace-period=1")
+        end = await launched.end_of(request)
+        assert (end.phase, end.reason, end.log_tail) == (Phase.LOST, "POD_DELETED", "working")
+        await launched.launcher.forget([request.attempt])
+        assert await launched.log_of(request) == b"working\n"
+
+
+async def test_a_pod_that_is_removed_by_force_is_lost(cluster: Cluster, scene: KubernetesScene) -> None:
+    async with on(scene.launcher()) as launched:
+        request, _ = scene.waiting()
+        await launched.launcher.launch(request)
+        await launched.start_of(request)
+        await asyncio.to_thread(delete, cluster, request, "--grace-period=0", "--force")
+        assert (await launched.end_of(request)).phase is Phase.LOST
+
+
+async def test_a_pod_that_is_evicted_from_a_drained_node_is_lost(cluster: Cluster, scene: KubernetesScene) -> None:
+    async with on(scene.launcher()) as launched:
+        request, _ = scene.waiting()
+        await launched.launcher.launch(request)
+        await launched.start_of(request)
+        await asyncio.to_thread(evict, cluster, request)
+        end = await launched.end_of(request)
+        assert (end.phase, end.reason) == (Phase.LOST, "POD_EVICTED")
+
+
+async def test_a_stopped_step_keeps_its_log_and_leaves_no_pod(cluster: Cluster, scene: KubernetesScene) -> None:
+    async with on(scene.launcher()) as launched:
+        request, _ = scene.waiting(log="working\n")
+        await launched.launcher.launch(request)
+        await launched.start_of(request)
+        await launched.launcher.stop(request.attempt)
+        assert (await launched.end_of(request)).phase is Phase.STOPPED
+        await launched.launcher.forget([request.attempt])
+        assert await launched.log_of(request) == b"working\n"
+        await gone(cluster, request)
+
+
+async def test_a_log_is_read_by_any_server_while_it_is_written(scene: KubernetesScene) -> None:
+    async with on(scene.launcher()) as one, on(scene.launcher()) as other:
+        request, finish = scene.waiting(log="0123456789")
+        await one.launcher.launch(request)
+        await one.start_of(request)
+        following = asyncio.create_task(other.log_of(request, 4, follow=True))
+        finish()
+        await one.end_of(request)
+        assert await asyncio.wait_for(following, WAIT_S) == b"456789"
+
+
+async def test_what_waits_for_room_among_pending_pods_can_be_stopped(cluster: Cluster) -> None:
+    launcher = cluster.launcher(uuid.uuid4().hex, pending_pods_max=1)
+    async with on(launcher) as launched:
+        scene = KubernetesScene(cluster)
+        first = replace(scene.succeeding(), settings=PodSettings(node_selector={"gpu": "yes"}))
+        second, third = scene.succeeding(), scene.succeeding()
+        for request in (first, second, third):
+            await launched.launcher.launch(request)
+        await told(launched, second, "PENDING_PODS_LIMIT")
+        await launched.launcher.stop(second.attempt)
+        assert (await launched.end_of(second)).phase is Phase.STOPPED
+        assert (await launched.end_of(first)).reason == "UNSCHEDULABLE"
+        assert (await launched.end_of(third)).phase is Phase.SUCCEEDED
+        assert [scene.runs(request.attempt) for request in (second, third)] == [0, 1]
+
+
+async def test_a_pod_of_that_name_which_is_not_ours_is_left_alone(cluster: Cluster, scene: KubernetesScene) -> None:
+    request = scene.succeeding()
+    metadata = {"name": pod_of(request), "namespace": cluster.namespace}
+    spec = {"containers": [{"name": "a", "image": SHELL_IMAGE}]}
+    await asyncio.to_thread(apply, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    async with on(scene.launcher()) as launched:
+        end = await launched.run(request)
+        assert (end.phase, end.reason) == (Phase.FAILED, "LAUNCHER_ERROR")
+        assert "is not of this attempt" in end.message
+        await launched.launcher.forget([request.attempt])
+    assert pod_of(request) in cluster.names("pods")
+
+
+class Over:
+    """Says of all attempts that they are over."""
+
+    def __init__(self, fence_max: int) -> None:
+        self._fence_max = fence_max
+
+    async def over(self, attempts: Mapping[AttemptId, int]) -> set[AttemptId]:
+        return {attempt for attempt, fence in attempts.items() if fence <= self._fence_max}
+
+
+async def test_stray_pods_are_swept_unless_their_fence_is_newer(cluster: Cluster, scene: KubernetesScene) -> None:
+    stale, newer = scene.waiting()[0], replace(scene.waiting()[0], fence=9)
+    async with on(scene.launcher()) as first:
+        for request in (stale, newer):
+            await first.launcher.launch(request)
+            await first.start_of(request)
+    async with on(scene.launcher(registry=Over(5), sweep_s=0.5)):
+        await gone(cluster, stale)
+        assert pod_of(newer) in await asyncio.to_thread(cluster.names, "pods")
+
+
+def claim_step(image: str, **parameters: Any) -> StepRequest:
+    outputs: dict[str, ParameterType] = {"name": STRING} if image.endswith("createpvc") else {}
+    return step(of=component([], image=image, outputs=outputs), inputs=TaskValues(parameters))
+
+
+async def test_claims_are_made_once_and_deleted(cluster: Cluster, scene: KubernetesScene) -> None:
+    async with on(scene.launcher()) as launched:
+        asked = {"pvc_name_suffix": "-data", "access_modes": ["ReadWriteOnce"], "size": "5Mi"}
+        made = claim_step("argostub/createpvc", storage_class_name="standard", **asked)
+        end = await launched.run(made)
+        name = end.outputs.parameters["name"]
+        assert isinstance(name, str)
+        assert name.endswith("-data")
+        await launched.launcher.adopt([replace(made, has_started=True)])
+        await launched.run(claim_step("argostub/deletepvc", pvc_name=name))
+        assert name not in await asyncio.to_thread(cluster.names, "pvc")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"access_modes": ["ReadWriteOnce"], "size": "5Mi"}, "either pvc_name or pvc_name_suffix"),
+        ({"pvc_name": "x", "access_modes": ["Sometimes"], "size": "5Mi"}, "access_modes"),
+        ({"pvc_name": "x", "access_modes": ["ReadWriteOnce"]}, "size is missing"),
+        ({"pvc_name": "Not A Name", "access_modes": ["ReadWriteOnce"], "size": "5Mi"}, "Invalid value"),
+    ],
+)
+async def test_a_claim_that_cannot_be_made_fails_its_step(
+    scene: KubernetesScene, parameters: Mapping[str, Any], told: str
+) -> None:
+    async with on(scene.launcher()) as launched:
+        end = await launched.run(claim_step("argostub/createpvc", **parameters))
+        assert (end.phase, end.reason) == (Phase.FAILED, "CLAIM_FAILED")
+        assert told in end.message
+
+
+async def test_the_steps_of_a_run_share_a_workspace_which_goes_with_the_run(
+    cluster: Cluster, scene: KubernetesScene
+) -> None:
+    async with on(scene.launcher()) as launched:
+        first = scene.placed(step(of=component(["sh", "-c", "echo shared > /kfp-workspace/x"], image=SHELL_IMAGE)))
+        run = first.attempt.run_uid
+        of = component(["sh", "-c", "cat /kfp-workspace/x"], image=SHELL_IMAGE)
+        second = scene.placed(step(of=of, attempt=attempt_id("evaluate", run=run)))
+        for request in (first, second):
+            end = await launched.run(replace(request, has_workspace=True))
+            assert end.phase is Phase.SUCCEEDED, end
+        assert await launched.log_of(second) == b"shared\n"
+        await launched.launcher.forget([first.attempt, second.attempt])
+        await launched.launcher.discard(run)
+        name = names.workspace_claim(first.facts.run_id, run)
+        async with asyncio.timeout(WAIT_S):
+            while name in await asyncio.to_thread(cluster.names, "pvc"):
+                await asyncio.sleep(0.2)
+
+
+def delete(cluster: Cluster, request: StepRequest, *how: str) -> None:
+    kubectl("delete", "pod", pod_of(request), "--namespace", cluster.namespace, "--wait=false", *how)
+
+
+def evict(cluster: Cluster, request: StepRequest) -> None:
+    """As draining its node does."""
+    metadata = {"name": pod_of(request), "namespace": cluster.namespace}
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+    eviction["deleteOptions"] = {"gracePeriodSeconds": 1}
+    path = f"/api/v1/namespaces/{cluster.namespace}/pods/{pod_of(request)}/eviction"
+    kubectl("create", "--raw", path, "--filename", "-", given=json.dumps(eviction))
+
+
+async def told(watched: Watched, request: StepRequest, reason: str) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not any(seen.attempt == request.attempt and seen.reason == reason for seen in watched.told):
+            await asyncio.sleep(0.1)
+
+
+async def gone(cluster: Cluster, request: StepRequest) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while pod_of(request) in await asyncio.to_thread(cluster.names, "pods"):
+            await asyncio.sleep(0.2)
