@@ -147,7 +147,7 @@ def test_what_is_printed_can_be_a_file_again(tmp_path: Path, config: Path) -> No
     [
         ("postgresql://me:secret@db:5432/penstock", "postgresql://me:***@db:5432/penstock"),
         ("postgresql://me@db/penstock?password=secret&x=1", "postgresql://me@db/penstock?password=***&x=1"),
-        ("host=db password=secret user=me", "host=db password=*** user=me"),
+        ("host=db password=hushed user=me", "host=db password=*** user=me"),
         ("postgresql://db/penstock", "postgresql://db/penstock"),
         ("", ""),
     ],
@@ -158,8 +158,8 @@ def test_passwords_are_masked(url: str, shown: str) -> None:
 
 
 def test_passwords_in_lists_are_masked() -> None:
-    loaded = load_settings({"step_extra_index_urls": "https://u:secret@a/,https://b/"}, NOTHING)
-    assert "secret" not in config_text(loaded)
+    loaded = load_settings({"step_extra_index_urls": "https://u:hushed@a/,https://b/"}, NOTHING)
+    assert "hushed" not in config_text(loaded)
     assert "https://u:***@a/" in config_text(loaded)
 
 

@@ -1,5 +1,7 @@
 """The group commit: whole runs or nothing, under the fence, each move from the state it names."""
 
+import uuid
+
 import pytest
 
 from penstock_server.model.changes import (
@@ -14,7 +16,7 @@ from penstock_server.model.changes import (
     TaskMove,
 )
 from penstock_server.model.errors import Internal
-from penstock_server.model.ids import ROOT_TASK, ServerId, TaskId
+from penstock_server.model.ids import ROOT_TASK, AttemptId, RunUid, ServerId, TaskId
 from penstock_server.model.resources import ArtifactValue, Run, TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, FailureClass, RunState, TaskState
 from penstock_server.store import events, leases, requests, runs, tasks, transitions
@@ -248,3 +250,21 @@ async def test_a_run_that_ends_is_paused_no_more(database: Database, end: RunSta
         assert await requests.request_pause(connection, "default", run.id)
     await commit(database, server, RunChanges(run.uid, fence, 8, (RunMove(RunState.RUNNING, end),)))
     assert await pause_of(database, run) == (False, False)
+
+
+async def test_attempts_are_over_once_they_have_ended_or_their_run_is_gone_unless_the_fence_is_newer(
+    database: Database,
+) -> None:
+    run, server, fence = await owned(database)
+    await commit(database, server, RunChanges(run.uid, fence, 2, BEGIN))
+    mine, other = AttemptId(run.uid, STEP, 1), AttemptId(RunUid(uuid.uuid4()), STEP, 1)
+
+    async def over(**fences: int) -> set[AttemptId]:
+        asked = {mine: fences["mine"], other: 9}
+        async with database.connection() as connection:
+            return await tasks.over(connection, asked)
+
+    assert await over(mine=fence) == {other}
+    await commit(database, server, RunChanges(run.uid, fence, 8, END))
+    assert await over(mine=fence + 1) == {other}
+    assert await over(mine=fence) == {mine, other}

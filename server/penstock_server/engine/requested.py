@@ -12,7 +12,7 @@ from penstock_server.model.states import AttemptState
 from penstock_server.spec.graph import PipelineGraph
 from penstock_server.spec.pod_settings import NO_SETTINGS, PodSettings
 from penstock_server.spec.resolve import RunConstants
-from penstock_server.spec.settings import has_workspace
+from penstock_server.spec.settings import has_workspace, workspace
 
 
 def run_facts(run: Run, pipeline_name: str) -> RunFacts:
@@ -63,6 +63,7 @@ class RequestedSteps:
             timeout_s=attempt_timeout_s(run, task),
             env=self._env(run, attempt),
             has_workspace=has_workspace(run.graph),
+            workspace=workspace(run.graph),
             settings=self._settings(run, task),
             has_started=task.attempt is not None and task.attempt.state is not AttemptState.LAUNCHING,
         )

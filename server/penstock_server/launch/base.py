@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from penstock_server.launch.reasons import CLASSES, SETTLED
 from penstock_server.model.ids import AttemptId, RunUid
@@ -72,6 +72,8 @@ class StepRequest:
     """Of ours, such as TRACEPARENT and KFP_RETRY_INDEX; the component's own comes after it."""
     has_workspace: bool = False
     """The steps of the run share a folder, which `/kfp-workspace` in their commands and inputs stands for."""
+    workspace: Mapping[str, Any] = field(default_factory=dict)
+    """What the pipeline asks of that folder: its `size`, and for a cluster `kubernetes.pvcSpecPatch`."""
     settings: PodSettings = NO_SETTINGS
     """What the step asks of its pod; a launcher without pods tells which of it is passed over."""
     has_started: bool = False

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import structlog
@@ -39,15 +38,11 @@ from penstock_server.gateway.app import Gateway, GatewaySettings
 from penstock_server.gateway.http_server import HttpServer
 from penstock_server.gateway.probes import Probes
 from penstock_server.launch.base import Capability, Launcher
-from penstock_server.launch.environments import EnvironmentSettings, StepEnvironments, uv_environment
-from penstock_server.launch.process import ProcessLauncher, ProcessSettings
-from penstock_server.launch.surroundings import PASSED_ON
-from penstock_server.launch.warm import WarmSettings
 from penstock_server.main.addresses import Address, parse_address
+from penstock_server.main.launchers import make_launcher, parallel_steps_max
 from penstock_server.main.readiness import Load, Readiness
 from penstock_server.main.settings import Settings
 from penstock_server.main.telemetry import TelemetrySettings, make_telemetry
-from penstock_server.main.transfer import StoredArtifacts
 from penstock_server.model.errors import FailedPrecondition, Unavailable
 from penstock_server.model.resources import CachePolicy
 from penstock_server.rpc.admission import Admission
@@ -128,7 +123,7 @@ class Assembly:
         self._stack.push_async_callback(notifications.close)
         await notifications.start()
         artifacts = await self._artifacts()
-        launcher = await self._launcher(artifacts)
+        launcher = await self._launcher(database, artifacts)
         graphs = Graphs()
         engine = await self._engine(database, notifications, launcher, graphs, artifacts)
         wakeups = Wakeups(notifications)
@@ -267,28 +262,11 @@ class Assembly:
         await database.open()
         return database
 
-    async def _launcher(self, artifacts: Artifacts) -> Launcher:
-        settings = self._settings
-        environments = StepEnvironments(
-            self._data_dir / "environments",
-            EnvironmentSettings(_uv(), self._uv_environment(), timeout_s=settings.step_environment_timeout_s),
-        )
-        warm = WarmSettings(settings.warm_pythons_max, settings.warm_python_idle_s)
-        process = ProcessSettings(os.environ, (*PASSED_ON, *settings.step_environ), settings.step_grace_s, warm)
-        launcher = self._telemetry.around(
-            ProcessLauncher(self._data_dir / "steps", StoredArtifacts(artifacts), environments, process)
-        )
+    async def _launcher(self, database: Database, artifacts: Artifacts) -> Launcher:
+        launcher = self._telemetry.around(await make_launcher(self._settings, self._data_dir, database, artifacts))
         self._stack.push_async_callback(launcher.close)
         await launcher.start()
         return launcher
-
-    def _uv_environment(self) -> dict[str, str]:
-        environment = uv_environment(os.environ)
-        if self._settings.step_index_url:
-            environment["UV_DEFAULT_INDEX"] = self._settings.step_index_url
-        if self._settings.step_extra_index_urls:
-            environment["UV_INDEX"] = " ".join(self._settings.step_extra_index_urls)
-        return environment
 
     async def _engine(
         self,
@@ -300,7 +278,7 @@ class Assembly:
     ) -> Engine:
         settings = EngineSettings(
             artifact_root=artifacts.root_uri,
-            max_parallel_steps=self._settings.max_parallel_steps,
+            max_parallel_steps=parallel_steps_max(self._settings),
             runs_max=self._settings.runs_max,
             lease_ttl_s=self._settings.lease_ttl_s,
             poll_s=self._settings.poll_s,
@@ -331,7 +309,7 @@ class Assembly:
             launcher=self._settings.launcher,
             embedded_database=not self._settings.database_url,
             start_time=datetime.now(UTC),
-            parallel_steps_max=self._settings.max_parallel_steps,
+            parallel_steps_max=parallel_steps_max(self._settings),
         )
 
     async def _grpc(self, services: list[Service]) -> GrpcServer:
@@ -360,16 +338,6 @@ class Assembly:
 async def _token_key(database: Database) -> bytes:
     async with database.transaction() as connection:
         return await secrets.page_token_key(connection)
-
-
-def _uv() -> Path:
-    """The program that builds the Python environments of steps; the image has none."""
-    if find_spec("uv") is None:
-        message = "this installation has no uv, which --launcher process needs: install it, or choose another launcher"
-        raise FailedPrecondition("PART_NOT_INSTALLED", message)
-    from uv import find_uv_bin  # A server whose steps are not processes goes without.
-
-    return Path(find_uv_bin())
 
 
 def _make_folder(path: Path) -> None:

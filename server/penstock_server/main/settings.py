@@ -24,6 +24,7 @@ MIB = 1024 * 1024
 STORAGE = "Storage"
 ADDRESSES = "Addresses"
 STEPS = "Steps"
+KUBERNETES = "Steps as pods"
 ENGINE = "Engine"
 LIMITS = "Limits"
 KFP = "KFP's API"
@@ -65,6 +66,13 @@ def _check_artifacts_url(url: str) -> None:
 def _check_endpoint(url: str) -> None:
     if url and urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"{url!r} has to begin with http:// or https://, such as http://127.0.0.1:4317")
+
+
+def _check_namespaces(pairs: tuple[str, ...]) -> None:
+    for pair in pairs:
+        ours, separator, theirs = pair.partition("=")
+        if not ours or not separator or not theirs:
+            raise ValueError(f"{pair!r} is no pair; write one such as team-a=pipelines-of-team-a")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +179,10 @@ class Settings:
     )
     launcher: str = setting(
         "process",
-        doc="What executes steps. `process`: as processes on this machine.",
+        doc="What executes steps. `process`: as processes on this machine. `kubernetes`: as pods of a cluster.",
         group=STEPS,
         metavar="NAME",
-        choices=("process",),
+        choices=("process", "kubernetes"),
     )
     max_parallel_steps: int = setting(
         default_factory=cores,
@@ -240,6 +248,170 @@ class Settings:
         metavar="SECONDS",
         unit="s",
         minimum=1,
+    )
+    kubeconfig: str = setting(
+        "",
+        doc="The kubeconfig of the cluster that steps run in. Empty: in a pod its service account, elsewhere "
+        "KUBECONFIG or ~/.kube/config.",
+        group=KUBERNETES,
+        metavar="FILE",
+        default_text="as kubectl finds it",
+    )
+    kubernetes_context: str = setting(
+        "",
+        doc="The context of the kubeconfig.",
+        group=KUBERNETES,
+        metavar="NAME",
+        default_text="its current one",
+    )
+    kubernetes_namespace: str = setting(
+        "default",
+        doc="The namespace of the cluster that steps run in, where `kubernetes_namespaces` names no other.",
+        group=KUBERNETES,
+        metavar="NAME",
+    )
+    kubernetes_namespaces: tuple[str, ...] = setting(
+        (),
+        doc="Other namespaces of the cluster for some of ours, each as `OURS=THEIRS`.",
+        group=KUBERNETES,
+        metavar="NAME=NAME,...",
+        default_text="none",
+        check=_check_namespaces,
+    )
+    kubernetes_policies: str = setting(
+        "",
+        doc="A TOML file that says what the pods of each namespace of ours may have, and what they get.",
+        group=KUBERNETES,
+        metavar="FILE",
+        default_text="everything is allowed",
+    )
+    kubernetes_stage_image: str = setting(
+        "",
+        doc="The image of the containers that fetch inputs and store outputs: that of this server, of its version. "
+        "Needed with the launcher `kubernetes`.",
+        group=KUBERNETES,
+        metavar="IMAGE",
+        default_text="none",
+    )
+    kubernetes_stage_pull_policy: str = setting(
+        "",
+        doc="When that image is pulled: `Always`, `IfNotPresent` or `Never`.",
+        group=KUBERNETES,
+        metavar="POLICY",
+        choices=("", "Always", "IfNotPresent", "Never"),
+        default_text="as Kubernetes does it for the image's tag",
+    )
+    kubernetes_stage_user: int = setting(
+        0,
+        doc="Number of the user that those containers run as. 0 reads what steps have written whatever its mode, by "
+        "two capabilities and no other; another one fits a namespace that is restricted, and reads what others may.",
+        group=KUBERNETES,
+        metavar="N",
+        minimum=0,
+    )
+    kubernetes_store_secrets: tuple[str, ...] = setting(
+        (),
+        doc="Secrets in the namespaces of the pods whose keys become variables of those containers: the credentials of "
+        "the object store. Steps do not get them.",
+        group=KUBERNETES,
+        metavar="NAME,...",
+        default_text="none",
+    )
+    kubernetes_store_claim: str = setting(
+        "",
+        doc="With artifacts in a `file://` store: the volume claim that its folder is, in the namespaces of the pods. "
+        "Empty: the folder is on the nodes themselves, which does for a cluster of one machine.",
+        group=KUBERNETES,
+        metavar="NAME",
+        default_text="the folder of the node",
+    )
+    kubernetes_pods_max: int = setting(
+        1000,
+        doc="Steps at a time on this server when they are pods, instead of `max_parallel_steps`.",
+        group=KUBERNETES,
+        metavar="N",
+        minimum=1,
+        maximum=100_000,
+    )
+    kubernetes_pending_pods_max: int = setting(
+        100,
+        doc="Pods that wait for a node, or start, at a time; further ones are made as those have started.",
+        group=KUBERNETES,
+        metavar="N",
+        minimum=1,
+        maximum=100_000,
+    )
+    kubernetes_stop_grace_s: int = setting(
+        5,
+        doc="How long a step that is cancelled may take to end before it is killed, as a pod, instead of "
+        "`step_grace_s`.",
+        group=KUBERNETES,
+        metavar="SECONDS",
+        unit="s",
+        minimum=0,
+        maximum=3600,
+    )
+    kubernetes_pod_grace_s: int = setting(
+        60,
+        doc="How long outputs may take to be stored once a step has ended.",
+        group=KUBERNETES,
+        metavar="SECONDS",
+        unit="s",
+        minimum=1,
+        maximum=86_400,
+    )
+    kubernetes_image_grace_s: float = setting(
+        120.0,
+        doc="A step whose image cannot be pulled fails after so long.",
+        group=KUBERNETES,
+        metavar="SECONDS",
+        unit="s",
+        minimum=0,
+    )
+    kubernetes_config_grace_s: float = setting(
+        60.0,
+        doc="A step whose container cannot be made, as when a secret is missing, fails after so long.",
+        group=KUBERNETES,
+        metavar="SECONDS",
+        unit="s",
+        minimum=0,
+    )
+    kubernetes_unschedulable_grace_s: float = setting(
+        3600.0,
+        doc="A step whose pod no node takes fails after so long.",
+        group=KUBERNETES,
+        metavar="SECONDS",
+        unit="s",
+        minimum=0,
+    )
+    kubernetes_workspace_size: str = setting(
+        "10Gi",
+        doc="Size of the volume that the steps of a run share, where the pipeline names none.",
+        group=KUBERNETES,
+        metavar="QUANTITY",
+    )
+    kubernetes_workspace_class: str = setting(
+        "",
+        doc="Storage class of that volume, where the pipeline names none.",
+        group=KUBERNETES,
+        metavar="NAME",
+        default_text="the cluster's default",
+    )
+    kubernetes_api_rate: float = setting(
+        50.0,
+        doc="Calls to the API server of the cluster in a second, in the long run.",
+        group=KUBERNETES,
+        metavar="N",
+        minimum=1,
+        maximum=10_000,
+    )
+    kubernetes_api_burst: int = setting(
+        100,
+        doc="Calls to it at once, after a rest.",
+        group=KUBERNETES,
+        metavar="N",
+        minimum=1,
+        maximum=10_000,
     )
     cache_policy: str = setting(
         "default",

@@ -232,6 +232,9 @@ REASONS: Mapping[str, Reason] = {
         errors.NotFound, "The task has no such attempt.", "Get the task; its attempts are listed there."
     ),
     "LOG_NOT_FOUND": Reason(errors.NotFound, "The log is not stored, or no longer.", "Nothing can be done."),
+    "LOG_UNAVAILABLE": Reason(
+        errors.Unavailable, "The cluster does not give the log of a running step just now.", "Ask again."
+    ),
     "LOG_OFFSET_OUT_OF_RANGE": Reason(
         _INVALID, "The offset lies after the end of the log.", "Start at the log's size or before."
     ),
@@ -298,6 +301,18 @@ REASONS: Mapping[str, Reason] = {
         _STATE,
         "This installation lacks a part that the settings ask for; the image has neither a Postgres nor uv.",
         "Do what the message says: choose what is there, or install the whole of `penstock-server`.",
+        of_calls=False,
+    ),
+    "SETTING_MISSING": Reason(
+        _STATE, "The settings together need one more.", "Give the one that the message names.", of_calls=False
+    ),
+    "POLICIES_INVALID": Reason(
+        _STATE, "The file of policies cannot be read.", "Correct what the message names.", of_calls=False
+    ),
+    "KUBERNETES_ACCESS": Reason(
+        _STATE,
+        "The cluster that steps are to run in cannot be reached as configured, or does not let this server list pods.",
+        "Name a kubeconfig and its context, or give the server's service account the role of the deployment.",
         of_calls=False,
     ),
     "ARTIFACT_STORE_UNUSABLE": Reason(

@@ -56,6 +56,15 @@ def shortest(*limits: float | None) -> float | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
+def workspace(graph: PipelineGraph) -> Mapping[str, Any]:
+    """What the pipeline says of its workspace: `size`, and for a cluster `kubernetes.pvcSpecPatch`; empty without
+    one."""
+    for config in graph.pipeline_config.values():
+        if isinstance(found := config.get("workspace"), dict):
+            return found
+    return {}
+
+
 def has_workspace(graph: PipelineGraph) -> bool:
     """The steps of a run share a folder."""
     return any("workspace" in config for config in graph.pipeline_config.values())

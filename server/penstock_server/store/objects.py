@@ -56,6 +56,11 @@ class Artifacts:
         """The URI under which everything lies, without a slash at its end."""
         return self.options.root
 
+    @property
+    def folder(self) -> str:
+        """The folder of a `file://` store; empty for any other."""
+        return _folder(self.root_uri) if self._is_folder else ""
+
     async def check(self) -> None:
         """See that the store can be written and read.
 

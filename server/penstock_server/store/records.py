@@ -7,6 +7,9 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
+from penstock_agent.object_store import REQUEST_TIMEOUTS, SCHEMES
+from penstock_agent.plan import StoreOptions
+from penstock_agent.stores import FILE_SCHEME, scheme_of
 from penstock_server.model.errors import InvalidArgument, NotFound, Unavailable
 
 CHUNK_BYTES = 256 * 1024
@@ -26,6 +29,16 @@ class StoredRecords:
         """The files below a folder, which servers and pods may share."""
         root.mkdir(parents=True, exist_ok=True)
         return cls(LocalStore(root.absolute()), f"file://{root.absolute()}")
+
+    @classmethod
+    def at(cls, options: StoreOptions) -> "StoredRecords":
+        """The files in the store that `options` tell of."""
+        scheme = scheme_of(options.root)
+        place = options.root.removeprefix(f"{scheme}://")
+        if scheme == FILE_SCHEME:
+            return cls.in_folder(Path(place))
+        bucket = place.partition("/")[0]
+        return cls(SCHEMES[scheme](bucket, options, REQUEST_TIMEOUTS), f"{scheme}://{bucket}")
 
     async def read(self, uri: str) -> bytes | None:
         """The whole content; None where there is none. Raises Unavailable."""

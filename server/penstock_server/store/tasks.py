@@ -7,7 +7,7 @@ from typing import Any, cast
 from psycopg.rows import dict_row
 
 from penstock_server.model.errors import NotFound
-from penstock_server.model.ids import RunUid, TaskId
+from penstock_server.model.ids import AttemptId, RunUid, TaskId
 from penstock_server.model.query import FieldType, Order, Page, Rows
 from penstock_server.model.resources import KUBERNETES, Attempt, Task, TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, FailureClass, TaskState
@@ -154,6 +154,21 @@ async def attempts_of_run(connection: Connection, run_uid: RunUid) -> list[Attem
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_SQL["attempts_of_run"], {"run_uid": run_uid})
         return [_read_attempt(row) for row in await cursor.fetchall()]
+
+
+async def over(connection: Connection, attempts: Mapping[AttemptId, int]) -> set[AttemptId]:
+    """Of some attempts, with the fences they were launched under, those that have ended or whose run is deleted.
+
+    One that was launched under a newer fence than the run has is none of them: what is read may be old.
+    """
+    values = {
+        "run_uids": [attempt.run_uid for attempt in attempts],
+        "task_ids": [attempt.task_id for attempt in attempts],
+        "numbers": [attempt.number for attempt in attempts],
+        "fences": list(attempts.values()),
+    }
+    cursor = await connection.execute(_SQL["over"], values)
+    return {AttemptId(RunUid(run), TaskId(task), number) for run, task, number in await cursor.fetchall()}
 
 
 async def find_cached(

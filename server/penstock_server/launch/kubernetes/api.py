@@ -21,9 +21,9 @@ from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
 
 from penstock_server.launch.kubernetes.throttle import Throttle
+from penstock_server.launch.kubernetes.transport import Transport
 
 Json = dict[str, Any]
 Query = Mapping[str, str | int]
@@ -113,20 +113,19 @@ class ClusterApi:
         self._sleep = sleep
         self._throttle = Throttle(limits.rate_per_s, limits.burst, clock=_now, sleep=sleep)
         self._configuration: Configuration | None = None
-        self._transport: RESTClientObject | None = None
+        self._transport: Transport | None = None
 
     async def open(self) -> None:
         """Read the configuration. Raises FailedPrecondition (KUBERNETES_ACCESS)."""
         await self.close()
         self._configuration = await self._access.load()
-        self._transport = RESTClientObject(self._configuration)
+        self._transport = Transport(self._configuration)
 
     async def close(self) -> None:
         """End all calls."""
         if self._transport is not None:
             await self._transport.close()
             self._transport = None
-            await asyncio.sleep(0)  # Connections that were cut off are closed in the next turn of the loop.
 
     async def create(self, kind: Kind, namespace: str, body: Json) -> Json:
         """Make an object. Raises ApiConflictError where there is one of that name, ours or not."""

@@ -31,9 +31,9 @@ from penstock_server.launch.kubernetes.judge import (
     Verdict,
     judge,
 )
-from penstock_server.launch.kubernetes.manifest import PodError
 from penstock_server.launch.kubernetes.names import MAIN
 from penstock_server.launch.kubernetes.nodes import is_lost
+from penstock_server.launch.kubernetes.policy import PodError
 from penstock_server.launch.kubernetes.records import Closing
 from penstock_server.launch.kubernetes.view import Ended, PodView, Running
 from penstock_server.launch.kubernetes.workplace import Workplace

@@ -9,7 +9,7 @@ from penstock_server.launch import verdicts
 from penstock_server.launch.base import Observation, StepRequest
 from penstock_server.launch.kubernetes import names
 from penstock_server.launch.kubernetes.api import ApiConflictError, ApiError, ApiUnavailableError, Json, Kind
-from penstock_server.launch.kubernetes.manifest import PodError
+from penstock_server.launch.kubernetes.policy import PodError
 from penstock_server.launch.kubernetes.workplace import Workplace
 from penstock_server.model.json import Json as Value
 from penstock_server.model.resources import TaskValues
@@ -48,16 +48,27 @@ async def ensure_workspace(request: StepRequest, place: Workplace) -> None:
     """Make the claim that the steps of the run share, unless there is one. Raises PodError, ApiUnavailableError."""
     name = names.workspace_claim(request.facts.run_id, request.attempt.run_uid)
     labels = names.pod_labels(request, place.settings.frame.installation)
-    spec = {**place.settings.workspace_spec, "accessModes": list(place.settings.workspace_access_modes)}
-    spec["resources"] = {"requests": {"storage": place.settings.workspace_size}}
+    claim = _claim(name, _workspace_spec(request, place), labels, {})
     try:
-        await place.api.create(Kind.CLAIMS, place.namespace_of(request), _claim(name, spec, labels, {}))
+        await place.api.create(Kind.CLAIMS, place.namespace_of(request), claim)
     except ApiConflictError:
         return
     except ApiUnavailableError:
         raise
     except ApiError as error:
         raise PodError(CLAIM_FAILED, f"the workspace of the run could not be made: {error.message}") from error
+
+
+def _workspace_spec(request: StepRequest, place: Workplace) -> Json:
+    """What the installation says, and over it what the pipeline does."""
+    settings, asked = place.settings, request.workspace
+    size = asked.get("size") or settings.workspace_size
+    return {
+        "accessModes": list(settings.workspace_access_modes),
+        **settings.workspace_spec,
+        **(asked.get("kubernetes") or {}).get("pvcSpecPatch", {}),
+        "resources": {"requests": {"storage": size}},
+    }
 
 
 async def _create(request: StepRequest, place: Workplace) -> str:

@@ -10,8 +10,8 @@ from penstock_server.launch.kubernetes.api import (
     Kind,
 )
 from penstock_server.launch.kubernetes.claims import ensure_workspace
-from penstock_server.launch.kubernetes.manifest import PodError
 from penstock_server.launch.kubernetes.plans import plan_variables, stage_plan
+from penstock_server.launch.kubernetes.policy import PodError
 from penstock_server.launch.kubernetes.view import PodView, view
 from penstock_server.launch.kubernetes.workplace import Workplace
 

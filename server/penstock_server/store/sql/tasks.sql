@@ -81,3 +81,12 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS same ON true
 WHERE found.run_uid IS NOT NULL OR same.run_uid IS NOT NULL;
+
+-- name: over
+-- Of some attempts, with the fences they were launched under, those that have ended or whose run is deleted.
+SELECT asked.run_uid, asked.task_id, asked.number
+FROM unnest(%(run_uids)s::uuid[], %(task_ids)s::text[], %(numbers)s::integer[], %(fences)s::bigint[])
+    AS asked (run_uid, task_id, number, fence)
+LEFT JOIN run ON run.uid = asked.run_uid
+LEFT JOIN attempt ON attempt.run_uid = asked.run_uid AND attempt.task_id = asked.task_id AND attempt.number = asked.number
+WHERE run.uid IS NULL OR (asked.fence <= run.fence AND attempt.end_time IS NOT NULL);
