@@ -388,9 +388,11 @@ CREATE TABLE public.run (
     backfill_uid uuid,
     job_unseen boolean DEFAULT false NOT NULL,
     pipeline_namespace text,
+    origin text DEFAULT ''::text NOT NULL,
     CONSTRAINT run_cache_policy_check CHECK ((cache_policy = ANY (ARRAY['DEFAULT'::text, 'DISABLED'::text, 'REFRESH'::text]))),
     CONSTRAINT run_end_time_check CHECK (((end_time IS NOT NULL) = (state = ANY (ARRAY['SUCCEEDED'::text, 'FAILED'::text, 'CANCELLED'::text])))),
     CONSTRAINT run_max_parallel_tasks_check CHECK ((max_parallel_tasks >= 1)),
+    CONSTRAINT run_origin_check CHECK (((origin = ''::text) OR (end_time IS NOT NULL))),
     CONSTRAINT run_priority_check CHECK (((priority >= '-1000'::integer) AND (priority <= 1000))),
     CONSTRAINT run_state_check CHECK ((state = ANY (ARRAY['PENDING'::text, 'RUNNING'::text, 'CANCELLING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELLED'::text])))
 )
@@ -415,6 +417,8 @@ COMMENT ON COLUMN public.run.job_uid IS 'of the job that made it, which may be g
 COMMENT ON COLUMN public.run.job_unseen IS 'it has ended, and its job does not know of that yet';
 
 COMMENT ON COLUMN public.run.pipeline_namespace IS 'where its pipeline is; null: in its own namespace';
+
+COMMENT ON COLUMN public.run.origin IS 'where it ran, of a run that was imported; empty: here';
 
 CREATE TABLE public.run_tally (
     id bigint NOT NULL,
@@ -689,7 +693,7 @@ CREATE INDEX run_request_idx ON public.run USING btree (owner) WHERE ((cancel_re
 
 CREATE INDEX run_scheduled_time_idx ON public.run USING btree (namespace, COALESCE(slot_time, create_time), uid);
 
-CREATE UNIQUE INDEX run_slot_idx ON public.run USING btree (job_uid, slot_time) WHERE (job_uid IS NOT NULL);
+CREATE UNIQUE INDEX run_slot_idx ON public.run USING btree (job_uid, slot_time) WHERE ((job_uid IS NOT NULL) AND (origin = ''::text));
 
 CREATE INDEX run_spec_idx ON public.run USING btree (spec_digest);
 

@@ -108,6 +108,7 @@ def run(view: RunView) -> run_pb2.Run:
         experiment=names.EXPERIMENT.format(space, record.experiment_id),
         job="" if record.job_id is None else names.JOB.format(space, record.job_id),
         slot_time=timestamp(record.slot_time),
+        origin=record.origin,
         spec_digest=record.spec_digest,
         parameters=json_values(record.parameters),
         cache_policy=cache_policy(record.cache_policy),

@@ -10,6 +10,8 @@
     recurring_runs.py   jobs; triggers.py and literals.py bridge what KFP means otherwise
     run_messages.py, task_details.py, states.py, recurring_messages.py   our records in KFP's words
     asked_runs.py, sources.py   what requests ask of a run, and what it is to execute
+    imported_resources.py, imported_jobs.py, imported_runs.py   our KfpImportService, which takes KFP's resources over:
+                    past_runs.py and past_tasks.py make history of what KFP tells of a run
 
 A handler takes the message of `penstock.kfp` and a Call, as handlers of `api` do. Ids of KFP are our uids, read with
 `store.kfp_views`.

@@ -45,6 +45,27 @@ class AskedRuns:
         self, connection: Connection, message: Asking, experiment_id: str, call: Call, field: str
     ) -> AskedRun:
         """What `message`, whose path is `field`, asks. Raises InvalidArgument, NotFound(EXPERIMENT_NOT_FOUND)."""
+        self._check(message, field)
+        experiment = await self._experiment(connection, experiment_id, call, f"{field}.experiment_id")
+        return self.asked_in(experiment, message, field)
+
+    def asked_in(self, experiment: Experiment, message: Asking, field: str) -> AskedRun:
+        """What `message` asks in an experiment that is known. Raises InvalidArgument."""
+        self._check(message, field)
+        config = message.runtime_config
+        parameters = {
+            name: from_value(value, f"{field}.{PARAMETERS}.{name}") for name, value in config.parameters.items()
+        }
+        return AskedRun(
+            experiment=experiment,
+            display_name=message.display_name.strip(),
+            description=message.description,
+            labels=labels_for(message.service_account),
+            parameters=escaped_values(parameters),
+            artifact_root=checked_root(config.pipeline_root, self.stores, f"{field}.runtime_config.pipeline_root"),
+        )
+
+    def _check(self, message: Asking, field: str) -> None:
         name = message.display_name.strip()
         if not name or len(name) > NAME_CHARS_MAX:
             raise wrong(f"{field}.display_name", f"has to have 1 to {NAME_CHARS_MAX} characters")
@@ -54,18 +75,6 @@ class AskedRuns:
             raise wrong(f"{field}.service_account", f"has to have at most {NAME_MAX} characters")
         if message.plugins_input:
             raise wrong(f"{field}.plugins_input", "is for plugins, and this server has none; leave it out")
-        config = message.runtime_config
-        parameters = {
-            name: from_value(value, f"{field}.{PARAMETERS}.{name}") for name, value in config.parameters.items()
-        }
-        return AskedRun(
-            experiment=await self._experiment(connection, experiment_id, call, f"{field}.experiment_id"),
-            display_name=name,
-            description=message.description,
-            labels=labels_for(message.service_account),
-            parameters=escaped_values(parameters),
-            artifact_root=checked_root(config.pipeline_root, self.stores, f"{field}.runtime_config.pipeline_root"),
-        )
 
     async def _experiment(self, connection: Connection, uid: str, call: Call, field: str) -> Experiment:
         """The experiment, which says the namespace; without one the default experiment, for a single user."""

@@ -66,7 +66,7 @@ class NewPipelines:
         """A new pipeline without versions. Raises InvalidArgument, NotFound, AlreadyExists(PIPELINE_EXISTS)."""
         pipeline = pipeline.checked("pipeline", naming.PIPELINE_CHARS_MAX)
         async with self._database.transaction() as connection:
-            return await self._insert(connection, namespace, pipeline)
+            return await self.insert(connection, namespace, pipeline)
 
     async def with_version(
         self, namespace: str, pipeline: Described, version: Described, spec: CheckedSpec
@@ -75,16 +75,17 @@ class NewPipelines:
         pipeline = pipeline.checked("pipeline", naming.PIPELINE_CHARS_MAX, spec.graph.name)
         named = version.checked("pipeline_version", naming.VERSION_CHARS_MAX, pipeline.name[: naming.VERSION_CHARS_MAX])
         async with self._database.transaction() as connection:
-            made = await self._insert(connection, namespace, pipeline)
-            return made, await self._add(connection, made, named, spec)
+            made = await self.insert(connection, namespace, pipeline)
+            return made, await self.add(connection, made, named, spec)
 
     async def version(self, pipeline: PipelineView, version: Described, spec: CheckedSpec) -> VersionView:
         """A further version. Raises InvalidArgument, NotFound, AlreadyExists(ALIAS_EXISTS), FailedPrecondition."""
         version = version.checked("pipeline_version", naming.VERSION_CHARS_MAX, spec.graph.name)
         async with self._database.transaction() as connection:
-            return await self._add(connection, pipeline, version, spec)
+            return await self.add(connection, pipeline, version, spec)
 
-    async def _insert(self, connection: Connection, namespace: str, pipeline: Described) -> PipelineView:
+    async def insert(self, connection: Connection, namespace: str, pipeline: Described) -> PipelineView:
+        """A new pipeline, in a transaction of the caller's, as checked as it is described. Raises as `pipeline`."""
         await namespaces.get(connection, namespace)
         own = naming.pipeline_id(pipeline.name)
 
@@ -104,9 +105,10 @@ class NewPipelines:
             own, lambda: self._ids.resource_id(pipeline.name, default="pipeline"), "PIPELINE_EXISTS", insert
         )
 
-    async def _add(
+    async def add(
         self, connection: Connection, pipeline: PipelineView, version: Described, spec: CheckedSpec
     ) -> VersionView:
+        """A further version, in a transaction of the caller's, as checked as it is described. Raises as `version`."""
         own = naming.alias(version.name)
         new = NewPipelineVersion(
             alias=own or None,

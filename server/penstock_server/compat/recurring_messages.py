@@ -11,6 +11,7 @@ from penstock_server.compat.service_accounts import service_account_of
 from penstock_server.compat.sources import set_source
 from penstock_server.compat.times import record_time
 from penstock_server.compat.triggers import trigger_of
+from penstock_server.engine.past_events import IMPORTED
 from penstock_server.engine.turns import DISABLED_BY_USER
 from penstock_server.model.jobs import CatchUp, Job, JobState
 from penstock_server.rpc.json_values import to_value
@@ -46,6 +47,6 @@ def recurring_message(found: KfpJob, spec: Struct | None, namespace: str) -> pb.
 
 def _error(job: Job) -> Status | None:
     """Why it fires no more, when it was not a user who said so."""
-    if job.state is JobState.ENABLED or job.reason == DISABLED_BY_USER:
+    if job.state is JobState.ENABLED or job.reason in (DISABLED_BY_USER, IMPORTED):
         return None
     return Status(code=Code.FAILED_PRECONDITION, message=job.message or job.reason)

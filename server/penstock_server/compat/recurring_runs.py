@@ -68,7 +68,7 @@ class RecurringRuns:
             if self.spaces.multi_user and given.namespace not in ("", asked.experiment.namespace):
                 raise wrong(f"{FIELD}.namespace", "has to be that of the experiment; leave it out, or give that")
             source = await self.sources.read(connection, given, asked.experiment.namespace, FIELD)
-        new = _new_job(asked, source, schedule, enabled=given.mode == pb.RecurringRun.ENABLE)
+        new = new_job(asked, source, schedule, enabled=given.mode == pb.RecurringRun.ENABLE)
         made = await with_id(
             "",
             lambda: self.ids.resource_id(asked.display_name, default="job"),
@@ -126,7 +126,7 @@ class RecurringRuns:
         return recurring_message(found, spec, self.spaces.shown(found.record.namespace))
 
 
-def _new_job(asked: AskedRun, source: JobSource, schedule: JobSchedule, *, enabled: bool) -> Callable[[str], NewJob]:
+def new_job(asked: AskedRun, source: JobSource, schedule: JobSchedule, *, enabled: bool) -> Callable[[str], NewJob]:
     """The job to be made, but for its id. Its runs are named after it and counted."""
     run = JobRun(
         experiment_id=asked.experiment.id,

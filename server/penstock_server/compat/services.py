@@ -15,12 +15,16 @@ from penstock.kfp.v2beta1 import (
     run_pb2,
     visualization_pb2,
 )
+from penstock.v1 import kfp_import_service_pb2
 from penstock_server.compat.asked_runs import AskedRuns
 from penstock_server.compat.auth import Auth
 from penstock_server.compat.dialect import KFP
 from penstock_server.compat.downloads import Downloads, DownloadSettings
 from penstock_server.compat.experiments import Experiments
 from penstock_server.compat.healthz import Healthz
+from penstock_server.compat.imported_jobs import ImportedJobs
+from penstock_server.compat.imported_resources import ImportedResources
+from penstock_server.compat.imported_runs import ImportedRuns
 from penstock_server.compat.lists import Lists
 from penstock_server.compat.new_pipelines import NewPipelines
 from penstock_server.compat.old_pipelines import OldPipelines
@@ -37,6 +41,7 @@ from penstock_server.compat.sources import Sources
 from penstock_server.compat.spaces import Spaces
 from penstock_server.compat.spec_messages import SpecMessages
 from penstock_server.compat.states import RunStates
+from penstock_server.compat.trying import Trying
 from penstock_server.compat.uploads import Uploads
 from penstock_server.compat.version_sources import VersionSources
 from penstock_server.compat.visualizations import Visualizations
@@ -100,6 +105,7 @@ def compat_services(parts: CompatParts) -> tuple[Service, ...]:
             OldPipelines(parts.database, lists, parts.spaces),
         ),
         *_run_services(parts, lists),
+        _import_service(parts, pipelines.new),
     )
 
 
@@ -125,6 +131,17 @@ def _run_services(parts: CompatParts, lists: Lists) -> tuple[Service, ...]:
             RecurringRuns(parts.database, parts.jobs, lists, parts.spaces, asked, sources, specs, parts.ids),
         ),
         _service(report_pb2.DESCRIPTOR.services_by_name["ReportService"], Reports()),
+    )
+
+
+def _import_service(parts: CompatParts, new_pipelines: NewPipelines) -> Service:
+    """Ours, and not KFP's: what it takes are KFP's resources."""
+    trying, asked = Trying(parts.database), AskedRuns(parts.spaces, parts.stores)
+    return service_of(
+        kfp_import_service_pb2.DESCRIPTOR.services_by_name["KfpImportService"],
+        ImportedResources(trying, new_pipelines, parts.specs),
+        ImportedRuns(trying, parts.ids),
+        ImportedJobs(parts.database, parts.jobs, asked, parts.specs, parts.stores, parts.ids),
     )
 
 

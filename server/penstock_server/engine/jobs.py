@@ -18,6 +18,7 @@ from penstock_server.engine.job_turns import JobTurns
 from penstock_server.engine.new_runs import MadeRun, NewRuns
 from penstock_server.engine.run_requests import InlineSpec, VersionSource
 from penstock_server.model.errors import FailedPrecondition, Unavailable
+from penstock_server.model.imports import Kept
 from penstock_server.model.jobs import Job, JobRun, JobSchedule, JobSlot, JobState, SlotKind
 from penstock_server.schedule import macros
 from penstock_server.store import job_slots, jobs, requests
@@ -28,6 +29,7 @@ from penstock_server.store.revisions import changed_meanwhile
 _log = logging.getLogger(__name__)
 JobSource = VersionSource | InlineSpec
 PARAMETERS_FIELD = "job.run.parameters"
+MADE_DISABLED = (turns.DISABLED_BY_USER, "it was made like that")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class NewJob:
     request: RequestKey | None = None
     parameters_field: str = PARAMETERS_FIELD
     """Where the caller's request has the parameters, for errors."""
+    disabled_because: tuple[str, str] = MADE_DISABLED
+    """Reason and message of one that is not enabled."""
+    kept: Kept | None = None
+    """Of a job that comes from elsewhere: what was due there before counts as done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,10 +292,11 @@ class _NothingMade(Exception):  # an answer that rolls the transaction back
 
 
 def _new_job(new: NewJob, now: datetime) -> Job:
-    schedule = replace(new.schedule, start_time=new.schedule.start_time or now)
-    reason, message = ("", "") if new.enabled else (turns.DISABLED_BY_USER, "it was made like that")
+    kept = new.kept or Kept(uuid.uuid4(), now)
+    schedule = replace(new.schedule, start_time=new.schedule.start_time or kept.create_time)
+    reason, message = ("", "") if new.enabled else new.disabled_because
     job = Job(
-        uid=uuid.uuid4(),
+        uid=kept.uid,
         namespace=new.namespace,
         id=new.id,
         display_name=new.display_name or new.id,
@@ -311,11 +318,11 @@ def _new_job(new: NewJob, now: datetime) -> Job:
         active_run_count=0,
         waiting_slot_count=0,
         revision=1,
-        create_time=now,
+        create_time=kept.create_time,
         update_time=now,
         archive_time=None,
     )
-    return replace(job, cursor_time=beginning(job, now))
+    return replace(job, cursor_time=beginning(job, now) if new.kept is None else forward(job, now))
 
 
 async def _free_instant(connection: Connection, job: Job, now: datetime) -> datetime:

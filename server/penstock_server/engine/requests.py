@@ -70,12 +70,17 @@ class RunRequests:
             return run
 
     async def retry_run(self, namespace: str, run_id: str, *, revision: int | None = None) -> Run:
-        """Ask for the run to go on. Raises NotFound, Conflict, FailedPrecondition(RUN_NOT_RETRYABLE)."""
+        """Ask for the run to go on.
+
+        Raises NotFound, Conflict, FailedPrecondition(RUN_NOT_RETRYABLE, RUN_IMPORTED).
+        """
         async with self._database.transaction() as connection:
             asked = await requests.request_retry(connection, namespace, run_id, revision)
             run = await runs.get(connection, namespace, run_id)
             if not asked:
                 _check_revision(run, revision)
+                if run.origin:
+                    raise _refused("RUN_IMPORTED", run, f"ran in {run.origin}; only a new run can do it again here")
                 raise _refused("RUN_NOT_RETRYABLE", run, f"is {run.state}; only failed or cancelled runs go on")
             return run
 

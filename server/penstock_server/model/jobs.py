@@ -139,7 +139,7 @@ class Job:
     """Its `start_time` is set."""
     state: JobState
     reason: str
-    """Why it is disabled: DISABLED_BY_USER or TOO_MANY_FAILURES."""
+    """Why it is disabled: DISABLED_BY_USER, TOO_MANY_FAILURES, or IMPORTED for one that nobody has enabled yet."""
     message: str
     consecutive_failures: int
     cursor_time: datetime

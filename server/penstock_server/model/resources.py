@@ -177,6 +177,8 @@ class Run:
     """The slot of that job."""
     pipeline_namespace: str | None = None
     """Where the pipeline is; None: in the run's own namespace."""
+    origin: str = ""
+    """Where it ran, of a run that was imported; empty: here."""
 
 
 @dataclass(frozen=True, slots=True)

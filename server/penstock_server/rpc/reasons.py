@@ -214,6 +214,17 @@ REASONS: Mapping[str, Reason] = {
     "RUN_NOT_RETRYABLE": Reason(
         _STATE, "Only a failed or cancelled run can be retried.", "Wait for its end, or make a new run."
     ),
+    "RUN_IMPORTED": Reason(
+        _STATE, "The run was imported: it ran in another installation.", "Run it again (`RerunRun`), as a new run."
+    ),
+    "IMPORT_NOT_ENDED": Reason(
+        _STATE, "A run that is still under way in KFP cannot be imported.", "Import it again once it has ended."
+    ),
+    "IMPORT_ID_TAKEN": Reason(
+        errors.AlreadyExists,
+        "The run or the job of that id is in another namespace of this server.",
+        "Use that one, or delete it there and import again.",
+    ),
     "RUN_NOT_FAILED": Reason(
         errors.Conflict,
         "A client of KFP asked to retry a run that has not failed, or is about to be retried.",

@@ -147,6 +147,7 @@ LISTING = Listing(
         "spec_digest": Column(FieldType.TEXT, "run.spec_digest"),
         "state": Column(FieldType.ENUM, "run.state"),
         "reason": Column(FieldType.TEXT, "run.reason"),
+        "origin": Column(FieldType.TEXT, "run.origin"),
         "create_time": Column(FieldType.TIME, "run.create_time", orderable=True),
         "update_time": Column(FieldType.TIME, "run.update_time", orderable=True),
         "start_time": Column(

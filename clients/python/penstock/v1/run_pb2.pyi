@@ -296,6 +296,7 @@ class Run(_message.Message):
     PAUSE_TIME_FIELD_NUMBER: _builtins.int
     RERUN_OF_FIELD_NUMBER: _builtins.int
     SLOT_TIME_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the run, `namespaces/{namespace}/runs/{run}`. Ignored on create, where parent and id make it; it
     never changes.
@@ -352,6 +353,10 @@ class Run(_message.Message):
     rerun_of: _builtins.str
     """The run that this one runs again (RerunRun), whose results it takes wherever nothing has changed; empty for others. A
     run that was deleted since is named by its uid.
+    """
+    origin: _builtins.str
+    """Where it ran, of a run that was imported from another installation (KfpImportService): it is history, and cannot be
+    retried. Empty for runs of this server.
     """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -483,10 +488,11 @@ class Run(_message.Message):
         pause_time: _timestamp_pb2.Timestamp | None = ...,
         rerun_of: _builtins.str = ...,
         slot_time: _timestamp_pb2.Timestamp | None = ...,
+        origin: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "cache_max_age", b"cache_max_age", "component_version", b"component_version", "create_time", b"create_time", "deadline", b"deadline", "end_time", b"end_time", "inline_spec", b"inline_spec", "pause_time", b"pause_time", "pipeline_version", b"pipeline_version", "queue_timeout", b"queue_timeout", "slot_time", b"slot_time", "source", b"source", "spec", b"spec", "start_time", b"start_time", "task_counts", b"task_counts", "task_timeout", b"task_timeout", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "artifact_root", b"artifact_root", "cache_max_age", b"cache_max_age", "cache_policy", b"cache_policy", "component_version", b"component_version", "create_time", b"create_time", "deadline", b"deadline", "description", b"description", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "event_sequence", b"event_sequence", "experiment", b"experiment", "failed_task", b"failed_task", "inline_spec", b"inline_spec", "job", b"job", "labels", b"labels", "max_parallel_tasks", b"max_parallel_tasks", "message", b"message", "name", b"name", "output_artifacts", b"output_artifacts", "outputs", b"outputs", "parameters", b"parameters", "pause_time", b"pause_time", "pipeline_version", b"pipeline_version", "priority", b"priority", "queue_timeout", b"queue_timeout", "reason", b"reason", "rerun_of", b"rerun_of", "slot_time", b"slot_time", "source", b"source", "spec", b"spec", "spec_digest", b"spec_digest", "start_time", b"start_time", "state", b"state", "task_counts", b"task_counts", "task_timeout", b"task_timeout", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_time", b"archive_time", "artifact_root", b"artifact_root", "cache_max_age", b"cache_max_age", "cache_policy", b"cache_policy", "component_version", b"component_version", "create_time", b"create_time", "deadline", b"deadline", "description", b"description", "display_name", b"display_name", "end_time", b"end_time", "etag", b"etag", "event_sequence", b"event_sequence", "experiment", b"experiment", "failed_task", b"failed_task", "inline_spec", b"inline_spec", "job", b"job", "labels", b"labels", "max_parallel_tasks", b"max_parallel_tasks", "message", b"message", "name", b"name", "origin", b"origin", "output_artifacts", b"output_artifacts", "outputs", b"outputs", "parameters", b"parameters", "pause_time", b"pause_time", "pipeline_version", b"pipeline_version", "priority", b"priority", "queue_timeout", b"queue_timeout", "reason", b"reason", "rerun_of", b"rerun_of", "slot_time", b"slot_time", "source", b"source", "spec", b"spec", "spec_digest", b"spec_digest", "start_time", b"start_time", "state", b"state", "task_counts", b"task_counts", "task_timeout", b"task_timeout", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["pipeline_version", "component_version", "inline_spec"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015

@@ -166,7 +166,8 @@ class ListRunsRequest(_message.Message):
     filter: _builtins.str
     """Which to return, in the grammar of AIP-160, at most 4,096 characters. Fields: `name`, `display_name`,
     `labels`, `experiment`, `job`, `slot_time`, `pipeline`, `pipeline_version`, `spec_digest`, `state`,
-    `reason`, `create_time`, `update_time`, `start_time`, `end_time`, `archive_time` (`NOT archive_time:*`: not archived). Empty: all.
+    `reason`, `origin`, `create_time`, `update_time`, `start_time`, `end_time`, `archive_time` (`NOT archive_time:*`: not archived).
+    Empty: all.
     """
     order_by: _builtins.str
     """In which order, as in `display_name, create_time desc` (AIP-132), at most 256 characters. Fields: `name`,

@@ -213,8 +213,9 @@ class RunServiceServicer:
     def RetryRun(self, request, context):
         """Starts a failed or cancelled run again: what succeeded is kept; what failed, was cancelled or never ran
         goes on. Answers once an engine has taken that up, with the run on its way; if none does within 3 s, with the
-        run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
-        with RUN_NOT_RETRYABLE while the run is under way.
+        run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any
+        other state, and with RUN_IMPORTED for a run of another installation. A repeat fails with RUN_NOT_RETRYABLE while the
+        run is under way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

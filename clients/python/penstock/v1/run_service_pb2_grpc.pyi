@@ -77,8 +77,9 @@ class RunServiceStub:
     RetryRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.RetryRunRequest, _run_service_pb2.RetryRunResponse]
     """Starts a failed or cancelled run again: what succeeded is kept; what failed, was cancelled or never ran
     goes on. Answers once an engine has taken that up, with the run on its way; if none does within 3 s, with the
-    run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
-    with RUN_NOT_RETRYABLE while the run is under way.
+    run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any
+    other state, and with RUN_IMPORTED for a run of another installation. A repeat fails with RUN_NOT_RETRYABLE while the
+    run is under way.
     """
     PauseRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.PauseRunRequest, _run_service_pb2.PauseRunResponse]
     """Asks for nothing new to start in a run; what runs goes on. Cancelling ends a pause. Answers with `pause_time` set; its
@@ -171,8 +172,9 @@ class RunServiceAsyncStub(RunServiceStub):
     RetryRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.RetryRunRequest, _run_service_pb2.RetryRunResponse]  # type: ignore[assignment]
     """Starts a failed or cancelled run again: what succeeded is kept; what failed, was cancelled or never ran
     goes on. Answers once an engine has taken that up, with the run on its way; if none does within 3 s, with the
-    run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
-    with RUN_NOT_RETRYABLE while the run is under way.
+    run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any
+    other state, and with RUN_IMPORTED for a run of another installation. A repeat fails with RUN_NOT_RETRYABLE while the
+    run is under way.
     """
     PauseRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.PauseRunRequest, _run_service_pb2.PauseRunResponse]  # type: ignore[assignment]
     """Asks for nothing new to start in a run; what runs goes on. Cancelling ends a pause. Answers with `pause_time` set; its
@@ -316,8 +318,9 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_run_service_pb2.RetryRunResponse, _abc.Awaitable[_run_service_pb2.RetryRunResponse]]:
         """Starts a failed or cancelled run again: what succeeded is kept; what failed, was cancelled or never ran
         goes on. Answers once an engine has taken that up, with the run on its way; if none does within 3 s, with the
-        run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any other state. A repeat fails
-        with RUN_NOT_RETRYABLE while the run is under way.
+        run as it was, and it goes on as soon as one does. Fails with RUN_NOT_FOUND, ETAG_MISMATCH, RUN_NOT_RETRYABLE in any
+        other state, and with RUN_IMPORTED for a run of another installation. A repeat fails with RUN_NOT_RETRYABLE while the
+        run is under way.
         """
 
     @_abc_1.abstractmethod

@@ -9,7 +9,7 @@ INSERT INTO job (
     spec_digest, run_display_name, run_description, run_labels, parameters, cache_policy, cache_max_age_s, deadline_s,
     priority, max_parallel_tasks, task_timeout_s, queue_timeout_s, artifact_root, interval_s, cron, time_zone,
     start_time, end_time, catch_up, catch_up_limit, overlap, max_concurrency, jitter_s, max_consecutive_failures,
-    state, reason, message, consecutive_failures, cursor_time, next_slot_time, attention_time, request_id,
+    state, reason, message, consecutive_failures, cursor_time, next_slot_time, attention_time, create_time, request_id,
     request_digest, pipeline_namespace
 )
 SELECT %(uid)s, %(namespace)s, %(id)s, experiment.uid, %(display_name)s, %(description)s, %(labels)s, %(pipeline_id)s,
@@ -18,7 +18,7 @@ SELECT %(uid)s, %(namespace)s, %(id)s, experiment.uid, %(display_name)s, %(descr
     %(max_parallel_tasks)s, %(task_timeout_s)s, %(queue_timeout_s)s, %(artifact_root)s, %(interval_s)s, %(cron)s,
     %(time_zone)s, %(start_time)s, %(end_time)s, %(catch_up)s, %(catch_up_limit)s, %(overlap)s, %(max_concurrency)s,
     %(jitter_s)s, %(max_consecutive_failures)s, %(state)s, %(reason)s, %(message)s, %(consecutive_failures)s,
-    %(cursor_time)s, %(next_slot_time)s, %(attention_time)s, %(request_id)s, %(request_digest)s,
+    %(cursor_time)s, %(next_slot_time)s, %(attention_time)s, %(create_time)s, %(request_id)s, %(request_digest)s,
     %(pipeline_namespace)s
 FROM experiment
 WHERE experiment.namespace = %(namespace)s AND experiment.id = %(experiment_id)s AND experiment.archive_time IS NULL

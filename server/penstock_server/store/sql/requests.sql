@@ -26,11 +26,11 @@ WHERE namespace = %(namespace)s AND id = %(id)s AND state IN ('PENDING', 'RUNNIN
 RETURNING uid, pg_notify('penstock_run', uid::text);
 
 -- name: retry
--- Asks for a failed or cancelled run to go on; engines are told.
+-- Asks for a failed or cancelled run to go on, unless it ran elsewhere; engines are told.
 UPDATE run
 SET retry_request_time = now()
 WHERE namespace = %(namespace)s AND id = %(id)s AND state IN ('FAILED', 'CANCELLED')
-    AND retry_request_time IS NULL AND delete_request_time IS NULL
+    AND retry_request_time IS NULL AND delete_request_time IS NULL AND origin = ''
     AND (%(revision)s::bigint IS NULL OR revision = %(revision)s)
 RETURNING uid, pg_notify('penstock_run', uid::text);
 

@@ -5,7 +5,7 @@ SELECT run.uid, run.namespace, run.id, run.experiment_uid, experiment.id AS expe
     run.cache_policy, run.deadline_s, run.artifact_root, run.state, run.reason, run.message, run.failed_task_id,
     run.outputs, run.event_sequence, run.revision, run.create_time, run.start_time, run.end_time, run.update_time,
     run.archive_time, run.traceparent, run.priority, run.max_parallel_tasks, run.task_timeout_s, run.queue_timeout_s,
-    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.pipeline_namespace,
+    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.pipeline_namespace, run.origin,
     (
         SELECT jsonb_object_agg(counted.state, counted.tasks)
         FROM (SELECT state, count(*) AS tasks FROM task WHERE task.run_uid = run.uid GROUP BY state) AS counted
@@ -23,7 +23,7 @@ SELECT run.uid, run.namespace, run.id, run.experiment_uid, experiment.id AS expe
     run.cache_policy, run.deadline_s, run.artifact_root, run.state, run.reason, run.message, run.failed_task_id,
     run.outputs, run.event_sequence, run.revision, run.create_time, run.start_time, run.end_time, run.update_time,
     run.archive_time, run.traceparent, run.priority, run.max_parallel_tasks, run.task_timeout_s, run.queue_timeout_s,
-    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.pipeline_namespace
+    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.pipeline_namespace, run.origin
 FROM run
 JOIN experiment ON experiment.uid = run.experiment_uid
 WHERE run.namespace = %(namespace)s AND run.uid = ANY(%(uids)s)

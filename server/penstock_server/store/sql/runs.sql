@@ -23,7 +23,7 @@ WITH made AS (
         pipeline_version, spec_digest, display_name, description, labels, parameters, cache_policy, deadline_s,
         artifact_root, state, reason, message, failed_task_id, outputs, event_sequence, revision, create_time,
         start_time, end_time, update_time, archive_time, traceparent, priority, max_parallel_tasks, task_timeout_s,
-        queue_timeout_s, cache_max_age_s, pause_time, rerun_of, job_id, slot_time, pipeline_namespace, owner
+        queue_timeout_s, cache_max_age_s, pause_time, rerun_of, job_id, slot_time, pipeline_namespace, origin, owner
 ), kept AS (
     INSERT INTO spec (digest, document)
     SELECT made.spec_digest, %(document)s FROM made WHERE %(document)s::bytea IS NOT NULL
@@ -55,7 +55,7 @@ SELECT run.uid, run.namespace, run.id, run.experiment_uid, experiment.id AS expe
     run.cache_policy, run.deadline_s, run.artifact_root, run.state, run.reason, run.message, run.failed_task_id,
     run.outputs, run.event_sequence, run.revision, run.create_time, run.start_time, run.end_time, run.update_time,
     run.archive_time, run.traceparent, run.priority, run.max_parallel_tasks, run.task_timeout_s, run.queue_timeout_s,
-    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.pipeline_namespace
+    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.pipeline_namespace, run.origin
 FROM run
 JOIN experiment ON experiment.uid = run.experiment_uid
 WHERE run.namespace = %(namespace)s AND run.id = %(id)s;
@@ -67,7 +67,7 @@ SELECT run.uid, run.namespace, run.id, run.experiment_uid, experiment.id AS expe
     run.cache_policy, run.deadline_s, run.artifact_root, run.state, run.reason, run.message, run.failed_task_id,
     run.outputs, run.event_sequence, run.revision, run.create_time, run.start_time, run.end_time, run.update_time,
     run.archive_time, run.traceparent, run.priority, run.max_parallel_tasks, run.task_timeout_s, run.queue_timeout_s,
-    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.pipeline_namespace
+    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.pipeline_namespace, run.origin
 FROM run
 JOIN experiment ON experiment.uid = run.experiment_uid
 WHERE run.uid = %(uid)s;
@@ -79,7 +79,7 @@ SELECT run.uid, run.namespace, run.id, run.experiment_uid, experiment.id AS expe
     run.cache_policy, run.deadline_s, run.artifact_root, run.state, run.reason, run.message, run.failed_task_id,
     run.outputs, run.event_sequence, run.revision, run.create_time, run.start_time, run.end_time, run.update_time,
     run.archive_time, run.traceparent, run.priority, run.max_parallel_tasks, run.task_timeout_s, run.queue_timeout_s,
-    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.pipeline_namespace
+    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.pipeline_namespace, run.origin
 FROM run
 JOIN experiment ON experiment.uid = run.experiment_uid
 WHERE run.namespace = %(namespace)s
