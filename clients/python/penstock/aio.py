@@ -16,6 +16,7 @@ from penstock.channel import CALL_TIMEOUT_S, Target, check_token
 from penstock.experiments import AsynchronousExperiments
 from penstock.faces import Asynchronous
 from penstock.jobs import AsynchronousJobs
+from penstock.kfp_imports import AsynchronousKfpImports
 from penstock.namespaces import AsynchronousNamespaces
 from penstock.pipelines import AsynchronousPipelines
 from penstock.running import RunningMethods
@@ -25,6 +26,7 @@ from penstock.server import ServerMethods
 from penstock.uploading import UploadingMethods
 from penstock.v1.experiment_service_pb2_grpc import ExperimentServiceStub
 from penstock.v1.job_service_pb2_grpc import JobServiceStub
+from penstock.v1.kfp_import_service_pb2_grpc import KfpImportServiceStub
 from penstock.v1.namespace_service_pb2_grpc import NamespaceServiceStub
 from penstock.v1.pipeline_service_pb2_grpc import PipelineServiceStub
 from penstock.v1.run_service_pb2_grpc import RunServiceStub
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     # The generated code has one stub class for both colours; only its types tell them apart.
     from penstock.v1.experiment_service_pb2_grpc import ExperimentServiceAsyncStub
     from penstock.v1.job_service_pb2_grpc import JobServiceAsyncStub
+    from penstock.v1.kfp_import_service_pb2_grpc import KfpImportServiceAsyncStub
     from penstock.v1.namespace_service_pb2_grpc import NamespaceServiceAsyncStub
     from penstock.v1.pipeline_service_pb2_grpc import PipelineServiceAsyncStub
     from penstock.v1.run_service_pb2_grpc import RunServiceAsyncStub
@@ -53,6 +56,7 @@ class Stubs:
     run: "RunServiceAsyncStub"
     job: "JobServiceAsyncStub"
     server: "ServerServiceAsyncStub"
+    kfp_import: "KfpImportServiceAsyncStub"
 
     @classmethod
     def on(cls, channel: grpc.aio.Channel) -> "Stubs":
@@ -64,6 +68,7 @@ class Stubs:
             RunServiceStub(channel),
             JobServiceStub(channel),
             ServerServiceStub(channel),
+            KfpImportServiceStub(channel),
         )
 
 
@@ -94,6 +99,7 @@ class Client(RunningMethods, SchedulingMethods, UploadingMethods, ServerMethods,
         self.pipelines = AsynchronousPipelines(driver, namespace)
         self.experiments = AsynchronousExperiments(driver, namespace)
         self.namespaces = AsynchronousNamespaces(driver, namespace)
+        self.kfp_imports = AsynchronousKfpImports(driver, namespace)
 
     @property
     def stubs(self) -> Stubs:

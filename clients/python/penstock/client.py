@@ -10,6 +10,7 @@ from penstock.channel import CALL_TIMEOUT_S, Target, check_token
 from penstock.experiments import BlockingExperiments
 from penstock.faces import Blocking
 from penstock.jobs import BlockingJobs
+from penstock.kfp_imports import BlockingKfpImports
 from penstock.namespaces import BlockingNamespaces
 from penstock.pipelines import BlockingPipelines
 from penstock.running import RunningMethods
@@ -19,6 +20,7 @@ from penstock.server import ServerMethods
 from penstock.uploading import UploadingMethods
 from penstock.v1.experiment_service_pb2_grpc import ExperimentServiceStub
 from penstock.v1.job_service_pb2_grpc import JobServiceStub
+from penstock.v1.kfp_import_service_pb2_grpc import KfpImportServiceStub
 from penstock.v1.namespace_service_pb2_grpc import NamespaceServiceStub
 from penstock.v1.pipeline_service_pb2_grpc import PipelineServiceStub
 from penstock.v1.run_service_pb2_grpc import RunServiceStub
@@ -38,6 +40,7 @@ class Stubs:
     run: RunServiceStub
     job: JobServiceStub
     server: ServerServiceStub
+    kfp_import: KfpImportServiceStub
 
     @classmethod
     def on(cls, channel: grpc.Channel) -> "Stubs":
@@ -49,6 +52,7 @@ class Stubs:
             RunServiceStub(channel),
             JobServiceStub(channel),
             ServerServiceStub(channel),
+            KfpImportServiceStub(channel),
         )
 
 
@@ -85,6 +89,7 @@ class Client(RunningMethods, SchedulingMethods, UploadingMethods, ServerMethods,
         self.pipelines = BlockingPipelines(driver, namespace)
         self.experiments = BlockingExperiments(driver, namespace)
         self.namespaces = BlockingNamespaces(driver, namespace)
+        self.kfp_imports = BlockingKfpImports(driver, namespace)
         self.stubs = Stubs.on(driver.channel)
 
     def close(self) -> None:

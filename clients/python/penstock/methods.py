@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from penstock.v1 import (
     experiment_service_pb2,
     job_service_pb2,
+    kfp_import_service_pb2,
     namespace_service_pb2,
     pipeline_service_pb2,
     run_service_pb2,
@@ -23,6 +24,7 @@ SERVICE_FILES: tuple[FileDescriptor, ...] = (
     run_service_pb2.DESCRIPTOR,
     job_service_pb2.DESCRIPTOR,
     server_service_pb2.DESCRIPTOR,
+    kfp_import_service_pb2.DESCRIPTOR,
 )
 
 

@@ -41,9 +41,11 @@ CREATING = Backoff(first_s=0.1, longest_s=1.0, patience_s=3.0)
 """For a create that carries a `request_id`: as patient as the channel is with reads."""
 
 
-def invoke_repeatably(request: Message, response_type: type[ResponseT]) -> Operation[ResponseT]:
+def invoke_repeatably(
+    request: Message, response_type: type[ResponseT], backoff: Backoff = CREATING
+) -> Operation[ResponseT]:
     """Make a unary call that is safe to repeat, and repeat it while the server is away for a moment."""
-    outage = _Outage(CREATING)
+    outage = _Outage(backoff)
     while True:
         try:
             return (yield from invoke(request, response_type))

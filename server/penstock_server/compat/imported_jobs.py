@@ -11,6 +11,7 @@ from penstock_server.compat.asked_runs import AskedRuns
 from penstock_server.compat.import_requests import ids_in, kept, kfp_id, kfp_message, own_id
 from penstock_server.compat.recurring_runs import FIELD, new_job
 from penstock_server.compat.refusals import wrong
+from penstock_server.compat.service_accounts import DEFAULT as SERVER_OWN
 from penstock_server.compat.spec_messages import check_spec
 from penstock_server.compat.triggers import schedule_of
 from penstock_server.engine.artifact_roots import Stores
@@ -120,6 +121,8 @@ class ImportedJobs:
     def _adapt(self, given: recurring_run_pb2.RecurringRun) -> list[str]:
         """Leave out what is not here, and write what is read otherwise so that it means the same; what was done."""
         notes = []
+        if given.service_account == SERVER_OWN:
+            given.service_account = ""
         if given.plugins_input:
             given.ClearField("plugins_input")
             notes.append("its input for plugins is left out: there are none here")

@@ -9,7 +9,7 @@ from penstock.kfp.v2beta1 import run_pb2 as pb
 from penstock_server.compat.asked_runs import DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX, PARAMETERS
 from penstock_server.compat.import_requests import kept
 from penstock_server.compat.past_tasks import Frame, past_tasks
-from penstock_server.compat.service_accounts import NAME_MAX, labels_for
+from penstock_server.compat.service_accounts import kept_labels
 from penstock_server.compat.sources import uuid_of
 from penstock_server.compat.times import read_time
 from penstock_server.model.errors import FailedPrecondition
@@ -44,7 +44,7 @@ def past_run(message: pb.Run, origin: str, now: datetime) -> PastRun:
         uid=RunUid(uid),
         display_name=message.display_name[:NAME_CHARS_MAX],
         description=message.description[:DESCRIPTION_CHARS_MAX],
-        labels=labels_for(message.service_account[:NAME_MAX]),
+        labels=kept_labels(message.service_account),
         parameters={
             name: from_value(value, f"{FIELD}.{PARAMETERS}.{name}")
             for name, value in message.runtime_config.parameters.items()

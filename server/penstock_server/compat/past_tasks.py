@@ -63,15 +63,26 @@ class _Tree:
     def __init__(self, details: Sequence[pb.PipelineTaskDetail]) -> None:
         known = {detail.task_id: detail for detail in details}
         holders = {id: _holder(detail, known) for id, detail in known.items()} | _holders_of_executors(details)
-        orphans = [id for id in known if _is_loose(id, holders)]
-        self.held: dict[str, list[pb.PipelineTaskDetail]] = {}
+        held: dict[str, list[pb.PipelineTaskDetail]] = {}
         for id, detail in known.items():
-            if id not in orphans:
-                self.held.setdefault(holders[id], []).append(detail)
-        roots = [known[id] for id in orphans]
+            held.setdefault(holders[id], []).append(detail)
+        roots = held.pop("", [])
+        reached = _reached(roots, held)
+        self.held = {id: tasks for id, tasks in held.items() if id in reached}
         # One that holds all others, by its own word, is the root itself.
-        is_whole = len(roots) == 1 and roots[0].task_id in self.held
-        self.tops = self.held[roots[0].task_id] if is_whole else roots
+        self.is_whole = len(roots) == 1 and roots[0].task_id in self.held and len(reached) == len(known)
+        self.tops = self.held[roots[0].task_id] if self.is_whole else roots
+        # What holds each other in a circle hangs on nothing.
+        self.tops += [detail for id, detail in known.items() if id not in reached]
+
+
+def _reached(
+    roots: Sequence[pb.PipelineTaskDetail], held: Mapping[str, Sequence[pb.PipelineTaskDetail]]
+) -> frozenset[str]:
+    found = [root.task_id for root in roots]
+    for id in found:
+        found += [task.task_id for task in held.get(id, ())]
+    return frozenset(found)
 
 
 def _holder(detail: pb.PipelineTaskDetail, known: Mapping[str, pb.PipelineTaskDetail]) -> str:
@@ -90,17 +101,6 @@ def _holders_of_executors(details: Sequence[pb.PipelineTaskDetail]) -> dict[str,
     return holders
 
 
-def _is_loose(id: str, holders: Mapping[str, str]) -> bool:
-    """Whether nothing holds it, or what holds it goes round in a circle."""
-    seen: set[str] = set()
-    while holders.get(id):
-        if id in seen:
-            return True
-        seen.add(id)
-        id = holders[id]
-    return not seen
-
-
 @dataclass
 class _Builder:
     run: Frame
@@ -112,21 +112,21 @@ class _Builder:
         waiting = deque([(detail, parent)])
         while waiting:
             detail, parent = waiting.popleft()
-            task = self._task(detail, parent, holds=detail.task_id in tree.held)
+            task = self._task(tree, detail, parent)
             self.found.append(task)
             waiting.extend((child, task.id) for child in tree.held.get(detail.task_id, ()))
 
-    def _task(self, detail: pb.PipelineTaskDetail, parent: TaskId, *, holds: bool) -> PastTask:
+    def _task(self, tree: _Tree, detail: pb.PipelineTaskDetail, parent: TaskId) -> PastTask:
         created = self._time(detail, "create_time") or self.run.start_time
         started = self._time(detail, "start_time")
         state = _ENDED.get(detail.state) or (TaskState.CANCELLED if started is not None else TaskState.SKIPPED)
-        id, key = self._id(detail, parent)
+        id, key = self._id(tree, detail, parent)
         return PastTask(
             id=id,
             parent_id=parent,
             key=key,
             display_name=detail.display_name,
-            kind=TaskKind.DAG if holds else TaskKind.STEP,
+            kind=TaskKind.DAG if detail.task_id in tree.held else TaskKind.STEP,
             state=state,
             message=detail.error.message or _last_error(detail),
             create_time=created,
@@ -134,9 +134,12 @@ class _Builder:
             end_time=self._time(detail, "end_time") or started or created,
         )
 
-    def _id(self, detail: pb.PipelineTaskDetail, parent: TaskId) -> tuple[TaskId, str]:
-        """A path that no other task has, and its last part."""
-        name = (detail.display_name or detail.task_id or "task").replace("/", "-").replace("\0", "")[:_NAME_CHARS_MAX]
+    def _id(self, tree: _Tree, detail: pb.PipelineTaskDetail, parent: TaskId) -> tuple[TaskId, str]:
+        """A path that no other task has, and its last part. Where the other side has such paths too, it is theirs."""
+        own = detail.task_id.rpartition(".")[2]
+        is_path = tree.is_whole and child_task_id(parent, own) == detail.task_id
+        name = own if is_path else detail.display_name or detail.task_id or "task"
+        name = name.replace("/", "-").replace("\0", "")[:_NAME_CHARS_MAX]
         holder = parent if len(parent) + len(name) < ID_CHARS_MAX else ROOT_TASK
         key, count = name, 1
         while (id := child_task_id(holder, key)) in self._taken:

@@ -14,6 +14,11 @@ def labels_for(service_account: str) -> dict[str, str]:
     return {LABEL: service_account} if service_account else {}
 
 
+def kept_labels(service_account: str) -> dict[str, str]:
+    """The labels of a run that another server tells of: its own service account there is nothing to keep."""
+    return {} if service_account == DEFAULT else labels_for(service_account[:NAME_MAX])
+
+
 def service_account_of(labels: Mapping[str, str]) -> str:
     """The service account of a run, as KFP tells it: its server's own where none was named."""
     return labels.get(LABEL, DEFAULT)

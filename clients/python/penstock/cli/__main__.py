@@ -7,6 +7,7 @@ import typer
 
 from penstock.cli import experiments, jobs, namespaces, pipelines, runs, server
 from penstock.cli.failures import FailureGroup
+from penstock.cli.import_kfp import import_kfp
 from penstock.cli.logs import logs
 from penstock.cli.run import run
 from penstock.cli.session import Session
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("logs")(logs)
+app.command("import-kfp")(import_kfp)
 app.add_typer(runs.app, name="runs")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(pipelines.app, name="pipelines")

@@ -200,6 +200,7 @@ def _print_run(client: "Client", run: "Run") -> None:
             ("job", _job(run)),
             ("limits", limits_text(run)),
             ("runs again", run.rerun_of),
+            ("ran in", run.origin),
             ("paused", time_text(run.pause_time)),
             ("labels", ", ".join(f"{key}={run.labels[key]}" for key in sorted(run.labels))),
             ("parameters", _values(run.parameters)),
