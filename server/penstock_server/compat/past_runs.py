@@ -33,7 +33,7 @@ def past_run(message: pb.Run, origin: str, now: datetime) -> PastRun:
     uid = uuid_of(message.run_id)
     assert uid is not None
     state = _state(message)
-    created = kept(uid, message.created_at, now, FIELD).create_time
+    created = _exactly(kept(uid, message.created_at, now, FIELD).create_time, message)
     ended = max(_end(message, now), created)
     started = min(max(_start(message) or created, created), ended)
     told = "" if state is RunState.SUCCEEDED else message.error.message or _history_error(message)
@@ -54,6 +54,7 @@ def past_run(message: pb.Run, origin: str, now: datetime) -> PastRun:
         failed_task_id=failed,
         create_time=created,
         start_time=started,
+        cancel_time=_first(message, pb.CANCELING) or ended,
         end_time=ended,
         scheduled_time=_time(message.scheduled_at, "scheduled_at") if message.recurring_run_id else None,
         is_archived=message.storage_state == pb.Run.ARCHIVED,
@@ -76,13 +77,23 @@ def _state(message: pb.Run) -> RunState:
     return RunState.CANCELLED if cancelled and state is RunState.FAILED else state
 
 
+def _exactly(created: datetime, message: pb.Run) -> datetime:
+    """When it was made, which is told in whole seconds; its first state may tell the fraction."""
+    first = _time(message.state_history[0].update_time, "state_history.update_time") if message.state_history else None
+    return first if first is not None and first.replace(microsecond=0) == created else created
+
+
 def _start(message: pb.Run) -> datetime | None:
-    times = (entry.update_time for entry in message.state_history if entry.state == pb.RUNNING)
-    first = next(times, None)
-    if first is not None and (told := _time(first, "state_history.update_time")):
-        return told
     starts = [_time(task.start_time, "run_details.start_time") for task in message.run_details.task_details]
-    return min((start for start in starts if start is not None), default=None)
+    earliest = min((start for start in starts if start is not None), default=None)
+    return _first(message, pb.RUNNING) or earliest
+
+
+def _first(message: pb.Run, state: int) -> datetime | None:
+    """When it first came to be in that state."""
+    times = (entry.update_time for entry in message.state_history if entry.state == state)
+    first = next(times, None)
+    return None if first is None else _time(first, "state_history.update_time")
 
 
 def _end(message: pb.Run, now: datetime) -> datetime:

@@ -51,7 +51,7 @@ class Frame:
 def past_tasks(details: Sequence[pb.PipelineTaskDetail], run: Frame) -> list[PastTask]:
     """The root first, parents before what they hold. Raises InvalidArgument."""
     tree = _Tree(details)
-    builder = _Builder(run, [_root(run)])
+    builder = _Builder(run, [_root(run, tree.root)])
     for detail in tree.tops:
         builder.add(tree, detail, ROOT_TASK)
     return builder.found
@@ -70,8 +70,8 @@ class _Tree:
         reached = _reached(roots, held)
         self.held = {id: tasks for id, tasks in held.items() if id in reached}
         # One that holds all others, by its own word, is the root itself.
-        self.is_whole = len(roots) == 1 and roots[0].task_id in self.held and len(reached) == len(known)
-        self.tops = self.held[roots[0].task_id] if self.is_whole else roots
+        self.root = roots[0] if len(roots) == 1 and roots[0].task_id in self.held else None
+        self.tops = roots if self.root is None else list(self.held[self.root.task_id])
         # What holds each other in a circle hangs on nothing.
         self.tops += [detail for id, detail in known.items() if id not in reached]
 
@@ -137,7 +137,7 @@ class _Builder:
     def _id(self, tree: _Tree, detail: pb.PipelineTaskDetail, parent: TaskId) -> tuple[TaskId, str]:
         """A path that no other task has, and its last part. Where the other side has such paths too, it is theirs."""
         own = detail.task_id.rpartition(".")[2]
-        is_path = tree.is_whole and child_task_id(parent, own) == detail.task_id
+        is_path = tree.root is not None and child_task_id(parent, own) == detail.task_id
         name = own if is_path else detail.display_name or detail.task_id or "task"
         name = name.replace("/", "-").replace("\0", "")[:_NAME_CHARS_MAX]
         holder = parent if len(parent) + len(name) < ID_CHARS_MAX else ROOT_TASK
@@ -157,7 +157,7 @@ def _last_error(detail: pb.PipelineTaskDetail) -> str:
     return next((entry.error.message for entry in reversed(detail.state_history) if entry.error.message), "")
 
 
-def _root(run: Frame) -> PastTask:
+def _root(run: Frame, told: pb.PipelineTaskDetail | None) -> PastTask:
     return PastTask(
         id=ROOT_TASK,
         parent_id=None,
@@ -165,7 +165,7 @@ def _root(run: Frame) -> PastTask:
         display_name=run.display_name,
         kind=TaskKind.DAG,
         state=_ROOT_STATES[run.state],
-        message=run.message,
+        message=run.message if told is None else told.error.message or run.message,
         create_time=run.create_time,
         start_time=run.start_time,
         end_time=run.end_time,

@@ -39,7 +39,14 @@ def _of_run(run: PastRun) -> Iterator[_Placed]:
     before = RunState.RUNNING
     if run.state is RunState.CANCELLED:
         before = RunState.CANCELLING
-        yield _placed(_CANCELLING, run.end_time, None, RunState.RUNNING, before, run.message)
+        yield _placed(
+            _CANCELLING,
+            max(_within(run, run.cancel_time), _within(run, run.start_time)),
+            None,
+            RunState.RUNNING,
+            before,
+            run.message,
+        )
     yield _placed(_ENDED, run.end_time, None, before, run.state, run.message)
 
 

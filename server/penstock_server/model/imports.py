@@ -53,6 +53,8 @@ class PastRun:
     failed_task_id: TaskId | None
     create_time: datetime
     start_time: datetime
+    cancel_time: datetime
+    """Of one that was cancelled: since when it was being stopped."""
     end_time: datetime
     scheduled_time: datetime | None
     """When the schedule wanted it; None: somebody made it."""
