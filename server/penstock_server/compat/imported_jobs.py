@@ -1,6 +1,5 @@
 """KfpImportService, recurring runs: jobs that fire from the present on."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -30,7 +29,6 @@ from penstock_server.store.database import Database
 NOT_YET = (IMPORTED, "it was imported; enable it once it does not fire any more where it came from")
 DISABLED_THERE = (DISABLED_BY_USER, "it was disabled where it came from")
 _MISSING = frozenset({"EXPERIMENT_NOT_FOUND", "PIPELINE_NOT_FOUND", "PIPELINE_VERSION_NOT_FOUND"})
-_FIVE_FIELDS = re.compile(r"(?P<zone>(?:CRON_)?TZ=\S+\s+)?(?P<fields>[^\s@]+(?:\s+\S+){4})\s*\Z")
 
 
 def _now() -> datetime:
@@ -119,7 +117,7 @@ class ImportedJobs:
         return InlineSpec(spec.digest, spec.canonical, spec.graph)
 
     def _adapt(self, given: recurring_run_pb2.RecurringRun) -> list[str]:
-        """Leave out what is not here, and write what is read otherwise so that it means the same; what was done."""
+        """Leave out what there is not here; what was left out."""
         notes = []
         if given.service_account == SERVER_OWN:
             given.service_account = ""
@@ -130,11 +128,6 @@ class ImportedJobs:
         if root and not self.stores(root):
             given.runtime_config.pipeline_root = ""
             notes.append(f"artifacts of its runs go to this server's store, and not to {root}")
-        five = _FIVE_FIELDS.match(given.trigger.cron_schedule.cron)
-        if five is not None:
-            cron = f"{five['zone'] or ''}{five['fields']} *"
-            notes.append(f"its cron has five fields, which KFP reads as second to month; it is '{cron}' here, the same")
-            given.trigger.cron_schedule.cron = cron
         return notes
 
 

@@ -16,6 +16,7 @@ from penstock_server.engine.job_progress import INSTANT, beginning, check_schedu
 from penstock_server.engine.job_runs import run_of_slot
 from penstock_server.engine.job_turns import JobTurns
 from penstock_server.engine.new_runs import MadeRun, NewRuns
+from penstock_server.engine.past_events import IMPORTED
 from penstock_server.engine.run_requests import InlineSpec, VersionSource
 from penstock_server.model.errors import FailedPrecondition, Unavailable
 from penstock_server.model.imports import Kept
@@ -109,7 +110,8 @@ class Jobs:
     ) -> Job:
         """Let the trigger fire from the present on, or stop it.
 
-        With `makes_up` the slots in between were missed, which leaves them to the catch-up policy.
+        With `makes_up` the slots in between were missed, which leaves them to the catch-up policy; not so of a job that
+        was imported and has never fired here.
 
         Raises NotFound, Conflict, FailedPrecondition(JOB_ARCHIVED).
         """
@@ -120,6 +122,8 @@ class Jobs:
                 return job
             reason, message = ("", "") if enabled else (turns.DISABLED_BY_USER, "somebody disabled it")
             state = JobState.ENABLED if enabled else JobState.DISABLED
+            # What was due before an imported job was enabled has fired where it came from.
+            makes_up = makes_up and job.reason != IMPORTED
             cursor_time = job.cursor_time if makes_up else forward(job, now)
             job = replace(job, state=state, reason=reason, message=message, cursor_time=cursor_time)
             job = replace(job, consecutive_failures=0) if enabled else job
