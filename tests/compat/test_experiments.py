@@ -35,6 +35,12 @@ async def names(kfp: KfpSite, **query: Any) -> list[str]:
     return [item["display_name"] for item in answer.body.get("experiments", [])]
 
 
+@pytest.mark.parametrize("type", ["application/x-www-form-urlencoded", "text/plain", ""])
+async def test_a_body_is_json_whatever_type_curl_says_it_is_of(kfp: KfpSite, type: str) -> None:
+    answer = await kfp.ask("POST", "/experiments", {"display_name": "by curl"}, headers={"content-type": type})
+    assert (answer.status, answer.body["display_name"]) == (200, "by curl")
+
+
 async def test_an_experiment_is_written_as_kfp_writes_it(kfp: KfpSite) -> None:
     made = await make(kfp, "My first Experiment", "of many")
     assert sorted(made) == ["created_at", "description", "display_name", "experiment_id", "storage_state"]

@@ -378,7 +378,8 @@ async def test_a_job_keeps_its_id_and_fires_from_the_present_on_once_somebody_en
     assert told["trigger"] == recurring()["trigger"]
     assert (told["status"], told["experiment_id"], told["created_at"]) == ("DISABLED", uid(1), DAY + "08:00:00Z")
     assert "error" not in told
-    await importer.recurring(recurring(), experiment=group.name, enable=True)
+    disabled_there = recurring(mode="DISABLE", status="DISABLED")
+    await importer.recurring(disabled_there, experiment=group.name, enable=True)
     job = await importer.get_job(made.name)
     assert (job.state, job.HasField("last_slot_time")) == (job_pb2.Job.STATE_ENABLED, False)
     assert job.next_slot_time.ToDatetime() > job.update_time.ToDatetime()

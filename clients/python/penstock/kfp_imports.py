@@ -87,7 +87,7 @@ class KfpImportMethods(Face):
         enable: bool = False,
         validate_only: bool = False,
     ) -> Operation[pb.ImportRecurringRunResponse]:
-        """A recurring run, as a job that is disabled unless `enable` is set."""
+        """A recurring run, as a job that is disabled until `enable` is set, now or in a repeat."""
         request = pb.ImportRecurringRunRequest(
             parent=namespace_name(self._namespace),
             recurring_run=_struct(recurring_run),

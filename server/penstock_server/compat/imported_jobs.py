@@ -58,7 +58,7 @@ class ImportedJobs:
             await namespaces.get(connection, namespace)
             found = await imports.find_job(connection, namespace, uid)
         if found is not None:
-            await self._enable(namespace, found, request, fires=_fires(given))
+            await self._enable(namespace, found, request)
             return pb.ImportRecurringRunResponse(name=jobs.resource_name(namespace, found))
         notes = self._adapt(given)
         own = kept(uid, given.created_at, self.now(), FIELD)
@@ -96,9 +96,12 @@ class ImportedJobs:
         name = request.recurring_run.fields["display_name"].string_value
         return await with_id("", lambda: draw(name, default="job"), "JOB_EXISTS", create)
 
-    async def _enable(self, namespace: str, id: str, request: pb.ImportRecurringRunRequest, *, fires: bool) -> None:
-        """Let a job fire that an import has made disabled, and that nobody has enabled or disabled since."""
-        if not (request.enable and fires) or request.validate_only:
+    async def _enable(self, namespace: str, id: str, request: pb.ImportRecurringRunRequest) -> None:
+        """Let a job fire that fired in KFP when it came, and that nobody has enabled or disabled here since.
+
+        By now it may be disabled in KFP, so that it does not fire in both.
+        """
+        if not request.enable or request.validate_only:
             return
         async with self.database.connection() as connection:
             job = await jobs.get(connection, namespace, id)

@@ -101,6 +101,7 @@ class ImportedRuns:
             except NotFound:
                 if not request.validate_only:
                     raise
+                return replace(_spec(Struct()), notes=())
         spec = message.pipeline_spec if message.HasField("pipeline_spec") else request.pipeline_spec
         return _spec(spec)
 

@@ -67,7 +67,7 @@ class RestApp:
     async def _served(self, found: Found, request: Request) -> Response:
         body = await self._body(request)
         if body:
-            _check_type(request)
+            _check_type(request, found.route.dialect)
         if len(body) > ASIDE_BYTES:
             read = await asyncio.to_thread(read_request, found, request.url.query, body)
         else:
@@ -123,10 +123,10 @@ async def _lines(
             yield dumps(dialect.failure(error).document) + b"\n"
 
 
-def _check_type(request: Request) -> None:
-    """Raise InvalidArgument UNSUPPORTED_MEDIA_TYPE when the body is not plain JSON."""
+def _check_type(request: Request, dialect: Dialect) -> None:
+    """Raise InvalidArgument UNSUPPORTED_MEDIA_TYPE when the body is not plain JSON, or by its type may not be."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != JSON_TYPE:
+    if media_type != JSON_TYPE and not dialect.lenient:
         raise InvalidArgument("UNSUPPORTED_MEDIA_TYPE", f"send the body as Content-Type: {JSON_TYPE}")
     if request.headers.get("content-encoding", "identity") != "identity":
         raise InvalidArgument("UNSUPPORTED_MEDIA_TYPE", "send the body without a Content-Encoding")

@@ -40,7 +40,8 @@ class Dialect:
     """Why nothing is served under a path of this API."""
     lenient: bool = False
     """Read requests as gRPC's own gateway for Go does: query parameters that name no field, or one that the path or the
-    body holds, are passed over, bodies that no one reads too, and truth is also `True` or `1`."""
+    body holds, are passed over, bodies that no one reads too, truth is also `True` or `1`, and a body is JSON whatever
+    type it is said to be of: curl says of all it sends that it were a form."""
 
 
 def _failure(error: PenstockError) -> Failure:

@@ -56,7 +56,7 @@ def import_kfp(
         bool,
         typer.Option(
             "--enable-schedules",
-            help="Let schedules fire here that fire in KFP, also those taken over before. Disable them in KFP first.",
+            help="Let schedules fire that fired in KFP when they were taken over. Disable them in KFP in between.",
         ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, and make nothing.")] = False,

@@ -318,8 +318,8 @@ class ImportRecurringRunRequest(_message.Message):
     pipeline_version: _builtins.str
     """The version that its runs execute, by number, alias or `versions/latest`. Default: its own `pipeline_spec`."""
     enable: _builtins.bool
-    """Let it fire if it does in KFP, from this moment on; also one that an earlier import has made and nobody has touched
-    since. Both installations fire then, unless it is disabled there. Default: false.
+    """Let it fire from this moment on, if it does in KFP; or, where an earlier import has made it, if it did then and nobody
+    has enabled or disabled it here since. Disable it in KFP in between, or both fire. Default: false.
     """
     validate_only: _builtins.bool
     """Answer as if, and make nothing; what the names above say need not be there yet. Default: false."""
