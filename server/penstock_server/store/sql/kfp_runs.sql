@@ -8,7 +8,8 @@ SELECT run.uid, run.namespace, run.id, run.experiment_uid,
     run.cache_policy, run.deadline_s, run.artifact_root, run.state, run.reason, run.message, run.failed_task_id,
     run.outputs, run.event_sequence, run.revision, run.create_time, run.start_time, run.end_time, run.update_time,
     run.archive_time, run.traceparent, run.priority, run.max_parallel_tasks, run.task_timeout_s, run.queue_timeout_s,
-    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.pipeline_namespace, run.origin, run.job_uid,
+    run.cache_max_age_s, run.pause_time, run.rerun_of, run.job_id, run.slot_time, run.pipeline_namespace, run.origin,
+    run.job_uid,
     (
         SELECT ARRAY[p.uid, v.uid]
         FROM pipeline AS p
