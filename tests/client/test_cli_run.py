@@ -15,12 +15,15 @@ from penstock.v1.run_service_pb2 import (
     CreateRunRequest,
     CreateRunResponse,
     DeleteRunResponse,
+    GetTaskResponse,
     ListEventsResponse,
     ListRunsResponse,
+    ListTasksResponse,
     ReadLogsResponse,
     RetryRunResponse,
     WatchRunRequest,
 )
+from penstock.v1.task_pb2 import Attempt, Pod, Task
 from penstock.values import from_values
 from tests.client.conftest import Command
 from tests.client.scripted import ScriptedServer, fail
@@ -207,6 +210,35 @@ def test_a_run_is_shown_with_its_tasks(command: Command, server: ScriptedServer,
     assert "├─ ✔ make" in outcome.stdout
     assert "└─ ✖ fit" in outcome.stdout
     assert "exit code 3" in outcome.stdout
+
+
+def test_a_step_that_waits_for_a_node_says_so(command: Command, server: ScriptedServer, story: Story) -> None:
+    story.script(server, at=4)
+    root = Task(name=f"{RUN}/tasks/root", key="root", state=Task.STATE_RUNNING)
+    waiting = Task(
+        name=f"{RUN}/tasks/make",
+        parent_task=root.name,
+        key="make",
+        state=Task.STATE_RUNNING,
+        attempt_count=1,
+        reason="UNSCHEDULABLE",
+        message="0/3 nodes are available",
+    )
+    server.on("ListTasks", ListTasksResponse(tasks=[root, waiting]))
+    assert "UNSCHEDULABLE: 0/3 nodes are available" in command("runs", "get", "line-fit-1").stdout
+
+
+def test_a_run_that_fails_tells_the_pod_and_what_can_be_done(
+    command: Command, server: ScriptedServer, failing: Story
+) -> None:
+    failing.script(server, at=10)
+    attempt = Attempt(number=1, hint="Raise its memory limit.")
+    pod = Pod(name="line-fit-1-fit-1-ab", namespace="steps")
+    failed = Task(name=f"{RUN}/tasks/fit", key="fit", state=Task.STATE_FAILED, pod=pod, attempts=[attempt])
+    server.on("GetTask", GetTaskResponse(task=failed))
+    said = command("runs", "get", "line-fit-1").stdout
+    assert "pod line-fit-1-fit-1-ab in steps, node unknown" in said
+    assert "what to do: Raise its memory limit." in said
 
 
 def test_runs_are_acted_on(command: Command, server: ScriptedServer, story: Story) -> None:

@@ -5,13 +5,18 @@ from typing import Any
 
 import pytest
 
+from penstock_server.engine.graphs import Graphs
+from penstock_server.engine.new_runs import NewRuns
 from penstock_server.launch.base import Capability, Phase
 from penstock_server.launch.fake import Act, FakeHost
 from penstock_server.model.ids import RunUid
 from penstock_server.model.resources import SERVICE_ACCOUNT_LABEL, EventSubject, TaskValues
 from penstock_server.model.states import TaskState
+from penstock_server.spec.document import load
+from penstock_server.spec.support import CREATE_CLAIM, DELETE_CLAIM, volume_image
 from tests import pipelines
 from tests.engine.conftest import Field, eventually
+from tests.spec.graphs import CORPUS
 from tests.spec.pods import configured_document
 
 MADE = {"taskOutputParameter": {"producerTask": "s0", "outputParameterKey": "made"}}
@@ -111,3 +116,17 @@ async def test_a_step_has_the_service_account_of_its_run(field: Field) -> None:
     await field.server(host, capabilities=PODS)
     await field.ended(await submit(field, {}, labels={SERVICE_ACCOUNT_LABEL: "trainer"}))
     assert {request.facts.service_account for request in host.launches} == {"trainer"}
+
+
+async def test_steps_that_make_and_delete_volumes_come_to_the_launcher_as_any_others(field: Field) -> None:
+    document = load((CORPUS / "kubernetes" / "create_mount_delete_existing_pvc.yaml").read_text())
+    host = FakeHost(
+        lambda request: Act(outputs=TaskValues({"name": "made"} if "createpvc" in request.task_key else {}))
+    )
+    await field.server(host, capabilities=PODS | {Capability.VOLUMES})
+    field.new_runs = NewRuns(field.database, Graphs(), makes_volumes=True)
+    await field.ended(await field.submit({"pipeline_spec": document.pipeline, "platform_spec": document.platform}))
+    told = [(volume_image(request.component), request.inputs.parameters.get("pvc_name")) for request in host.launches]
+    assert told[0][0] == CREATE_CLAIM
+    assert told[-1] == (DELETE_CLAIM, "made")
+    assert host.launches[1].settings.claims == ("made",)
