@@ -17,8 +17,15 @@ from penstock.v1 import (
     run_service_pb2,
     spec_pb2,
 )
+from penstock_server.engine.experiments import WholeExperiments
+from penstock_server.engine.graphs import Graphs
+from penstock_server.engine.job_turns import JobTurns, TurnSettings
+from penstock_server.engine.jobs import Jobs
+from penstock_server.engine.new_runs import NewRuns
 from tests.compat.packages import text
 from tests.compat.serving import KfpSite
+from tests.compat.test_recurring_runs import HOURLY
+from tests.pipelines import chain
 
 
 async def make(kfp: KfpSite, name: str, description: str = "") -> Any:
@@ -163,8 +170,33 @@ async def test_what_was_in_a_deleted_experiment_is_in_the_default_one(kfp: KfpSi
     assert (run.experiment, job.run.experiment) == (default, default)
 
 
-async def test_the_default_experiment_stays(kfp: KfpSite) -> None:
+@pytest.mark.parametrize("verb", ["archive", "dissolve"])
+async def test_all_runs_go_with_their_experiment_however_many_there_are(kfp: KfpSite, verb: str) -> None:
+    made = await inhabited(kfp)
+    for number in range(4):
+        given = {"display_name": f"run {number}", "pipeline_spec": chain(1, "true")}
+        await kfp.ask("POST", "/runs", given | {"experiment_id": made["experiment_id"]})
+    elsewhere = await kfp.ask("POST", "/runs", {"display_name": "elsewhere", "pipeline_spec": chain(1, "true")})
+    new_runs = NewRuns(kfp.database, Graphs())
+    jobs = Jobs(kfp.database, new_runs, JobTurns(kfp.database, new_runs, TurnSettings()))
+    whole = WholeExperiments(kfp.database, jobs, runs_at_a_time=2)
+    await getattr(whole, verb)("default", "busy")
+    listed = (await kfp.ask("GET", "/runs")).body["runs"]
+    others = [run for run in listed if run["run_id"] != elsewhere.body["run_id"]]
+    assert len(others) == 5
+    if verb == "archive":
+        assert {run["storage_state"] for run in others} == {"ARCHIVED"}
+        assert (await kfp.ask("GET", f"/runs/{elsewhere.body['run_id']}")).body["storage_state"] == "AVAILABLE"
+    else:
+        assert {run["experiment_id"] for run in others} == {elsewhere.body["experiment_id"]}
+
+
+async def test_the_default_experiment_stays_with_all_that_is_in_it(kfp: KfpSite) -> None:
+    given = {"display_name": "j", "pipeline_spec": chain(1, "true"), "max_concurrency": 1, "mode": "ENABLE"}
+    job = (await kfp.ask("POST", "/recurringruns", given | {"trigger": HOURLY})).body
     (default,) = (await kfp.ask("GET", "/experiments")).body["experiments"]
+    assert (await kfp.ask("POST", f"/experiments/{default['experiment_id']}:archive")).status == 400
+    assert (await kfp.ask("GET", f"/recurringruns/{job['recurring_run_id']}")).body["status"] == "ENABLED"
     answer = await kfp.ask("DELETE", f"/experiments/{default['experiment_id']}")
     assert (answer.status, answer.body["code"]) == (409, 10)
 

@@ -91,8 +91,7 @@ class Experiments:
         record = (await self._get(request.experiment_id, call)).record
         if record.id == experiments.DEFAULT:
             raise Conflict("DEFAULT_EXPERIMENT_NEEDED", "the default experiment cannot be deleted")
-        async with self.database.transaction() as connection:
-            await experiments.dissolve(connection, record.namespace, record.id)
+        await self.whole.dissolve(record.namespace, record.id)
         return Empty()
 
     async def _get(self, uid: str, call: Call) -> ExperimentView:

@@ -164,8 +164,8 @@ async def set_archived(
     connection: Connection, namespace: str, id: str, *, archived: bool, revision: int | None = None
 ) -> Experiment:
     """Put it into the archive or take it out. Raises NotFound, Conflict, FailedPrecondition(DEFAULT_EXPERIMENT)."""
-    if archived and id == DEFAULT:
-        raise _default("archived")
+    if archived:
+        check_may_go(id, "archived")
     values = {"namespace": namespace, "id": id, "archived": archived, "revision": revision}
     async with connection.cursor(row_factory=class_row(Experiment)) as cursor:
         await cursor.execute(_SQL["archive"], values)
@@ -184,8 +184,7 @@ async def delete(
     Raises NotFound, Conflict, FailedPrecondition(DEFAULT_EXPERIMENT | EXPERIMENT_HAS_JOBS | EXPERIMENT_HAS_RUNS |
     RUN_NOT_FINISHED).
     """
-    if id == DEFAULT:
-        raise _default("deleted")
+    check_may_go(id, "deleted")
     # Jobs first: a turn holds its job while it waits for the experiment.
     await connection.execute(_SQL["lock_jobs"], {"namespace": namespace, "id": id})
     row = await (await connection.execute(_SQL["lock"], {"namespace": namespace, "id": id})).fetchone()
@@ -215,13 +214,30 @@ async def archive_runs(connection: Connection, uid: uuid.UUID) -> None:
     await connection.execute(_SQL["archive_runs"], {"uid": uid})
 
 
+def check_may_go(id: str, done: str) -> None:
+    """Raise FailedPrecondition(DEFAULT_EXPERIMENT) for the one that must not be archived or deleted."""
+    if id == DEFAULT:
+        raise FailedPrecondition("DEFAULT_EXPERIMENT", f"the default experiment cannot be {done}")
+
+
+async def archive_some_runs(connection: Connection, namespace: str, id: str, most: int) -> int:
+    """Put at most so many of its runs into the archive; how many were."""
+    values = {"namespace": namespace, "id": id, "limit": most}
+    return (await connection.execute(_SQL["archive_some_runs"], values)).rowcount
+
+
+async def move_some_runs(connection: Connection, namespace: str, id: str, most: int) -> int:
+    """Move at most so many of its runs into the default experiment; how many were."""
+    values = {"namespace": namespace, "id": id, "limit": most}
+    return (await connection.execute(_SQL["move_some_runs"], values)).rowcount
+
+
 async def dissolve(connection: Connection, namespace: str, id: str) -> None:
     """Delete it, in a transaction; its runs and its jobs stay, in the default experiment.
 
     Raises NotFound, FailedPrecondition(DEFAULT_EXPERIMENT).
     """
-    if id == DEFAULT:
-        raise _default("deleted")
+    check_may_go(id, "deleted")
     # Jobs first, as in `delete`.
     await connection.execute(_SQL["lock_jobs"], {"namespace": namespace, "id": id})
     row = await (await connection.execute(_SQL["lock"], {"namespace": namespace, "id": id})).fetchone()
@@ -241,7 +257,3 @@ def not_found(namespace: str, id: str) -> NotFound:
     """No such experiment."""
     name = resource_name(namespace, id)
     return NotFound("EXPERIMENT_NOT_FOUND", f"there is no {name}", metadata={"name": name})
-
-
-def _default(done: str) -> FailedPrecondition:
-    return FailedPrecondition("DEFAULT_EXPERIMENT", f"the default experiment cannot be {done}")

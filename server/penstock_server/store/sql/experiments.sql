@@ -56,6 +56,33 @@ UPDATE run
 SET archive_time = now(), revision = revision + 1, update_time = now()
 WHERE experiment_uid = %(uid)s AND archive_time IS NULL;
 
+-- name: archive_some_runs
+-- Some of its runs go into the archive; those that are being changed are left for later.
+UPDATE run
+SET archive_time = now(), revision = revision + 1, update_time = now()
+WHERE uid IN (
+    SELECT run.uid
+    FROM run
+    JOIN experiment ON experiment.uid = run.experiment_uid
+    WHERE experiment.namespace = %(namespace)s AND experiment.id = %(id)s AND run.archive_time IS NULL
+    LIMIT %(limit)s
+    FOR UPDATE OF run SKIP LOCKED
+);
+
+-- name: move_some_runs
+-- Some of its runs into the default experiment; those that are being changed are left for later.
+UPDATE run
+SET experiment_uid = home.uid, revision = run.revision + 1, update_time = now()
+FROM experiment AS home
+WHERE home.namespace = %(namespace)s AND home.id = 'default' AND run.uid IN (
+    SELECT run.uid
+    FROM run
+    JOIN experiment ON experiment.uid = run.experiment_uid
+    WHERE experiment.namespace = %(namespace)s AND experiment.id = %(id)s
+    LIMIT %(limit)s
+    FOR UPDATE OF run SKIP LOCKED
+);
+
 -- name: move_runs
 -- Its runs into the default experiment.
 UPDATE run
