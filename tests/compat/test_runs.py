@@ -204,7 +204,7 @@ REFUSED: list[tuple[dict[str, Any], int, int, str]] = [
     (body(runtime_config={"parameters": {"other": 1}}), 400, 3, "run.runtime_config.parameters.other"),
     (body(runtime_config={"pipeline_root": "gs://elsewhere"}), 400, 3, "run.runtime_config.pipeline_root"),
     (body(plugins_input={"mlflow": {}}), 400, 3, "run.plugins_input"),
-    (body(plugins_output={"mlflow": {}}), 400, 3, "run.plugins_output"),
+    (body(plugins_output={"mlflow": {}}), 409, 10, ""),
     (body(scheduled_at="0000-01-01T00:00:00Z"), 400, 3, ""),
 ]
 

@@ -12,7 +12,6 @@ from penstock_server.compat import fields
 from penstock_server.compat.asked_runs import PARAMETERS, AskedRun, AskedRuns
 from penstock_server.compat.fields import KfpList
 from penstock_server.compat.lists import Lists
-from penstock_server.compat.refusals import wrong
 from penstock_server.compat.run_reads import RunReads
 from penstock_server.compat.scopes import scope_of
 from penstock_server.compat.sources import Sources
@@ -22,6 +21,7 @@ from penstock_server.compat.times import read_time
 from penstock_server.engine.new_ids import NewIds, with_id
 from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.run_requests import NewRunRequest, RunSource
+from penstock_server.model.errors import Conflict
 from penstock_server.model.query import Comparison, Filter, Operator, Or
 from penstock_server.rpc.call import Call
 from penstock_server.schedule.macros import SlotFacts
@@ -83,7 +83,8 @@ class Runs:
         """A new run, PENDING."""
         given = request.run
         if given.plugins_output:
-            raise wrong(f"{FIELD}.plugins_output", "is set by the server; leave it out")
+            message = f"{FIELD}.plugins_output is told by the server alone; leave it out"
+            raise Conflict("PLUGINS_OUTPUT_GIVEN", message)
         async with self.database.connection() as connection:
             experiment_id = given.experiment_id or request.experiment_id
             asked = await self.asked.read(connection, given, experiment_id, call, FIELD)

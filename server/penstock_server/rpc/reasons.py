@@ -230,6 +230,11 @@ REASONS: Mapping[str, Reason] = {
         "A client of KFP asked to retry a run that has not failed, or is about to be retried.",
         "Wait for its end, or make a new run.",
     ),
+    "PLUGINS_OUTPUT_GIVEN": Reason(
+        errors.Conflict,
+        "A client of KFP gave a new run the output of plugins, which only a server tells.",
+        "Leave it out.",
+    ),
     "REPORTS_UNAVAILABLE": Reason(
         errors.Unimplemented,
         "KFP's controllers report workflows to the server, and this one runs pipelines itself.",
