@@ -6,7 +6,7 @@ It needs no container engine and no registry: the interpreter that runs it is co
 the machine's loader finds for it and for the packages. There is no shell in it and no package manager. The same
 sources, interpreter and SOURCE_DATE_EPOCH give the same bytes, modes and times, so the same layer.
 
-    /usr/local/bin/                penstock-server, penstock-agent, penstock, python3
+    /usr/local/bin/                penstock-server, penstock-agent, penstock, python3, env
     /usr/local/lib/python3.X/      the standard library, without what a server has no use for
     /opt/penstock/                 the packages
     /usr/lib/ /lib64/              shared libraries and the loader
@@ -54,13 +54,15 @@ SPOILERS = {"RECORD", "direct_url.json", "uv_cache.json", "REQUESTED", "INSTALLE
 LOADED_FROM = ("/lib/", "/usr/lib/", "/lib64/", "/usr/lib64/")
 """Where the loader looks without being told."""
 
+BY_PYTHON = f"/usr/local/bin/{VERSION}"
 PROGRAMS = {
-    # The agent is started twice for every step: no environment, no user's packages, no `site`.
-    "penstock-agent": ("-IS", "penstock_agent.__main__"),
-    "penstock-server": ("-I", "penstock_server.__main__"),
-    "penstock": ("-I", "penstock.cli.__main__"),
+    # The agent is started twice for every step: no environment, no user's packages, no `site`. It must not lose the
+    # signal that ends it, also when that comes before there is a Python, as on a machine that is overloaded.
+    "penstock-agent": (f"/usr/local/bin/env -S --block-signal=TERM {BY_PYTHON} -IS", "penstock_agent.__main__"),
+    "penstock-server": (f"{BY_PYTHON} -I", "penstock_server.__main__"),
+    "penstock": (f"{BY_PYTHON} -I", "penstock.cli.__main__"),
 }
-PROGRAM = """#!/usr/local/bin/{version} {flags}
+PROGRAM = """#!{by}
 import sys
 sys.path.append("/{packages}")
 from {module} import main
@@ -105,11 +107,12 @@ def source_date() -> int:
 
 
 def copy_python(root: Path) -> None:
-    """The interpreter that runs this, and its standard library."""
+    """The interpreter that runs this, and its standard library; and `env`, which starts it with a signal blocked."""
     program = root / PREFIX / "bin" / VERSION
     program.parent.mkdir(parents=True)
     shutil.copy(Path(sys._base_executable).resolve(), program)  # type: ignore[attr-defined]
     (program.parent / "python3").symlink_to(VERSION)
+    shutil.copy(Path(shutil.which("env") or "/usr/bin/env").resolve(), program.parent / "env")
     library = Path(sysconfig.get_path("stdlib"))
     shutil.copytree(library, root / PREFIX / "lib" / VERSION, ignore=unused_in(library), ignore_dangling_symlinks=True)
 
@@ -163,9 +166,9 @@ def prune(packages: Path) -> None:
 
 def write_files(root: Path) -> None:
     """The programs, and the little of `/etc` that is read."""
-    for name, (flags, module) in PROGRAMS.items():
+    for name, (by, module) in PROGRAMS.items():
         program = root / PREFIX / "bin" / name
-        program.write_text(PROGRAM.format(version=VERSION, flags=flags, packages=PACKAGES, module=module))
+        program.write_text(PROGRAM.format(by=by, packages=PACKAGES, module=module))
         program.chmod(0o755)
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -180,7 +183,8 @@ def write_files(root: Path) -> None:
 
 def copy_shared_libraries(root: Path) -> None:
     """What the loader finds for the interpreter and for every compiled module, to places where it looks by itself."""
-    binaries = [root / PREFIX / "bin" / VERSION, *sorted(root.rglob("*.so")), *sorted(root.rglob("*.so.*"))]
+    programs = [root / PREFIX / "bin" / name for name in (VERSION, "env")]
+    binaries = [*programs, *sorted(root.rglob("*.so")), *sorted(root.rglob("*.so.*"))]
     found = {library for binary in binaries for library in shared_libraries(binary)}
     for library in sorted(found):
         if library.is_relative_to(root):

@@ -13,10 +13,12 @@ def main() -> None:
     """Do what the command line says, and end."""
     command = sys.argv[1:]
     if command == ["stage-out"]:
-        # Before anything else: to the first process of a container a signal that nobody asked for is lost.
+        # Before anything else: to the first process of a container a signal that nobody asked for is lost. The image
+        # blocks it before there is a Python.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     else:
         signal.signal(signal.SIGTERM, _end)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     # What takes longer comes after that.
     from penstock_agent.commands import run

@@ -104,8 +104,8 @@ def _agent(*command: str) -> list[str]:
 
 def _until_signals_are_kept(pid: int) -> None:
     """Whoever ends a container before its first instruction ends it for good, here as in a pod."""
-    blocked = re.compile(rb"^SigBlk:\s*[0-9a-f]*4[0-9a-f]{3}$", re.MULTILINE)
-    while not blocked.search(Path(f"/proc/{pid}/status").read_bytes()):
+    kept = re.compile(rb"^Sig(Blk|Cgt):\s*[0-9a-f]*[4-7c-f][0-9a-f]{3}$", re.MULTILINE)
+    while not kept.search(Path(f"/proc/{pid}/status").read_bytes()):
         os.sched_yield()
 
 
@@ -349,6 +349,17 @@ def _refusal(source: Source) -> str | None:
     except ContentError as error:
         return str(error)
     return None
+
+
+def test_before_the_step_the_agent_ends_at_once_when_its_pod_goes(pod: Pod) -> None:
+    uri = f"{pod.plan.output_root}/.penstock/plan.json"
+    away = StoreOptions("http://127.0.0.1:1", allow_http=True, root="s3://nowhere/x")
+    environ = pod.environ(PENSTOCK_PLAN="", PENSTOCK_PLAN_URI=uri, PENSTOCK_STORE=away.to_text())
+    blocking = ["env", "--block-signal=TERM", *_agent("stage-in")]
+    with subprocess.Popen(blocking, env={**environ, "PATH": os.environ["PATH"]}) as process:
+        _until_signals_are_kept(process.pid)
+        process.terminate()
+        assert process.wait(TIMEOUT_S) == 128 + signal.SIGTERM
 
 
 def test_a_signal_that_comes_before_the_agent_is_ready_is_not_lost(pod: Pod, made: Path) -> None:

