@@ -67,6 +67,8 @@ class KfpSite:
 
     database: Database
     channel: grpc.aio.Channel
+    address: str
+    """Of gRPC."""
     url: str
     logs: ScriptedLogs
     contents: dict[str, Path]
@@ -163,8 +165,9 @@ async def serving(
     http = HttpServer(served, socket.create_server(("127.0.0.1", 0)))
     await http.start()
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{grpc_server.port}") as channel:
-            yield KfpSite(database, channel, f"http://127.0.0.1:{http.port}", logs, contents)
+        address = f"127.0.0.1:{grpc_server.port}"
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield KfpSite(database, channel, address, f"http://127.0.0.1:{http.port}", logs, contents)
     finally:
         await http.drain(0)
         await wakeups.close()

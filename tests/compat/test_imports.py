@@ -1,10 +1,13 @@
 """KfpImportService: what KFP's REST API tells becomes resources of ours, once."""
 
+import asyncio
 import uuid
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.struct_pb2 import Struct
 
 from penstock.v1 import (
@@ -27,6 +30,7 @@ from tests.compat.serving import KfpSite
 SPACE = "namespaces/default"
 ORIGIN = "https://kfp.example"
 DAY = "2025-04-01T"
+METHODS = list(pb.DESCRIPTOR.services_by_name["KfpImportService"].methods)
 
 
 def uid(number: int) -> str:
@@ -475,3 +479,40 @@ async def test_what_cannot_be_read_is_refused_by_its_field(
     refused = await refusal(getattr(importer, kind)(given))
     assert refused.code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
     assert refused.fields == ([field] if field else [])
+
+
+@pytest.mark.parametrize("method", METHODS, ids=[method.name for method in METHODS])
+async def test_a_bad_parent_is_refused_by_every_method(importer: Importer, method: MethodDescriptor) -> None:
+    request = GetMessageClass(method.input_type)(parent="namespaces/../x")
+    refused = await refusal(getattr(importer.stub, method.name)(request))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert "parent" in refused.fields
+
+
+async def test_a_namespace_that_is_not_there_is_told(importer: Importer) -> None:
+    refused = await refusal(importer.run(past(), parent="namespaces/nowhere"))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "NAMESPACE_NOT_FOUND")
+
+
+async def test_tasks_that_hold_each_other_very_deep_have_ids_within_their_bounds(importer: Importer) -> None:
+    deep = [task(str(n), f"level-{n}", parent_task_id=str(n - 1)) for n in range(1, 2_000)]
+    made = await importer.run(past(run_details={"task_details": [task("0", "root"), *deep]}))
+    run = await importer.get_run(made.name)
+    assert run.task_counts.succeeded == 2_000
+    told = (await importer.told(f"/runs/{uid(9)}"))["run_details"]["task_details"]
+    assert max(len(item["task_id"]) for item in told) <= 1_000
+
+
+async def test_two_imports_at_a_time_make_each_thing_once(importer: Importer) -> None:
+    calls: list[tuple[Any, dict[str, Any]]] = [
+        (importer.run, past()),
+        (importer.pipeline, pipeline()),
+        (importer.experiment, experiment()),
+        (importer.recurring, recurring()),
+    ]
+    for call, given in calls:
+        answers = await asyncio.gather(*(call(given) for _ in range(4)), return_exceptions=True)
+        made = [answer for answer in answers if not isinstance(answer, BaseException)]
+        assert sum(answer.is_new for answer in made) >= 1
+        assert len({answer.name for answer in made}) == 1
+        assert not (await call(given)).is_new

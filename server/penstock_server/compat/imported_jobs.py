@@ -63,12 +63,13 @@ class ImportedJobs:
         notes = self._adapt(given)
         own = kept(uid, given.created_at, self.now(), FIELD)
         schedule = schedule_of(given, own.create_time)
+        source = await self._source(request, given, namespace)
         try:
             async with self.database.connection() as connection:
                 experiment_id = own_id(request.experiment, namespace, "experiment", experiments.DEFAULT)
                 experiment = await experiments.get(connection, namespace, experiment_id)
             asked = self.asked.asked_in(experiment, given, FIELD)
-            new = new_job(asked, await self._source(request, given, namespace), schedule, enabled=False)
+            new = new_job(asked, source, schedule, enabled=False)
             made = await self._make(lambda id: replace(_standing(new(id), request, given), kept=own), request)
         except NotFound as error:
             # What only would be made by now is not there.
