@@ -13,7 +13,7 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import anatomy, engine_alone, jobs, lists, rates, scale, steps, watch
+from tests.bench import anatomy, engine_alone, jobs, kfp, lists, rates, scale, steps, watch
 from tests.bench.bed import Bed, Row
 
 MEASURES: dict[str, Callable[[Bed], list[Row]]] = {
@@ -30,6 +30,7 @@ MEASURES: dict[str, Callable[[Bed], list[Row]]] = {
     "jobs": jobs.jobs,
     "rates": rates.rates,
     "lists": lists.lists,
+    "kfp": kfp.kfp,
 }
 
 

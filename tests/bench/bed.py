@@ -90,6 +90,11 @@ class Bed:
         return self._running.grpc
 
     @property
+    def http(self) -> str:
+        """Where the server listens for HTTP."""
+        return self._running.http
+
+    @property
     def server_pid(self) -> int:
         """The server's process."""
         assert self._running.process is not None

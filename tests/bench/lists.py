@@ -21,7 +21,9 @@ def lists(bed: Bed) -> list[Row]:
     bed.finish(bed.create(pipelines.chain(1, *PASS)))
     bed.settle()
     for namespace, size in SIZES.items():
-        _fill(bed.dsn, namespace, size)
+        with psycopg.connect(bed.dsn) as connection:
+            connection.execute(FILL_NAMESPACE, {"namespace": namespace})
+        copy_runs(bed.dsn, namespace, size)
     rows = []
     for filter in ("", "state = SUCCEEDED"):
         pages = {size: _page_ms(bed, f"namespaces/{namespace}", filter) for namespace, size in SIZES.items()}
@@ -43,10 +45,9 @@ def _page_ms(bed: Bed, parent: str, filter: str) -> float:
     return statistics.median(times)
 
 
-def _fill(dsn: str, namespace: str, count: int) -> None:
-    """Copies of one run of the default namespace, a second apart, in a namespace of their own."""
+def copy_runs(dsn: str, namespace: str, count: int) -> None:
+    """Copies of one run of the default namespace, a second apart and without tasks, in the namespace."""
     with psycopg.connect(dsn) as connection:
-        connection.execute(FILL_NAMESPACE, {"namespace": namespace})
         columns = [
             row[0]
             for row in connection.execute(

@@ -21,6 +21,7 @@ class Site:
 
     answers: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    serving: "list[asyncio.Future[None]]" = field(default_factory=list)
     port: int = 0
 
     @property
@@ -33,9 +34,21 @@ class Site:
         path = line.split()[1].decode() if len(line.split()) > 1 else ""
         self.asked.append(path)
         writer.write(self.answers.get(path, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))
-        with_end = asyncio.gather(writer.drain(), return_exceptions=True)
-        await with_end
+        await asyncio.gather(writer.drain(), return_exceptions=True)
+        await self.end(writer)
+
+    async def end(self, writer: asyncio.StreamWriter) -> None:
+        """Hang up."""
         writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+    def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Somebody has connected."""
+        self.serving.append(asyncio.ensure_future(self.serve(reader, writer)))
+
+    async def close(self) -> None:
+        """Wait until nobody is connected."""
+        await asyncio.gather(*self.serving, return_exceptions=True)
 
 
 def content(body: bytes) -> bytes:
@@ -49,10 +62,11 @@ def redirect(to: str) -> bytes:
 @pytest.fixture
 async def web() -> AsyncIterator[Site]:
     found = Site()
-    server = await asyncio.start_server(found.serve, "localhost", 0)
+    server = await asyncio.start_server(found.answer, "localhost", 0)
     found.port = server.sockets[0].getsockname()[1]
     async with server:
         yield found
+    await found.close()
 
 
 async def refusal(settings: DownloadSettings, url: str) -> str:
@@ -135,6 +149,11 @@ async def test_what_gives_no_package_is_told(web: Site, answer: bytes, says: str
     assert says in await refusal(OWN, f"{web.url}/x")
 
 
+async def test_what_breaks_off_is_no_package(web: Site) -> None:
+    web.answers = {"/x": content(b"spec of a pipeline")[:-5]}
+    assert "breaks off" in await refusal(OWN, f"{web.url}/x")
+
+
 async def test_no_more_is_read_than_a_package_may_have(web: Site) -> None:
     web.answers = {"/x": b"HTTP/1.1 200 OK\r\n\r\n" + bytes(BYTES_MAX + 1)}
     assert f"more than {BYTES_MAX} bytes" in await refusal(OWN, f"{web.url}/x")
@@ -144,7 +163,43 @@ async def test_a_site_that_says_nothing_is_given_up(web: Site) -> None:
     silent = socket.create_server(("localhost", 0))
     with silent:
         url = f"http://localhost:{silent.getsockname()[1]}/x"
-        assert "cannot be downloaded from" in await refusal(replace(OWN, timeout_s=0.2), url)
+        assert "takes too long" in await refusal(replace(OWN, timeout_s=0.2), url)
+
+
+TRICKLES = {
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+    "content": (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x"),
+    "an endless line": (b"HTTP/1.1 200 ", b"x"),
+}
+
+
+@pytest.mark.parametrize(("head", "more"), TRICKLES.values(), ids=list(TRICKLES))
+async def test_a_site_that_trickles_is_given_up(head: bytes, more: bytes) -> None:
+    site = Trickling(head=head, more=more)
+    server = await asyncio.start_server(site.answer, "localhost", 0)
+    async with server:
+        url = f"http://localhost:{server.sockets[0].getsockname()[1]}/x"
+        assert "takes too long" in await refusal(replace(OWN, timeout_s=0.3), url)
+    site.over.set()
+    await site.close()
+
+
+@dataclass
+class Trickling(Site):
+    """A site that begins each answer with `head` and never ends it."""
+
+    head: bytes = b""
+    more: bytes = b""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer piece by piece."""
+        over = asyncio.ensure_future(self.over.wait())
+        writer.write(self.head)
+        while not over.done():
+            writer.write(self.more)
+            await asyncio.wait([over], timeout=0.02)
+        await self.end(writer)
 
 
 async def test_a_site_that_speaks_no_tls_is_refused(web: Site) -> None:

@@ -1,6 +1,7 @@
 """KFP's lists: filters in both spellings, orders, pages, tokens."""
 
 import json
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,7 +11,8 @@ import pytest
 
 from penstock.kfp.v2beta1.filter_pb2 import Predicate
 from penstock_server.store.database import Database
-from tests.compat.packages import ir
+from tests.compat.packages import form, ir
+from tests.compat.packages import text as package_text
 from tests.compat.serving import Answer, KfpSite
 
 NAMES = ("alpha", "Beta*", "100%_done", "delta", "äther")
@@ -282,14 +284,95 @@ HOSTILE: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("path", ["/pipelines", "/experiments"])
+PATHS = ("/pipelines", "/experiments", "/runs", "/recurringruns", "/pipelines/{pipeline}/versions")
+SQL = (
+    "name; DROP TABLE run; --",
+    "name' OR '1'='1",
+    "name) UNION SELECT token_key FROM secret --",
+    "pg_sleep(10)",
+    "name,(SELECT 1/0)",
+    "run.uid",
+    "%(namespace)s",
+    "{}",
+)
+
+
+async def path_of(kfp: KfpSite, path: str) -> str:
+    """The path; where it names a pipeline, that of a new one."""
+    made = await kfp.ask("POST", "/pipelines", {"name": "of versions"})
+    return path.format(pipeline=made.body["pipeline_id"])
+
+
+@pytest.mark.parametrize("path", PATHS)
 async def test_whatever_cannot_be_a_list_is_refused_with_a_reason(kfp: KfpSite, path: str) -> None:
-    told: list[tuple[str, Answer]] = []
-    for name, query in HOSTILE.items():
-        answer = await kfp.ask("GET", path, query=query)
-        if (answer.status, answer.body.get("code")) != (400, 3) or len(answer.body["message"]) < 10:
-            told.append((name, answer))
-    assert not told
+    path = await path_of(kfp, path)
+    answers = {name: await kfp.ask("GET", path, query=query) for name, query in HOSTILE.items()}
+    assert [(name, answer) for name, answer in answers.items() if not refused(answer)] == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_sql_in_keys_orders_and_tokens_is_refused_and_in_values_it_is_text(kfp: KfpSite, path: str) -> None:
+    path = await path_of(kfp, path)
+    whole = (await kfp.ask("GET", path)).body
+    for text in SQL:
+        for query in ({"filter": ui("EQUALS", text, string_value="x")}, {"sort_by": text}, {"page_token": text}):
+            assert refused(await kfp.ask("GET", path, query=query)), query
+        for operation in ("EQUALS", "IS_SUBSTRING"):
+            answer = await kfp.ask("GET", path, query={"filter": ui(operation, "name", string_value=text)})
+            assert (answer.status, answer.body) == (200, {}), text
+        answer = await kfp.ask("GET", path, query={"filter": ui("NOT_EQUALS", "name", string_value=text)})
+        assert answer.body == whole, text
+    assert (await kfp.ask("GET", path)).body == whole
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_tokens_that_were_cut_changed_or_given_for_another_list_are_refused(kfp: KfpSite, path: str) -> None:
+    path = await fill(kfp, path)
+    for sort_by in ("", "name desc", "created_at"):
+        first = (await kfp.ask("GET", path, query={"page_size": 1, "sort_by": sort_by})).body
+        token = first["next_page_token"]
+        forged = [token[:-1], token[1:], token[: len(token) // 2], token + "A", token.swapcase(), token * 2]
+        forged += [token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :] for at in range(0, len(token), 7)]
+        for wrong in forged:
+            assert refused(await kfp.ask("GET", path, query={"page_token": wrong})), wrong
+        for other in ({"sort_by": "description"}, {"filter": ui("EQUALS", "name", string_value="x")}):
+            assert refused(await kfp.ask("GET", path, query={"page_token": token, **other})), other
+        for elsewhere in set(PATHS) - {path}:
+            answer = await kfp.ask("GET", elsewhere.format(pipeline=uuid.uuid4()), query={"page_token": token})
+            assert answer.status in (400, 404), elsewhere
+            assert "{" in elsewhere or refused(answer), elsewhere
+        assert (await kfp.ask("GET", path, query={"page_token": token})).status == 200
+
+
+async def fill(kfp: KfpSite, path: str) -> str:
+    """Two of what the path lists; the path."""
+    whole = await path_of(kfp, path)
+    for name in ("one", "two"):
+        if "{" in path:
+            body, headers = form(package_text())
+            query = {"pipelineid": whole.split("/")[2], "name": name}
+            made = await kfp.ask("POST", "/pipelines/upload_version", body, query=query, headers=headers)
+        else:
+            given = {"name": name} if path == "/pipelines" else {"display_name": name}
+            specified: dict[str, Any] = {"/runs": {}, "/recurringruns": JOB}
+            more = {"pipeline_spec": ir(), **specified[path]} if path in specified else {}
+            made = await kfp.ask("POST", path, given | more)
+        assert made.status == 200, made.body
+    return whole
+
+
+JOB = {"mode": "ENABLE", "max_concurrency": 1, "trigger": {"periodic_schedule": {"interval_second": "3600"}}}
+
+
+def refused(answer: Answer) -> bool:
+    """With KFP's error: gRPC's number, a message, and the same in the first detail."""
+    body = answer.body
+    return (
+        (answer.status, body.get("code")) == (400, 3)
+        and len(body["message"]) >= 10
+        and body["details"][0]
+        == {"@type": "type.googleapis.com/google.rpc.Status", "code": 3, "message": body["message"]}
+    )
 
 
 @pytest.mark.parametrize("character", ["+", "%", "%2B", "&", "é", "'", "\\", '"'])

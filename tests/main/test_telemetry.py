@@ -19,13 +19,14 @@ from opentelemetry.trace import StatusCode
 from penstock.v1 import run_service_pb2
 from penstock_server.engine.observer import NullObserver
 from penstock_server.launch.fake import FakeLauncher
-from penstock_server.main.observed_calls import BothCalls, MeteredCalls, TracedCalls
+from penstock_server.main.observed_calls import BothCalls, MeteredCalls, TracedCalls, count_refused
 from penstock_server.main.observed_engine import MeteredEngine, TracedEngine
 from penstock_server.main.telemetry import Telemetry, TelemetrySettings, make_telemetry
-from penstock_server.model.errors import NotFound, ResourceExhausted, Unavailable
+from penstock_server.model.errors import NotFound, Unavailable
 from penstock_server.model.ids import AttemptId, RunUid, TaskId
 from penstock_server.model.resources import CachePolicy, Run
 from penstock_server.model.states import RunState
+from penstock_server.rpc.admission import Admission
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.method import Method
 from penstock_server.rpc.observer import UnobservedCalls
@@ -129,20 +130,25 @@ def test_only_the_server_s_own_failures_are_errors_of_a_span(
     assert (span.status.status_code is StatusCode.ERROR) is fault
 
 
+def test_those_who_find_no_room_are_counted(meters: MeterProvider, reader: InMemoryMetricReader) -> None:
+    calls, streams = Admission(1), Admission(1)
+    count_refused(meters.get_meter("t"), {"calls": calls, "streams": streams})
+    with calls:
+        for _ in range(3):
+            calls.refusal()
+    refused = figures(reader)["penstock.rpc.refused"]
+    assert {point.attributes["room"]: point.value for point in refused} == {"calls": 3, "streams": 0}
+
+
 def test_calls_are_counted_and_timed_by_code(meters: MeterProvider, reader: InMemoryMetricReader) -> None:
     observer = MeteredCalls(meters.get_meter("t"))
     for error in (None, NotFound("RUN_NOT_FOUND", "no"), NotFound("RUN_NOT_FOUND", "no")):
         _, finish = observer.begin(method(), CALL)
         finish(error)
-    observer.begin(method(), CALL)[1](ResourceExhausted("SERVER_BUSY", "no"))
-    observer.begin(method(), CALL)[1](ResourceExhausted("REQUEST_TOO_LARGE", "no"))
     observer.begin(method("WatchRun"), CALL)
     seen = figures(reader)
-    (refused,) = seen["penstock.rpc.refused"]
-    assert (refused.attributes["transport"], refused.value) == ("rest", 1)
     assert {point.attributes["code"]: point.count for point in seen["penstock.rpc.duration"]} == {
         "OK": 1,
-        "RESOURCE_EXHAUSTED": 2,
         "NOT_FOUND": 2,
     }
     assert {point.attributes["method"][-8:]: point.value for point in seen["penstock.rpc.active"]} == {

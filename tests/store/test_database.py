@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from penstock_server.model.errors import DeadlineExceeded, InvalidArgument, Unavailable
+from penstock_server.model.errors import DeadlineExceeded, InvalidArgument, ResourceExhausted, Unavailable
 from penstock_server.store.database import Connection, Database
 from tests import factories
 
@@ -154,3 +154,20 @@ async def test_who_is_cancelled_just_as_a_connection_comes_ends_as_cancelled(dat
     task.cancel()
     await database.close()
     assert [task.cancelled() for task in done] == [True]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_patient_callers_are_told_whether_the_database_is_away_or_only_busy(
+    database_dsn: str, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    monkeypatch.setattr("penstock_server.store.database.ACQUIRE_TIMEOUT_S", 1.0)
+    database = Database(database_dsn, pool_size_max=1)
+    await database.open()
+    patient = database.with_patience(5)
+    async with database.connection():
+        if answered:  # to others, while this one waits
+            asyncio.get_running_loop().call_later(0.5, database._pulse.beat)
+        with pytest.raises(ResourceExhausted if answered else Unavailable) as raised:
+            await patient.version()
+        assert raised.value.reason == ("SERVER_BUSY" if answered else "DATABASE_UNAVAILABLE")
+    await database.close()

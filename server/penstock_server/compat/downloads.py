@@ -10,9 +10,11 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -66,16 +68,13 @@ class Downloads:
         give_up = time.monotonic() + self._settings.timeout_s
         for _ in range(REDIRECTS_MAX + 1):
             parts = self._checked(url)
-            connection = self._connect(parts, give_up)
-            try:
+            with closing(self._connect(parts, give_up)) as connection, _cut_at(give_up, connection):
                 target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
                 connection.request("GET", target, headers={"Accept-Encoding": "identity"})
                 with connection.getresponse() as response:
                     if response.status not in _REDIRECTS:
                         return _read(response, give_up)
                     url = urljoin(url, response.headers.get("location", ""))
-            finally:
-                connection.close()
         raise _Refused(f"redirects more than {REDIRECTS_MAX} times")
 
     def _checked(self, url: str) -> SplitResult:
@@ -119,6 +118,26 @@ class Downloads:
         return found[0]
 
 
+@contextmanager
+def _cut_at(give_up: float, connection: http.client.HTTPConnection) -> Iterator[None]:
+    """Ends the connection then: a site that trickles keeps each single wait short. Raises _Refused when it was so.
+
+    What was read of such an answer may look whole.
+    """
+    line = connection.sock
+    # Past the layer of TLS, which belongs to the thread that reads.
+    timer = threading.Timer(_left(give_up), socket.socket.shutdown, (line, socket.SHUT_RDWR))
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException, _Refused):
+        _left(give_up)
+        raise
+    finally:
+        timer.cancel()
+    _left(give_up)
+
+
 def _all_public(addresses: Iterable[str]) -> bool:
     return all(_public(ipaddress.ip_address(address.partition("%")[0])) for address in addresses)
 
@@ -139,6 +158,8 @@ def _read(response: http.client.HTTPResponse, give_up: float) -> bytes:
         if len(content) > BYTES_MAX:
             raise _Refused(f"leads to more than {BYTES_MAX} bytes")
         _left(give_up)
+    if response.length:
+        raise _Refused("breaks off before its end")
     return bytes(content)
 
 

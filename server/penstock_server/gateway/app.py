@@ -1,5 +1,6 @@
 """The ASGI application: everything that is served over HTTP, put together.
 
+a flood is turned away, then
 browser guard -> CORS -> probes
                       -> drain gate -> Connect and gRPC-Web   /penstock.v1.RunService/GetRun
                                     -> REST, plain routes      /v1/namespaces/default/runs/r1
@@ -18,10 +19,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from penstock_server.gateway.bodies import Pace, paced
 from penstock_server.gateway.browsers import BrowserGuard
 from penstock_server.gateway.connect import ConnectApp
+from penstock_server.gateway.floods import Floods
 from penstock_server.gateway.probes import Probes
 from penstock_server.gateway.replies import error_reply
 from penstock_server.gateway.rest import RestApp
 from penstock_server.model.errors import InvalidArgument, Unavailable
+from penstock_server.rpc.admission import Admission
 from penstock_server.rpc.dialect import Dialects
 from penstock_server.rpc.method import Service
 from penstock_server.rpc.plain import PlainRoute
@@ -51,11 +54,18 @@ class Gateway:
     """An ASGI application with a switch for the end of the server."""
 
     def __init__(
-        self, services: Sequence[Service], probes: Probes, settings: GatewaySettings, plain: Sequence[PlainRoute] = ()
+        self,
+        services: Sequence[Service],
+        probes: Probes,
+        settings: GatewaySettings,
+        plain: Sequence[PlainRoute] = (),
+        calls: Admission | None = None,
     ) -> None:
+        """`calls`: the room that calls find or do not find further in."""
         self.draining = False
         """While set, calls are refused with 503 and probes are still answered."""
         self._pace = settings.pace
+        self._floods = None if calls is None else Floods(calls, [service.dialect for service in services])
         self._dialects = Dialects(service.dialect for service in services)
         connect = _WithoutPlainGrpc(ConnectApp(services, body_bytes_max=settings.body_bytes_max))
         rest = RestApp(services, plain, body_bytes_max=settings.body_bytes_max)
@@ -70,7 +80,10 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
-        await self._app(scope, receive, send)
+        if self._floods is not None and self._floods.turns_away(scope):
+            await self._floods.refuse(scope, send)
+        else:
+            await self._app(scope, receive, send)
 
     def _gated(self, app: ASGIApp) -> ASGIApp:
         async def gate(scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,6 +7,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_TIME_MAX_S = 10.0
 HEAD_BYTES_MAX = 64 * 1024
+SECOND_LOOK_S = 0.1
 
 
 class BoundedHeads(HttpToolsProtocol):
@@ -49,8 +50,12 @@ class BoundedHeads(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._head_bytes = 0
+        self._head_timer = self.loop.call_later(self.head_time_max_s, self._look_again)
+
+    def _look_again(self) -> None:
+        """Late, unless it was the event loop that was: what has come by now is read before the next timer."""
         late = "Request line and headers came too slowly."
-        self._head_timer = self.loop.call_later(self.head_time_max_s, self._refuse, late)
+        self._head_timer = self.loop.call_later(SECOND_LOOK_S, self._refuse, late)
 
     def _head_done(self) -> None:
         if self._head_timer is not None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from penstock_server.gateway.acceptor import Acceptor
 from penstock_server.gateway.heads import BoundedHeads
 
 KEEPALIVE_IDLE_S = 60
@@ -16,11 +17,22 @@ KEEPALIVE_PROBES = 3
 
 
 class _Uvicorn(uvicorn.Server):
-    """Leaves signals to whoever assembles the server."""
+    """Leaves signals to whoever assembles the server, and connections to an Acceptor."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections."""
+        await self.lifespan.startup()
+        acceptors = [Acceptor(listener, self._protocol) for listener in sockets or ()]
+        self.servers = acceptors  # type: ignore[assignment]  # all that is asked of them is to close
+        self.started = True
+
+    def _protocol(self) -> asyncio.Protocol:
+        state = self.lifespan.state
+        return BoundedHeads(config=self.config, server_state=self.server_state, app_state=state)
 
 
 class HttpServer:
@@ -42,7 +54,6 @@ class HttpServer:
         _keep_alive(self._listener)
         config = uvicorn.Config(
             self._app,
-            http=BoundedHeads,
             loop="none",
             lifespan="off",
             log_config=None,

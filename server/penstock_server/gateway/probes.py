@@ -7,6 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
 
 @dataclass(frozen=True, slots=True)
 class Exposition:

@@ -159,7 +159,7 @@ class Assembly:
         services = [middleware.wrap(service) for service in (*api_services(parts), *compat_services(compat))]
         routes = [middleware.wrap_plain(route) for route in compat_routes(compat)]
         grpc = await self._grpc(services)
-        gateway = self._gateway(services, routes, Readiness(database, load))
+        gateway = self._gateway(services, routes, Readiness(database, load), middleware.calls)
         http = HttpServer(gateway, listener)
         self._stack.push_async_callback(http.drain, 0)
         await http.start()
@@ -210,11 +210,10 @@ class Assembly:
 
     def _middleware(self) -> Middleware:
         settings = self._settings
+        calls, streams = Admission(settings.calls_max), Admission(settings.streams_max, "streams")
+        self._telemetry.watch_rooms({"calls": calls, "streams": streams})
         return Middleware(
-            self._telemetry.calls,
-            unary_time_max_s=settings.call_time_max_s,
-            calls=Admission(settings.calls_max),
-            streams=Admission(settings.streams_max, "streams"),
+            self._telemetry.calls, unary_time_max_s=settings.call_time_max_s, calls=calls, streams=streams
         )
 
     def _caching(self) -> CacheDefaults:
@@ -323,7 +322,9 @@ class Assembly:
         await server.start()
         return server
 
-    def _gateway(self, services: list[Service], routes: list[PlainRoute], readiness: Readiness) -> Gateway:
+    def _gateway(
+        self, services: list[Service], routes: list[PlainRoute], readiness: Readiness, calls: Admission
+    ) -> Gateway:
         hosts = self._settings.allowed_hosts
         if not hosts and parse_address(self._settings.http_listen).is_loopback:
             hosts = ("localhost",)
@@ -332,7 +333,8 @@ class Assembly:
             allowed_origins=self._settings.allowed_origins,
             allowed_hosts=hosts,
         )
-        return Gateway(services, Probes(readiness.not_ready, self._telemetry.exposition), settings, routes)
+        probes = Probes(readiness.not_ready, self._telemetry.exposition)
+        return Gateway(services, probes, settings, routes, calls)
 
 
 async def _token_key(database: Database) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from google.rpc.code_pb2 import Code
@@ -12,6 +12,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from penstock_server.model.errors import PenstockError
+from penstock_server.rpc.admission import Admission
 from penstock_server.rpc.call import Call
 from penstock_server.rpc.errors import codes
 from penstock_server.rpc.observer import CallObserver, Finish, Observed
@@ -19,21 +20,18 @@ from penstock_server.rpc.observer import CallObserver, Finish, Observed
 _SYSTEMS = {"grpc": "grpc", "connect": "connect_rpc"}
 _FAULTS = frozenset({"INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", "UNIMPLEMENTED"})
 """Codes that tell of the server failing, not of a caller asking for something wrong."""
-REFUSED = "SERVER_BUSY"
-"""The reason of calls that were not admitted."""
 
 
 class MeteredCalls:
     """Counts and times calls.
 
     Metrics: `penstock.rpc.duration` (of unary calls) and `penstock.rpc.stream.duration`, both by method,
-    transport and code, `penstock.rpc.active`, and `penstock.rpc.refused`, of calls for which there was no room.
+    transport and code, and `penstock.rpc.active`.
     """
 
     def __init__(self, meter: Meter) -> None:
         self._duration = meter.create_histogram("penstock.rpc.duration", "s", "of calls, by code")
         self._streams = meter.create_histogram("penstock.rpc.stream.duration", "s", "of streams, by code")
-        self._refused = meter.create_counter("penstock.rpc.refused", description="calls that there was no room for")
         # Read when somebody looks: recording each begin and end would cost several times the rest.
         self._active: Counter[tuple[str, str]] = Counter()
         meter.create_observable_up_down_counter(
@@ -51,13 +49,20 @@ class MeteredCalls:
             self._active[key] -= 1
             labels = {"method": key[0], "transport": key[1], "code": code_of(error)}
             histogram.record(time.perf_counter() - began, labels)
-            if isinstance(error, PenstockError) and error.reason == REFUSED:
-                self._refused.add(1, {"method": key[0], "transport": key[1]})
 
         return call, finish
 
     def _observe_active(self, _options: CallbackOptions) -> Iterable[Observation]:
         return [Observation(count, {"method": key[0], "transport": key[1]}) for key, count in self._active.items()]
+
+
+def count_refused(meter: Meter, rooms: Mapping[str, Admission]) -> None:
+    """Metric: `penstock.rpc.refused`, of those for whom there was no room, by the name of the room."""
+
+    def observe(_options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(room.refused_count, {"room": name}) for name, room in rooms.items()]
+
+    meter.create_observable_counter("penstock.rpc.refused", [observe], description="calls that found no room")
 
 
 class TracedCalls:

@@ -510,7 +510,7 @@ class Settings:
         minimum=1,
     )
     calls_max: int = setting(
-        256,
+        128,
         doc="Calls under way at a time, over all services and transports. Further ones are refused at once: HTTP "
         "answers 429 with Retry-After, gRPC RESOURCE_EXHAUSTED.",
         group=LIMITS,

@@ -4,6 +4,7 @@ Metrics are served under `/metrics` and, like traces, sent by OTLP where an endp
 interceptors and wrappers around the parts; the parts know nothing of it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -23,8 +24,9 @@ from penstock_server.gateway.probes import Exposition
 from penstock_server.launch.base import Launcher
 from penstock_server.launch.metered import MeteredLauncher
 from penstock_server.launch.traced import TracedLauncher
-from penstock_server.main.observed_calls import BothCalls, MeteredCalls, TracedCalls
+from penstock_server.main.observed_calls import BothCalls, MeteredCalls, TracedCalls, count_refused
 from penstock_server.main.observed_engine import MeteredEngine, TracedEngine
+from penstock_server.rpc.admission import Admission
 from penstock_server.rpc.observer import CallObserver, UnobservedCalls
 
 SCOPE = "penstock"
@@ -61,6 +63,11 @@ class Telemetry:
         if self.tracers is not None:
             launcher = TracedLauncher(launcher, self.tracers.get_tracer(SCOPE))
         return launcher
+
+    def watch_rooms(self, rooms: Mapping[str, Admission]) -> None:
+        """Count those who are refused."""
+        if self.meters is not None:
+            count_refused(self.meters.get_meter(SCOPE), rooms)
 
     def exposition(self, accept: str) -> Exposition:
         """All metrics, in the form that the Accept header asks for."""

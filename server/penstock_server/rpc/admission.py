@@ -18,15 +18,27 @@ class Admission:
         self._what = what
         """In the plural, for people."""
         self._inside = 0
+        self.refused_count = 0
+        """Of those that found no room, since the start."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whoever comes is refused."""
+        return self._inside >= self._most
+
+    def refusal(self) -> ResourceExhausted:
+        """What somebody is told for whom there is no room; they are counted."""
+        self.refused_count += 1
+        return ResourceExhausted(
+            "SERVER_BUSY",
+            f"this server has {self._most} {self._what} under way and takes no more; repeat the call in a while",
+            retry_after_s=RETRY_S,
+        )
 
     def __enter__(self) -> None:
         """Go in. Raises ResourceExhausted SERVER_BUSY when there is no room."""
-        if self._inside >= self._most:
-            raise ResourceExhausted(
-                "SERVER_BUSY",
-                f"this server has {self._most} {self._what} under way and takes no more; repeat the call in a while",
-                retry_after_s=RETRY_S,
-            )
+        if self.is_full:
+            raise self.refusal()
         self._inside += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

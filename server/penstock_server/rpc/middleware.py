@@ -21,7 +21,7 @@ from penstock_server.rpc.observer import CallObserver, Observed, UnobservedCalls
 from penstock_server.rpc.plain import PlainAnswer, PlainRequest, PlainRoute
 from penstock_server.rpc.rules import Rules
 
-CALLS_MAX = 256
+CALLS_MAX = 128
 STREAMS_MAX = 4096
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)

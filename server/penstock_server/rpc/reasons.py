@@ -285,7 +285,7 @@ REASONS: Mapping[str, Reason] = {
     ),
     "SERVER_BUSY": Reason(
         errors.ResourceExhausted,
-        "The server serves as many calls, streams or uploads as it takes at a time.",
+        "The server serves as many calls, streams or uploads as it takes at a time, or its database cannot keep up.",
         "Repeat after the delay in RetryInfo, and make fewer calls at once.",
     ),
     "DEADLINE_EXCEEDED": Reason(

@@ -2,19 +2,21 @@
 
 import asyncio
 import json
+import math
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from copy import copy
 from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_loads
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from penstock_server.model.errors import Unavailable
+from penstock_server.model.errors import ResourceExhausted, Unavailable
 from penstock_server.model.json import WHOLE_MAX
 from penstock_server.store.failures import RETRY_AFTER_S, translated
 
@@ -34,6 +36,7 @@ class Database:
     def __init__(self, dsn: str, *, pool_size_max: int = 16, statement_timeout_s: float = 30) -> None:
         self.dsn = dsn
         self._patience_s: float | None = None
+        self._pulse = _Pulse()
         self._statement_timeout_s = statement_timeout_s
         options: dict[str, Any] = {
             "autocommit": True,
@@ -57,7 +60,8 @@ class Database:
 
     def with_patience(self, seconds: float) -> "Database":
         """The same pool for callers who wait so long for an answer at most: a database that has frozen with the
-        connection open then counts as one that is away, and the connection is given up."""
+        connection open then counts as one that is away, and the connection is given up. Where no connection is free in
+        time, but others were answered meanwhile, they are told SERVER_BUSY."""
         patient = copy(self)
         patient._patience_s = seconds
         return patient
@@ -119,19 +123,29 @@ class Database:
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[Connection]:
         cancellations = _cancellations()
-        async with self._pool.connection() as connection:
+        async with self._free() as connection:
             if _cancellations() > cancellations:
                 # The pool waits by `wait_for`, which before Python 3.12 loses a cancellation that comes just as a
                 # connection does. A loop that never hears of it would not end.
                 raise asyncio.CancelledError
             if self._patience_s is None:
                 yield connection
-                return
-            timer = asyncio.get_running_loop().call_later(self._patience_s, _cut, connection)
+            else:
+                with _cut_after(self._patience_s, connection, self._pulse):
+                    yield connection
+            self._pulse.beat()
+
+    @asynccontextmanager
+    async def _free(self) -> AsyncIterator[Connection]:
+        """A connection that nobody else uses."""
+        async with AsyncExitStack() as stack:
             try:
-                yield connection
-            finally:
-                timer.cancel()
+                connection = await stack.enter_async_context(self._pool.connection())
+            except PoolTimeout as error:
+                if self._patience_s is not None and self._pulse.felt_within(ACQUIRE_TIMEOUT_S):
+                    raise _busy() from error
+                raise
+            yield connection
 
     async def _configure(self, connection: Connection) -> None:
         set_json_loads(_loads, connection)
@@ -170,6 +184,48 @@ def _cancellations() -> int:
     """How often the present task was asked to end."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
+
+
+class _Pulse:
+    """When the database last did as it was asked, whoever asked."""
+
+    def __init__(self) -> None:
+        self._at = -math.inf
+
+    def beat(self) -> None:
+        """Just now."""
+        self._at = time.monotonic()
+
+    def felt_within(self, seconds: float) -> bool:
+        """True when it was no longer ago."""
+        return time.monotonic() - self._at <= seconds
+
+
+@contextmanager
+def _cut_after(patience_s: float, connection: Connection, pulse: _Pulse) -> Iterator[None]:
+    """Cuts the connection when it is held for longer; for twice as long where others are answered meanwhile: then it is
+    this process that is slow."""
+    loop = asyncio.get_running_loop()
+
+    def look() -> None:
+        if pulse.felt_within(patience_s):
+            timers.append(loop.call_later(patience_s, _cut, connection))
+        else:
+            _cut(connection)
+
+    timers = [loop.call_later(patience_s, look)]
+    try:
+        yield
+    finally:
+        timers[-1].cancel()
+
+
+def _busy() -> ResourceExhausted:
+    return ResourceExhausted(
+        "SERVER_BUSY",
+        "this server has more to ask its database than it can; repeat the call in a while",
+        retry_after_s=RETRY_AFTER_S,
+    )
 
 
 def _cut(connection: Connection) -> None:

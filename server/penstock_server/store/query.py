@@ -40,6 +40,7 @@ _COMPARE: Mapping[Operator, LiteralString] = {
 }
 
 
+_EQUALITIES = (Operator.EQUAL, Operator.NOT_EQUAL)
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Stands for a time that has not come, so that rows without it have a place in an order: after all others."""
 
@@ -224,8 +225,9 @@ class _Where:
             if comparison.value == "*":
                 return sql.SQL("{} <> '{{}}'").format(expression)
             return sql.SQL("{} ? {}").format(expression, self._value(comparison.value))
-        if column.equal_to and comparison.operator is Operator.EQUAL and _is_whole(comparison):
-            return sql.SQL(column.equal_to).format(self._value(comparison.value))
+        if column.equal_to and comparison.operator in _EQUALITIES and _is_whole(comparison):
+            equal = sql.SQL(column.equal_to).format(self._value(comparison.value))
+            return equal if comparison.operator is Operator.EQUAL else sql.SQL("({}) IS NOT TRUE").format(equal)
         return self._plain(expression, column.type, comparison)
 
     def _plain(self, expression: sql.Composable, kind: FieldType, comparison: Comparison) -> sql.Composable:
