@@ -39,6 +39,9 @@ class GrpcSettings:
     client_ping_interval_min_s: float = 10.0
     """A client that asks more often is disconnected."""
 
+    pending_max: int = 32_768
+    """So many calls wait to be taken up; the library cancels further ones."""
+
     def options(self) -> list[tuple[str, int]]:
         """As gRPC's channel arguments."""
         return [
@@ -48,6 +51,10 @@ class GrpcSettings:
             ("grpc.keepalive_timeout_ms", round(self.keepalive_timeout_s * 1000)),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", round(self.client_ping_interval_min_s * 1000)),
+            # The library cancels calls at random once a thousand wait to be taken up; ours is to say why, and when to
+            # come again.
+            ("grpc.server.max_pending_requests", self.pending_max),
+            ("grpc.server.max_pending_requests_hard_limit", self.pending_max),
             ("grpc.so_reuseport", 0),  # otherwise a second server on the port would go unnoticed
         ]
 
