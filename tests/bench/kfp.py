@@ -21,8 +21,10 @@ SHOWN = 50
 """Real runs with their tasks and moves, the newest, which are those that the pages show."""
 PAGE = 10
 """As KFP's SDK asks unless it is told otherwise."""
-CALLS = 400
+CALLS = 100
 ROUNDS = 3
+IDLE_S = 2.0
+"""A connection that was silent for so long is given up: servers do so after five seconds."""
 PATH = "/apis/v2beta1"
 
 Call = Callable[[], object]
@@ -74,10 +76,14 @@ class Rest:
 
     def __init__(self, bed: Bed) -> None:
         self._line = http.client.HTTPConnection(bed.http)
+        self._asked_at = time.monotonic()
         self.experiment_id = self.ask("GET", "/experiments")["experiments"][0]["experiment_id"]
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON of the answer."""
+        if time.monotonic() - self._asked_at > IDLE_S:
+            self._line.close()  # the server has hung up, or is about to; a new one is opened with the request
+        self._asked_at = time.monotonic()
         content = None if body is None else json.dumps(body)
         self._line.request(method, PATH + path, content, {"Content-Type": "application/json"})
         answer = self._line.getresponse()
