@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from penstock_agent.plan import StoreOptions
 from penstock_server.model.errors import InvalidArgument, NotFound, Unavailable
 from penstock_server.store.records import CHUNK_BYTES, PART_BYTES, StoredRecords
+from tests.object_stores import S3Server
 
 
 async def pieces(*contents: bytes, then: Exception | None = None) -> AsyncIterator[bytes]:
@@ -20,14 +22,22 @@ async def streamed(records: StoredRecords, uri: str, offset: int) -> bytes:
     return b"".join([piece async for piece in records.stream(uri, offset)])
 
 
-@pytest.fixture
-def records(tmp_path: Path) -> StoredRecords:
-    return StoredRecords.in_folder(tmp_path)
+@pytest.fixture(params=["folder", "s3"])
+def options(request: pytest.FixtureRequest, tmp_path: Path) -> StoreOptions:
+    if request.param == "folder":
+        return StoreOptions(root=f"file://{tmp_path}")
+    server: S3Server = request.getfixturevalue("s3")
+    return server.options()
 
 
 @pytest.fixture
-def uri(tmp_path: Path) -> str:
-    return f"file://{tmp_path}/.penstock/run/outer.train/1/log"
+def records(options: StoreOptions) -> StoredRecords:
+    return StoredRecords.at(options)
+
+
+@pytest.fixture
+def uri(options: StoreOptions) -> str:
+    return f"{options.root}/.penstock/run/outer.train/1/log"
 
 
 async def test_what_is_written_is_read(records: StoredRecords, uri: str) -> None:
@@ -59,8 +69,8 @@ async def test_nothing_is_streamed_of_what_is_not_there(records: StoredRecords, 
         await streamed(records, uri, 0)
 
 
-async def test_what_lies_below_is_dropped_and_nothing_else(records: StoredRecords, tmp_path: Path) -> None:
-    root = f"file://{tmp_path}/.penstock"
+async def test_what_lies_below_is_dropped_and_nothing_else(records: StoredRecords, options: StoreOptions) -> None:
+    root = f"{options.root}/.penstock"
     for name in ("run/a/1/log", "run/b/2/log", "running/a/1/log"):
         await records.write(f"{root}/{name}", b"x")
     await records.drop(f"{root}/run")
@@ -74,7 +84,8 @@ async def test_no_uri_leads_out_of_the_root(records: StoredRecords, tmp_path: Pa
         await records.read(f"file://{path.format(root=tmp_path)}")
 
 
-async def test_a_store_that_cannot_be_written_is_unavailable(records: StoredRecords, uri: str, tmp_path: Path) -> None:
+async def test_a_store_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
+    records = StoredRecords.in_folder(tmp_path)
     (tmp_path / ".penstock").write_text("in the way")
     with pytest.raises(Unavailable):
-        await records.write(uri, b"x")
+        await records.write(f"file://{tmp_path}/.penstock/run/log", b"x")

@@ -1,16 +1,21 @@
 """Small files and logs in the object store, by URI, for launchers that keep what they know of attempts there."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, GenericError
 from obstore.store import LocalStore, ObjectStore
 
 from penstock_agent.object_store import REQUEST_TIMEOUTS, SCHEMES
 from penstock_agent.plan import StoreOptions
 from penstock_agent.stores import FILE_SCHEME, scheme_of
 from penstock_server.model.errors import InvalidArgument, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from obstore import GetResult
 
 CHUNK_BYTES = 256 * 1024
 PART_BYTES = 5 * 1024 * 1024
@@ -54,12 +59,13 @@ class StoredRecords:
         """The content from a byte on, in pieces. Raises NotFound, Unavailable."""
         key = self._key(uri)
         try:
-            size = (await obstore.head_async(self._store, key))["size"]
-            while offset < size:
-                end = min(size, offset + CHUNK_BYTES)
-                content = bytes(await obstore.get_range_async(self._store, key, start=offset, end=end))
-                yield content
-                offset += len(content)
+            if offset and offset >= (await obstore.head_async(self._store, key))["size"]:
+                return
+            found, before = await self._found(key, offset)
+            async for piece in found.stream(CHUNK_BYTES):
+                if rest := bytes(piece)[before:]:
+                    yield rest
+                before = max(0, before - len(piece))
         except FileNotFoundError as error:
             raise NotFound("LOG_NOT_FOUND", f"there is nothing at {uri}") from error
         except (BaseError, OSError) as error:
@@ -86,6 +92,13 @@ class StoredRecords:
             return
         except (BaseError, OSError) as error:
             raise _unavailable(error) from error
+
+    async def _found(self, key: str, offset: int) -> "tuple[GetResult, int]":
+        """The content from a byte on, or all of it with how many bytes come before: not every store sends parts."""
+        if offset:
+            with suppress(GenericError):
+                return await obstore.get_async(self._store, key, options={"range": {"offset": offset}}), 0
+        return await obstore.get_async(self._store, key), offset
 
     async def _write_pieces(self, key: str, pieces: AsyncIterator[bytes]) -> None:
         """In one go where there is little, which takes one call; else in parts."""
