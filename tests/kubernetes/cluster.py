@@ -16,9 +16,10 @@ from penstock_agent.plan import STORE_VARIABLE, StoreOptions
 from penstock_server.launch.kubernetes.api import ApiLimits, ClusterApi
 from penstock_server.launch.kubernetes.connection import ClusterAccess
 from penstock_server.launch.kubernetes.frame import Frame, Stage
-from penstock_server.launch.kubernetes.judge import Graces
-from penstock_server.launch.kubernetes.launcher import KubernetesLauncher, Registry
+from penstock_server.launch.kubernetes.judgement import Graces
+from penstock_server.launch.kubernetes.launcher import KubernetesLauncher
 from penstock_server.launch.kubernetes.records import Records
+from penstock_server.launch.kubernetes.strays import Registry
 from penstock_server.launch.kubernetes.workplace import ClusterNamespaces, KubernetesSettings
 from penstock_server.store.records import StoredRecords
 from tests.kubernetes.kubectl import namespaces, read

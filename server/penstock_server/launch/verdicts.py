@@ -56,7 +56,7 @@ def exited(attempt: AttemptId, exit_code: int, log_tail: str, *, out_of_memory: 
     if out_of_memory:
         message = "killed because the machine ran out of memory while it ran: let fewer steps run at a time, or smaller"
         return failed(attempt, "OUT_OF_MEMORY", message, exit_code=exit_code, log_tail=log_tail)
-    message = f"{_how(exit_code)}{_because(log_tail)}"
+    message = f"{how_ended(exit_code)}{_because(log_tail)}"
     return failed(attempt, "EXIT_CODE", message, exit_code=exit_code, log_tail=log_tail)
 
 
@@ -73,7 +73,8 @@ def lost(attempt: AttemptId, message: str, log_tail: str = "") -> Observation:
     return Observation(attempt, Phase.LOST, "PROCESS_GONE", message, log_tail=log_tail)
 
 
-def _how(exit_code: int) -> str:
+def how_ended(exit_code: int) -> str:
+    """An exit code in words, with the signal that it stands for."""
     try:
         name = signal.Signals(exit_code - 128).name
     except ValueError:

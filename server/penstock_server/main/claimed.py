@@ -11,7 +11,7 @@ from penstock_server.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class KnownAttempts:
-    """Implements `launch.kubernetes.launcher.Registry` by what is committed."""
+    """Implements `launch.kubernetes.strays.Registry` by what is committed."""
 
     database: Database
 

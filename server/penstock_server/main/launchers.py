@@ -75,7 +75,7 @@ async def _kubernetes(settings: Settings, database: Database, artifacts: Artifac
 
 def _kubernetes_settings(settings: Settings, installation: str, artifacts: Artifacts) -> "KubernetesSettings":
     from penstock_server.launch.kubernetes.frame import Frame
-    from penstock_server.launch.kubernetes.judge import Graces
+    from penstock_server.launch.kubernetes.judgement import Graces
     from penstock_server.launch.kubernetes.workplace import ClusterNamespaces, KubernetesSettings
 
     named = dict(pair.split("=", 1) for pair in settings.kubernetes_namespaces)

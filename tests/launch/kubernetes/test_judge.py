@@ -11,22 +11,22 @@ import pytest
 
 from penstock_agent import exits
 from penstock_server.launch.base import Phase
-from penstock_server.launch.kubernetes.judge import (
+from penstock_server.launch.kubernetes.history import Failing, History
+from penstock_server.launch.kubernetes.judge import judge
+from penstock_server.launch.kubernetes.judgement import (
     Circumstances,
     Ending,
-    Failing,
     Graces,
     Grounds,
-    History,
     Judgement,
     Pending,
     Refused,
     Started,
     Stuck,
     Verdict,
-    judge,
 )
 from penstock_server.launch.kubernetes.view import PodView, view
+from penstock_server.launch.kubernetes.waits import Trouble
 
 RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("recorded.json").read_text())
 NOW = datetime(2026, 11, 26, 2, 27, tzinfo=UTC)
@@ -317,3 +317,33 @@ def test_a_deadline_after_the_end_of_main_does_not_fail_it() -> None:
     verdict = judged(pod)
     assert isinstance(verdict, Verdict)
     assert verdict.phase is Phase.SUCCEEDED
+
+
+NOT_FOUND = 'MountVolume.SetUp failed for volume "data" : secret "nosecret" not found'
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason", "grounds"),
+    [
+        (Trouble("FailedMount", NOT_FOUND), "FAILED_MOUNT", Grounds.CONFIG),
+        (Trouble("FailedAttachVolume", "Multi-Attach error"), "FAILED_ATTACH_VOLUME", Grounds.PREPARATION),
+    ],
+)
+def test_what_only_events_tell_of_a_pod_that_does_not_start_is_told_and_given_up(
+    trouble: Trouble, reason: str, grounds: Grounds
+) -> None:
+    nothing = state("penstock-stage-in", waiting={}), state("penstock-stage-out", waiting={}), state("main", waiting={})
+    pod = recorded("running", status(phase="Pending"), *nothing)
+    history = History(trouble=trouble).after(pod, NOW)
+    assert judged(pod, history=history) == Pending(reason, trouble.message, grounds)
+    late = judged(pod, history=history, now=NOW + GRACES.of(grounds))
+    assert isinstance(late, Verdict)
+    assert (late.phase, late.reason, trouble.message in late.message) == (Phase.FAILED, grounds.value, True)
+
+
+def test_trouble_that_is_over_is_not_told() -> None:
+    pod = recorded("running", state("main", waiting={"reason": "PodInitializing"}))
+    history = History(trouble=Trouble("FailedMount", NOT_FOUND))
+    assert judged(pod, history=history) == Pending(
+        "POD_INITIALIZING", "the pod is made ready and its inputs are fetched"
+    )

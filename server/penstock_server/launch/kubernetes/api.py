@@ -114,6 +114,7 @@ class ClusterApi:
         self._throttle = Throttle(limits.rate_per_s, limits.burst, clock=_now, sleep=sleep)
         self._configuration: Configuration | None = None
         self._transport: Transport | None = None
+        self._reopening = asyncio.Lock()
 
     async def open(self) -> None:
         """Read the configuration. Raises FailedPrecondition (KUBERNETES_ACCESS)."""
@@ -223,10 +224,11 @@ class ClusterApi:
     @asynccontextmanager
     async def _response(self, call: "_Call") -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer to a call, once its status says that it is one; closed when it was read."""
+        used = self._transport
         response = await self._request(call)
         if response.status == HTTPStatus.UNAUTHORIZED:
             response.close()
-            await self.open()  # tokens and certificates are exchanged while we run
+            await self._reopen(used)
             response = await self._request(call)
         try:
             if response.status >= HTTPStatus.MULTIPLE_CHOICES:
@@ -234,6 +236,12 @@ class ClusterApi:
             yield response
         finally:
             _end(response)
+
+    async def _reopen(self, used: Transport | None) -> None:
+        """Read the credentials anew, once for all calls that were refused: tokens are exchanged while we run."""
+        async with self._reopening:
+            if self._transport is used and used is not None:
+                await self.open()
 
     async def _request(self, call: "_Call") -> aiohttp.ClientResponse:
         await self._throttle.turn()

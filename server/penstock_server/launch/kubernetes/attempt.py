@@ -9,45 +9,43 @@ server or another, and may be done again.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from penstock_server.launch import verdicts
 from penstock_server.launch.base import Observation, Phase, StepRequest
 from penstock_server.launch.kubernetes.api import ApiConflictError, ApiUnavailableError, Kind
+from penstock_server.launch.kubernetes.budget import BudgetPlace
 from penstock_server.launch.kubernetes.claims import is_claim_step, run_claim_step
 from penstock_server.launch.kubernetes.conclusion import closing_of, conclude, of_absent
-from penstock_server.launch.kubernetes.creation import QuotaError, create_pod, find_pod
-from penstock_server.launch.kubernetes.judge import (
+from penstock_server.launch.kubernetes.creation import QUOTA_EXCEEDED, QuotaError, create_pod, find_pod
+from penstock_server.launch.kubernetes.history import History
+from penstock_server.launch.kubernetes.judge import judge
+from penstock_server.launch.kubernetes.judgement import (
     Circumstances,
     Ending,
-    History,
+    Grounds,
     Judgement,
     Pending,
     Refused,
     Started,
     Stuck,
     Verdict,
-    judge,
 )
 from penstock_server.launch.kubernetes.names import MAIN
 from penstock_server.launch.kubernetes.nodes import is_lost
 from penstock_server.launch.kubernetes.policy import PodError
 from penstock_server.launch.kubernetes.records import Closing
+from penstock_server.launch.kubernetes.troubles import newest_trouble
 from penstock_server.launch.kubernetes.view import Ended, PodView, Running
+from penstock_server.launch.kubernetes.waits import is_untold
+from penstock_server.launch.kubernetes.work import Work
 from penstock_server.launch.kubernetes.workplace import Workplace
-from penstock_server.model.errors import Unavailable
 
-_log = logging.getLogger(__name__)
-
-RETRY_S = 1.0
-RETRY_MAX_S = 15.0
 QUOTA_RETRY_S = 10.0
-INTERRUPTIONS_MAX = 5
-"""After so many errors of our own an attempt is given up."""
-NODE_LOOK_S = 15.0
-"""So often the node of a pod that should be gone is asked after."""
+LOOK_S = 15.0
+"""So often the node of a pod that should be gone is asked after, or the events of one that does not start."""
 
 
 @dataclass(slots=True)
@@ -68,17 +66,30 @@ class PodAttempt:
     _is_node_lost: bool = False
     _is_concluding: bool = False
     _is_ending_pod: bool = False
-    _holds_place: bool = False
-    """True while it has a place in the budget of pending pods."""
-    _node_asked_at: float = float("-inf")
-    _waiting: "asyncio.Task[None] | None" = None
-    """What waits for a place, if anything does."""
-    _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
+    _asked_at: float = field(init=False)
+    """When its node or its events were asked for last."""
+    _refused_since: datetime | None = None
+    """Since when its namespace has no room for it."""
+    _room: BudgetPlace = field(init=False)
+    """Its place among the pods that have not started."""
+    _work: Work = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._room = BudgetPlace(self.place.budget)
+        self._work = Work(self.request.attempt, self._give_up)
+        self._asked_at = asyncio.get_running_loop().time()
 
     @property
     def has_ended(self) -> bool:
         """True when its end was told."""
         return self.last is not None and self.last.phase.is_final
+
+    @property
+    def depends_on_time(self) -> bool:
+        """True while the mere passing of time may change what is to be said of it."""
+        if self.pod is None or self._is_concluding:
+            return False
+        return self.pod.deletion_at is not None or (self.last is not None and self.last.phase is Phase.PENDING)
 
     @property
     def is_reported(self) -> bool:
@@ -87,15 +98,15 @@ class PodAttempt:
 
     def launch(self) -> None:
         """Make the pod, unless there is one."""
-        self._run(self._claim if is_claim_step(self.request) else self._create)
+        self._work.begin(self._claim if is_claim_step(self.request) else self._create)
 
     def adopt(self, pod: PodView | None) -> None:
         """Go on with the pod there is; without one, find out what became of the attempt, or launch it."""
         if pod is not None:
-            self._hold_place()
+            self._room.take_over()
             self.see(pod, False)
         elif self.request.has_started and not is_claim_step(self.request):
-            self._run(self._find)
+            self._work.begin(self._find)
         else:
             self.launch()
 
@@ -105,10 +116,10 @@ class PodAttempt:
             return
         self._is_stopping = True
         if self.pod is not None:
-            self._run(self._stop_pod)
-        elif self._waiting is not None:
-            self._waiting.cancel()
-            self._run(self._stop_without_pod)
+            self._work.begin(self._stop_pod)
+        elif self._room.is_awaited:
+            self._room.give_up()
+            self._work.begin(self._stop_without_pod)
         # Else it is being made: that comes to an end first, and then looks at what was asked.
 
     def see(self, pod: PodView, is_gone: bool) -> None:
@@ -134,35 +145,38 @@ class PodAttempt:
 
     async def close(self) -> None:
         """Let go of it; the pod goes on."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._give_place_back()
+        await self._work.close()
+        self._room.give_back()
 
     # Acting on what is seen
 
     def _act(self, judgement: Judgement) -> None:
         match judgement:
             case Pending(reason, message):
-                self._tell(Observation(self.request.attempt, Phase.PENDING, reason, message))
+                self._report_pending(reason, message)
+                if self.pod is not None and is_untold(self.pod):
+                    self._ask(self._look_at_events)
             case Started():
                 self._report_started()
             case Ending(held_by):
                 self._report_started()
                 if held_by and not self._is_ending_pod:
                     self._is_ending_pod = True
-                    self._run(self._end_pod)
+                    self._work.begin(self._end_pod)
             case Stuck():
-                self._ask_after_node()
+                self._ask(self._look_at_node)
             case Refused():
                 self._is_concluding = True
-                self._run(self._explain)
+                self._work.begin(self._explain)
             case Verdict():
                 self._is_concluding = True
-                self._run(lambda: self._conclude(judgement))
+                self._work.begin(lambda: self._conclude(judgement))
+
+    def _report_pending(self, reason: str, message: str) -> None:
+        self._tell(Observation(self.request.attempt, Phase.PENDING, reason, message))
 
     def _report_started(self) -> None:
-        self._give_place_back()
+        self._room.give_back()
         self._tell(Observation(self.request.attempt, Phase.STARTED))
 
     def _keep_log(self, pod: PodView) -> None:
@@ -172,11 +186,12 @@ class PodAttempt:
         if is_going and not self.is_gone:
             self.place.logs.keep(self.request.attempt, pod)
 
-    def _ask_after_node(self) -> None:
+    def _ask(self, question: Callable[[], Awaitable[None]]) -> None:
+        """Ask the cluster, if that was not done just now."""
         now = asyncio.get_running_loop().time()
-        if now - self._node_asked_at >= NODE_LOOK_S:
-            self._node_asked_at = now
-            self._run(self._look_at_node)
+        if now - self._asked_at >= LOOK_S:
+            self._asked_at = now
+            self._work.begin(question)
 
     async def _look_at_node(self) -> None:
         assert self.pod is not None
@@ -184,6 +199,13 @@ class PodAttempt:
             self._is_node_lost = True
             self.look()
             await self._delete(self.pod, grace_s=0)
+
+    async def _look_at_events(self) -> None:
+        assert self.pod is not None
+        trouble = await newest_trouble(self.place.api, self.pod)
+        if not self._is_concluding:
+            self._history = replace(self._history, trouble=trouble).after(self.pod, self.place.clock())
+            self.look()
 
     async def _end_pod(self) -> None:
         """Others keep the pod from ending, though the step has ended well: end it, which lets *stage-out* begin."""
@@ -207,32 +229,31 @@ class PodAttempt:
     async def _create(self) -> None:
         if self._is_stopping:
             return await self._stop_without_pod()
-        if not self._holds_place:
-            await self._wait_for_place()
+        await self._room.take(self._report_full)
         try:
             pod = await create_pod(self.request, self.place)
         except PodError as error:
             return await self._refuse(error)
         except QuotaError as error:
-            self._give_place_back()
-            self._tell(Observation(self.request.attempt, Phase.PENDING, "QUOTA_EXCEEDED", str(error)))
-            raise ApiUnavailableError(0, "QuotaExceeded", str(error), QUOTA_RETRY_S) from error
+            return await self._await_quota(str(error))
         self.see(pod, False)
         if self._is_stopping:
             await self._stop_pod()
         return None
 
-    async def _wait_for_place(self) -> None:
-        budget = self.place.budget
-        if budget.is_full:
-            message = "as many pods wait for a place in the cluster as this server lets wait"
-            self._tell(Observation(self.request.attempt, Phase.PENDING, "PENDING_PODS_LIMIT", message))
-        self._waiting = asyncio.current_task()
-        try:
-            await budget.take()
-        finally:
-            self._waiting = None
-        self._holds_place = True
+    def _report_full(self) -> None:
+        message = "as many pods wait for a place in the cluster as this server lets wait"
+        self._report_pending("PENDING_PODS_LIMIT", message)
+
+    async def _await_quota(self, message: str) -> None:
+        """Try again in a while, for as long as a pod may wait for a node. Raises ApiUnavailableError."""
+        now = self.place.clock()
+        self._refused_since = self._refused_since or now
+        if now - self._refused_since >= self.place.settings.graces.of(Grounds.SCHEDULING):
+            return await self._refuse(PodError(QUOTA_EXCEEDED, message))
+        self._room.give_back()
+        self._report_pending(QUOTA_EXCEEDED, message)
+        raise ApiUnavailableError(0, QUOTA_EXCEEDED, message, QUOTA_RETRY_S)
 
     async def _claim(self) -> None:
         told = await of_absent(self.request, self.place)
@@ -287,7 +308,7 @@ class PodAttempt:
 
     def _end(self, verdict: Observation) -> None:
         self._is_concluding = True
-        self._give_place_back()
+        self._room.give_back()
         self._tell(verdict)
 
     def _tell(self, observation: Observation) -> None:
@@ -307,36 +328,6 @@ class PodAttempt:
             return False
         return known.resource_version.isdigit() and int(pod.resource_version or 0) < int(known.resource_version)
 
-    def _hold_place(self) -> None:
-        if not self._holds_place:
-            self._holds_place = True
-            self.place.budget.take_over()
-
-    def _give_place_back(self) -> None:
-        if self._holds_place:
-            self._holds_place = False
-            self.place.budget.give_back()
-
-    def _run(self, work: Callable[[], Awaitable[None]]) -> None:
-        task = asyncio.create_task(self._guarded(work), name=f"attempt-{self.request.attempt}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do it, again and again while the cluster or the object store does not answer."""
-        wait_s, interruptions = RETRY_S, 0
-        while True:
-            try:
-                return await work()
-            except (ApiUnavailableError, Unavailable) as error:
-                facts = {"attempt": str(self.request.attempt), "error": str(error)}
-                _log.warning("attempt waits", extra=facts)
-                wait_s = error.retry_after_s or wait_s
-            except Exception as error:
-                _log.exception("attempt interrupted", extra={"attempt": str(self.request.attempt)})
-                interruptions += 1
-                if interruptions >= INTERRUPTIONS_MAX:
-                    message = f"the launcher failed on this attempt again and again: {error}"
-                    return self._end(verdicts.failed(self.request.attempt, "LAUNCHER_ERROR", message))
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, RETRY_MAX_S)
+    def _give_up(self, error: Exception) -> None:
+        message = f"the launcher failed on this attempt again and again: {error}"
+        self._end(verdicts.failed(self.request.attempt, "LAUNCHER_ERROR", message))

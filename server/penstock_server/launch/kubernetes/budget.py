@@ -3,6 +3,7 @@ what it can."""
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 
 class PodBudget:
@@ -45,3 +46,47 @@ class PodBudget:
             if not place.done():
                 self._taken += 1
                 place.set_result(None)
+
+
+class BudgetPlace:
+    """A place for one pod, or none."""
+
+    def __init__(self, budget: PodBudget) -> None:
+        self._budget = budget
+        self._is_held = False
+        self._waiting: asyncio.Task[object] | None = None
+
+    @property
+    def is_awaited(self) -> bool:
+        """True while somebody waits for it."""
+        return self._waiting is not None
+
+    async def take(self, when_full: Callable[[], None]) -> None:
+        """Wait for it; `when_full` is called where it takes a while."""
+        if self._is_held:
+            return
+        if self._budget.is_full:
+            when_full()
+        self._waiting = asyncio.current_task()
+        try:
+            await self._budget.take()
+        finally:
+            self._waiting = None
+        self._is_held = True
+
+    def take_over(self) -> None:
+        """Take it for a pod that is there already."""
+        if not self._is_held:
+            self._is_held = True
+            self._budget.take_over()
+
+    def give_up(self) -> None:
+        """End the task that waits for it."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def give_back(self) -> None:
+        """The pod needs it no more."""
+        if self._is_held:
+            self._is_held = False
+            self._budget.give_back()

@@ -6,7 +6,7 @@ import hashlib
 from penstock_agent.report import ReportError, ReportPlace, StepReport, read_message
 from penstock_server.launch import verdicts, workspace
 from penstock_server.launch.base import Observation, Phase, StepRequest
-from penstock_server.launch.kubernetes.judge import Verdict
+from penstock_server.launch.kubernetes.judgement import Verdict
 from penstock_server.launch.kubernetes.names import MAIN
 from penstock_server.launch.kubernetes.plans import stage_plan
 from penstock_server.launch.kubernetes.records import Closing

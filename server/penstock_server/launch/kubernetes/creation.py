@@ -16,6 +16,7 @@ from penstock_server.launch.kubernetes.view import PodView, view
 from penstock_server.launch.kubernetes.workplace import Workplace
 
 POD_REFUSED = "POD_REFUSED"
+QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
 FOUND_TRIES_MAX = 5
 
 

@@ -10,157 +10,27 @@ eviction, the pod's deadline - says nothing of the step, even where the exit cod
 
 import re
 import signal
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 
 from penstock_agent import exits
 from penstock_server.launch.base import Phase
+from penstock_server.launch.kubernetes.history import DISRUPTIONS, UNKNOWN_END, History, interfered_at
+from penstock_server.launch.kubernetes.judgement import (
+    Circumstances,
+    Ending,
+    Graces,
+    Grounds,
+    Judgement,
+    Pending,
+    Refused,
+    Started,
+    Stuck,
+    Verdict,
+)
 from penstock_server.launch.kubernetes.names import MAIN, STAGE_IN, STAGE_OUT
-from penstock_server.launch.kubernetes.view import Container, Ended, PodView, Running, Waiting
-
-
-class Grounds(StrEnum):
-    """Why a pod that does not start may be given up, once it has had its grace."""
-
-    IMAGE = "IMAGE_UNAVAILABLE"
-    CONFIG = "CONTAINER_CONFIG_INVALID"
-    START = "CONTAINER_START_FAILED"
-    SCHEDULING = "UNSCHEDULABLE"
-
-
-@dataclass(frozen=True, slots=True)
-class Graces:
-    """How long a pod may fail to start, in seconds from when it was first seen to fail so."""
-
-    image_s: float = 120
-    config_s: float = 60
-    start_s: float = 60
-    scheduling_s: float = 3600
-    lost_node_s: float = 30
-    """How long after the end of a pod's own grace it may still be there before its node is asked after."""
-
-    def of(self, grounds: Grounds) -> timedelta:
-        """The grace of a pod that fails to start on these grounds."""
-        seconds = {
-            Grounds.IMAGE: self.image_s,
-            Grounds.CONFIG: self.config_s,
-            Grounds.START: self.start_s,
-            Grounds.SCHEDULING: self.scheduling_s,
-        }
-        return timedelta(seconds=seconds[grounds])
-
-
-@dataclass(frozen=True, slots=True)
-class Failing:
-    """Since when a pod has failed to start, and on what grounds."""
-
-    grounds: Grounds
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What earlier looks at the pod have shown, and the last ones do not."""
-
-    failing: Failing | None = None
-    interfered_at: datetime | None = None
-    """When somebody first asked for its end. The last event of a deleted pod does not tell it: the kubelet has
-    deleted it once more by then, with no grace."""
-    main: Ended | None = None
-    """How `main` ended, seen before anybody had asked for the end of the pod."""
-
-    def after(self, pod: PodView, now: datetime) -> "History":
-        """The history once `pod` was looked at."""
-        interfered_at = self.interfered_at or _interfered_at(pod)
-        main = self.main or (pod.ended(MAIN) if interfered_at is None else None)
-        if main is not None and main.reason == _UNKNOWN_END:
-            main = None
-        pending, _ = _pending(pod)
-        failing = self.failing
-        if pending.grounds is not None and (failing is None or failing.grounds is not pending.grounds):
-            failing = Failing(pending.grounds, now)
-        return replace(self, failing=failing, interfered_at=interfered_at, main=main)
-
-
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What the verdict depends on beside the pod and its history."""
-
-    now: datetime
-    is_gone: bool = False
-    """The API server has no such pod any more; the view is the last one there was."""
-    is_stopping: bool = False
-    """It was asked to stop, by us."""
-    is_node_lost: bool = False
-    """Its node is known to be lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """`main` has not started."""
-
-    reason: str
-    """Of the cluster, in UPPER_SNAKE."""
-    message: str = ""
-    grounds: Grounds | None = None
-    """Why it will be given up, should it stay so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """`main` runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """`main` has ended well, and *stage-out* has its work to do."""
-
-    held_by: tuple[str, ...] = ()
-    """Containers that would keep the pod from ending: it has to be deleted for *stage-out* to begin."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stuck:
-    """It should be gone by now: its node may be lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """*stage-in* did not let it start: the records of the attempt say why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How the attempt has ended."""
-
-    phase: Phase
-    reason: str = ""
-    message: str = ""
-    exit_code: int | None = None
-    report: str = ""
-    """Of one that succeeded: what *stage-out* left as its termination message."""
-
-
-Judgement = Pending | Started | Ending | Stuck | Refused | Verdict
-
-_WAITING: dict[str, tuple[Grounds, bool]] = {
-    "ErrImagePull": (Grounds.IMAGE, False),
-    "ImagePullBackOff": (Grounds.IMAGE, False),
-    "ImageInspectError": (Grounds.IMAGE, False),
-    "RegistryUnavailable": (Grounds.IMAGE, False),
-    "SignatureValidationFailed": (Grounds.IMAGE, False),
-    "ErrImageNeverPull": (Grounds.IMAGE, False),
-    "InvalidImageName": (Grounds.IMAGE, True),
-    "CreateContainerConfigError": (Grounds.CONFIG, False),
-    "CreateContainerError": (Grounds.START, False),
-    "RunContainerError": (Grounds.START, False),
-    "CrashLoopBackOff": (Grounds.START, False),
-    "PostStartHookError": (Grounds.START, False),
-    "PreCreateHookError": (Grounds.START, False),
-    "PreStartHookError": (Grounds.START, False),
-}
-"""Reasons of waiting containers that lead to the end of the attempt; True: nothing can make it better."""
+from penstock_server.launch.kubernetes.view import Container, Ended, PodView, Running
+from penstock_server.launch.kubernetes.waits import pending
+from penstock_server.launch.verdicts import how_ended
 
 _UNPREPARED = {
     exits.INPUT_UNAVAILABLE: (Phase.FAILED, "INPUT_UNAVAILABLE"),
@@ -169,25 +39,10 @@ _UNPREPARED = {
 }
 """What becomes of a step by the exit code of *stage-in*; any other is a fault of ours."""
 
-_EVER = datetime.min.replace(tzinfo=UTC)
 _KILLED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
-_UNKNOWN_END = "ContainerStatusUnknown"
 _OWN_LIMIT = re.compile(r"\bexceed(s|ed)\b.*\blimit\b")
 """What the kubelet says of a pod that it evicts because it has taken more than it asked for."""
 _NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
-_DISRUPTIONS = {
-    "PreemptionByScheduler": ("POD_PREEMPTED", "its place was given to a pod of higher priority"),
-    "Preempting": ("POD_PREEMPTED", "its place was given to a pod of higher priority"),
-    "DeletionByTaintManager": ("POD_EVICTED", "its node was tainted"),
-    "EvictionByEvictionAPI": ("POD_EVICTED", "it was evicted, as when its node is drained"),
-    "TerminationByKubelet": ("POD_EVICTED", "its node ended it, for want of resources or to shut down"),
-    "Evicted": ("POD_EVICTED", "its node evicted it"),
-    "DeletionByPodGC": ("NODE_LOST", "its node is gone"),
-    "NodeLost": ("NODE_LOST", "its node does not answer"),
-    "Shutdown": ("NODE_SHUTDOWN", "its node was shut down"),
-    "NodeShutdown": ("NODE_SHUTDOWN", "its node was shut down"),
-    "Terminated": ("NODE_SHUTDOWN", "its node was shut down"),
-}
 
 
 def judge(pod: PodView, history: History, circumstances: Circumstances, graces: Graces) -> Judgement:
@@ -213,19 +68,21 @@ def _before_main(pod: PodView, history: History, circumstances: Circumstances, g
     stage_in = pod.ended(STAGE_IN)
     if stage_in is not None and stage_in.exit_code != 0:
         return _unprepared(stage_in)
-    pending, is_hopeless = _pending(pod)
-    if pending.grounds is None or pod.deletion_at is not None:
-        return pending
+    waits, is_hopeless = pending(pod, history.trouble)
+    if waits.grounds is None or pod.deletion_at is not None:
+        return waits
     failing = history.failing
-    is_late = failing is not None and circumstances.now - failing.since >= graces.of(pending.grounds)
-    return _given_up(pending, pending.grounds) if is_hopeless or is_late else pending
+    is_late = failing is not None and circumstances.now - failing.since >= graces.of(waits.grounds)
+    return _given_up(waits, waits.grounds) if is_hopeless or is_late else waits
 
 
 def _unprepared(stage_in: Ended) -> Judgement:
     if stage_in.exit_code in (exits.ALREADY_ENDED, exits.CLOSED):
         return Refused()
     phase, reason = _UNPREPARED.get(stage_in.exit_code, (Phase.LOST, "LAUNCHER_ERROR"))
-    return Verdict(phase, reason, f"the step could not be prepared: {stage_in.message.strip() or _how(stage_in)}")
+    return Verdict(
+        phase, reason, f"the step could not be prepared: {stage_in.message.strip() or how_ended(stage_in.exit_code)}"
+    )
 
 
 def _failed_init(pod: PodView) -> Verdict | None:
@@ -233,41 +90,14 @@ def _failed_init(pod: PodView) -> Verdict | None:
     others = (each for each in pod.containers.values() if each.is_init and each.name not in (STAGE_IN, STAGE_OUT))
     for container in others if pod.is_over else ():
         if isinstance(container.state, Ended) and container.state.exit_code != 0:
-            how = _how(container.state)
+            how = how_ended(container.state.exit_code)
             message = f"the step could not start: the init container {container.name!r} ended with {how}"
             return Verdict(Phase.FAILED, "ENVIRONMENT_FAILED", message)
     return None
 
 
-def _pending(pod: PodView) -> tuple[Pending, bool]:
-    """What it waits for; True: without any hope."""
-    for name in (*pod.containers, MAIN):
-        state = pod.state_of(name)
-        if isinstance(state, Waiting) and state.reason in _WAITING:
-            grounds, is_hopeless = _WAITING[state.reason]
-            return Pending(_upper_snake(state.reason), f"{name}: {state.message or state.reason}", grounds), is_hopeless
-    stage_out = pod.ended(STAGE_OUT)
-    if stage_out is not None:  # It is started again and again, and between two tries it waits.
-        return Pending("CRASH_LOOP_BACK_OFF", f"{STAGE_OUT}: {_how(stage_out)}", Grounds.START), False
-    scheduled = pod.conditions.get("PodScheduled")
-    if scheduled is not None and not scheduled.is_true:
-        is_stuck = scheduled.reason == "Unschedulable"
-        reason = _upper_snake(scheduled.reason or "Scheduling")
-        return Pending(reason, scheduled.message, Grounds.SCHEDULING if is_stuck else None), False
-    return _preparing(pod), False
-
-
-def _preparing(pod: PodView) -> Pending:
-    if not pod.node:
-        return Pending("SCHEDULING", "the pod waits for a node")
-    waiting = pod.state_of(MAIN)
-    if isinstance(waiting, Waiting) and waiting.reason == "ContainerCreating":
-        return Pending("CONTAINER_CREATING", waiting.message or "the container of the step is being made")
-    return Pending("POD_INITIALIZING", "the pod is made ready and its inputs are fetched")
-
-
-def _given_up(pending: Pending, grounds: Grounds) -> Verdict:
-    message = f"the pod cannot start: {pending.message or pending.reason}"
+def _given_up(waits: Pending, grounds: Grounds) -> Verdict:
+    message = f"the pod cannot start: {waits.message or waits.reason}"
     return Verdict(Phase.FAILED, grounds.value, message)
 
 
@@ -291,7 +121,7 @@ def _after_main(pod: PodView, main: Ended, circumstances: Circumstances, graces:
         message = _out_of_memory(pod.containers[MAIN])
         return Verdict(Phase.FAILED, "OUT_OF_MEMORY", message, exit_code=main.exit_code)
     if main.exit_code != 0:
-        return Verdict(Phase.FAILED, "EXIT_CODE", _how(main), exit_code=main.exit_code)
+        return Verdict(Phase.FAILED, "EXIT_CODE", how_ended(main.exit_code), exit_code=main.exit_code)
     return _after_success(pod, main, circumstances, graces)
 
 
@@ -301,7 +131,7 @@ def _after_success(pod: PodView, main: Ended, circumstances: Circumstances, grac
     if stage_out is not None and (is_final or _not_before(stage_out, main)):
         if stage_out.exit_code == 0:
             return Verdict(Phase.SUCCEEDED, exit_code=0, report=stage_out.message)
-        told = stage_out.message.strip() or _how(stage_out)
+        told = stage_out.message.strip() or how_ended(stage_out.exit_code)
         return Verdict(Phase.LOST, "PUBLISH_FAILED", f"the step's outputs could not be stored: {told}", exit_code=0)
     if is_final:
         message = "the step ended well, but its pod was gone before the outputs were stored"
@@ -344,28 +174,12 @@ def _own_end(pod: PodView, history: History) -> Ended | None:
     if history.main is not None:
         return history.main
     main = pod.ended(MAIN)
-    if main is None or main.reason == _UNKNOWN_END:
+    if main is None or main.reason == UNKNOWN_END:
         return None
-    interfered_at = history.interfered_at or _interfered_at(pod)
-    if interfered_at is None or (main.finished_at is not None and main.finished_at < interfered_at):
+    asked_at = history.interfered_at or interfered_at(pod)
+    if asked_at is None or (main.finished_at is not None and main.finished_at < asked_at):
         return main
     return None
-
-
-def _interfered_at(pod: PodView) -> datetime | None:
-    """When somebody first asked for the end of the pod; None when nobody has, the oldest of times if it is not
-    known."""
-    asked: list[datetime | None] = []
-    disruption = pod.conditions.get("DisruptionTarget")
-    if disruption is not None and disruption.is_true:
-        asked.append(disruption.since)
-    if pod.deletion_at is not None:
-        asked.append(pod.deletion_asked_at if pod.deletion_grace_s > 0 else _EVER)
-    if pod.reason == "DeadlineExceeded":
-        asked.append(pod.deadline_at)
-    elif pod.reason in _DISRUPTIONS:
-        asked.append(_EVER)
-    return min((time for time in asked if time is not None), default=None)
 
 
 def _timed_out(pod: PodView) -> Verdict:
@@ -401,28 +215,13 @@ def _own_failure(pod: PodView, history: History) -> Judgement | None:
 
 def _disruption(pod: PodView, circumstances: Circumstances) -> tuple[str, str]:
     if circumstances.is_node_lost:
-        return _DISRUPTIONS["NodeLost"]
+        return DISRUPTIONS["NodeLost"]
     condition = pod.conditions.get("DisruptionTarget")
     for told in (pod.reason, condition.reason if condition is not None and condition.is_true else ""):
-        if told in _DISRUPTIONS:
-            return _DISRUPTIONS[told]
+        if told in DISRUPTIONS:
+            return DISRUPTIONS[told]
     if pod.deletion_at is not None or circumstances.is_gone:
         return "POD_DELETED", "somebody deleted it"
     if pod.reason:
         return "POD_REJECTED", f"its node did not take it ({pod.reason})"
     return "NODE_LOST", "nothing is known of how its container ended"
-
-
-# Words
-
-
-def _how(end: Ended) -> str:
-    try:
-        name = signal.Signals(end.exit_code - 128).name
-    except ValueError:
-        return f"exit code {end.exit_code}"
-    return f"exit code {end.exit_code} ({name})"
-
-
-def _upper_snake(word: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word).upper()

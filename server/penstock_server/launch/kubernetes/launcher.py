@@ -6,9 +6,7 @@ from `reflector`, and how it is judged is told in `judge`.
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Mapping
-from typing import Protocol
+from collections.abc import AsyncIterator
 
 from penstock_server.launch import verdicts
 from penstock_server.launch.base import Capability, LogChunk, Observation, StepRequest
@@ -19,22 +17,13 @@ from penstock_server.launch.kubernetes.budget import PodBudget
 from penstock_server.launch.kubernetes.pod_logs import PodLogs
 from penstock_server.launch.kubernetes.records import Closing, Records
 from penstock_server.launch.kubernetes.reflector import Reflector, ReflectorSettings
+from penstock_server.launch.kubernetes.strays import Registry, Strays
 from penstock_server.launch.kubernetes.view import Ended, PodView, Waiting
 from penstock_server.launch.kubernetes.workplace import KubernetesSettings, Workplace
 from penstock_server.model.errors import FailedPrecondition, Unavailable
 from penstock_server.model.ids import AttemptId, RunUid
 
-_log = logging.getLogger(__name__)
-
 FORGOTTEN = "FORGOTTEN"
-
-
-class Registry(Protocol):
-    """What is decided about attempts, for those who find a pod that nobody here claims."""
-
-    async def over(self, attempts: Mapping[AttemptId, int]) -> set[AttemptId]:
-        """Those that have ended, or whose runs are deleted, and that were not launched under a newer fence than is
-        known. `attempts` have the fences of their pods. Raises Unavailable."""
 
 
 class KubernetesLauncher:
@@ -49,7 +38,7 @@ class KubernetesLauncher:
         self._api = api
         self._records = records
         self._settings = settings
-        self._registry = registry
+        self._strays = Strays(registry, self.forget) if registry is not None else None
         self._logs = PodLogs(api, records, self._find)
         self._place = Workplace(api, records, self._logs, PodBudget(settings.pending_pods_max), settings)
         self._attempts: dict[AttemptId, PodAttempt] = {}
@@ -57,8 +46,6 @@ class KubernetesLauncher:
         """The pods of all servers, by attempt."""
         self._stopped: set[AttemptId] = set()
         """Stopped before they came."""
-        self._unclaimed: set[AttemptId] = set()
-        """Found at the last sweep."""
         self._told: asyncio.Queue[Observation | None] = asyncio.Queue()
         self._reflectors: list[Reflector] = []
         self._loops: list[asyncio.Task[None]] = []
@@ -76,7 +63,9 @@ class KubernetesLauncher:
             self._reflectors.append(reflector)
             reflector.start()
         await self._synced()
-        self._loops = [asyncio.create_task(self._tick()), asyncio.create_task(self._sweep())]
+        self._loops = [asyncio.create_task(self._tick())]
+        if self._strays is not None:
+            self._loops.append(asyncio.create_task(self._sweep(self._strays)))
 
     async def close(self) -> None:
         """Let go of the attempts, whose pods go on."""
@@ -199,7 +188,7 @@ class KubernetesLauncher:
         while True:
             await asyncio.sleep(self._settings.tick_s)
             for attempt in list(self._attempts.values()):
-                if not attempt.has_ended:
+                if attempt.depends_on_time:
                     attempt.look()
 
     # Taking and dropping
@@ -258,27 +247,10 @@ class KubernetesLauncher:
             for claim in page["items"]:
                 await self._api.delete(Kind.CLAIMS, namespace, claim["metadata"]["name"])
 
-    # Sweeping
-
-    async def _sweep(self) -> None:
-        """Remove pods of attempts that are over: what was left by servers that were killed."""
-        while self._registry is not None:
+    async def _sweep(self, strays: Strays) -> None:
+        while True:
             await asyncio.sleep(self._settings.sweep_s)
-            try:
-                await self._sweep_once(self._registry)
-            except Unavailable as error:
-                _log.warning("stray pods not swept", extra={"error": error.message})
-
-    async def _sweep_once(self, registry: Registry) -> None:
-        """Only what was unclaimed at the last sweep as well is asked after: an end is told before it is forgotten."""
-        unclaimed = {attempt: pod for attempt, pod in self._pods.items() if attempt not in self._attempts}
-        asked = {attempt: pod for attempt, pod in unclaimed.items() if attempt in self._unclaimed}
-        self._unclaimed = set(unclaimed)
-        fences = {attempt: names.fence_in(pod.annotations) for attempt, pod in asked.items()}
-        over = await registry.over({attempt: fence for attempt, fence in fences.items() if fence is not None})
-        for attempt in over:
-            _log.warning("stray pod removed", extra={"attempt": str(attempt), "pod": asked[attempt].name})
-        await self.forget(list(over))
+            await strays.sweep(self._pods, self._attempts.keys())
 
 
 def _unavailable(error: ApiError) -> Unavailable:

@@ -9,7 +9,7 @@ from penstock_server.launch.base import StepRequest
 from penstock_server.launch.kubernetes.api import ClusterApi, Json
 from penstock_server.launch.kubernetes.budget import PodBudget
 from penstock_server.launch.kubernetes.frame import Frame
-from penstock_server.launch.kubernetes.judge import Graces
+from penstock_server.launch.kubernetes.judgement import Graces
 from penstock_server.launch.kubernetes.manifest import pod_manifest
 from penstock_server.launch.kubernetes.pod_logs import PodLogs
 from penstock_server.launch.kubernetes.records import Records

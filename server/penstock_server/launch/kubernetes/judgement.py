@@ -1,0 +1,103 @@
+"""The words in which is told how far the attempt in a pod is, and what that depends on beside the pod."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from penstock_server.launch.base import Phase
+
+
+class Grounds(StrEnum):
+    """Why a pod that does not start may be given up, once it has had its grace."""
+
+    IMAGE = "IMAGE_UNAVAILABLE"
+    CONFIG = "CONTAINER_CONFIG_INVALID"
+    START = "CONTAINER_START_FAILED"
+    SCHEDULING = "UNSCHEDULABLE"
+    PREPARATION = "ENVIRONMENT_FAILED"
+    """It has a node, and nothing of it comes to start: a volume, the network, or nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graces:
+    """How long a pod may fail to start, in seconds from when it was first seen to fail so."""
+
+    image_s: float = 120
+    config_s: float = 60
+    start_s: float = 60
+    scheduling_s: float = 3600
+    lost_node_s: float = 30
+    """How long after the end of a pod's own grace it may still be there before its node is asked after."""
+
+    def of(self, grounds: Grounds) -> timedelta:
+        """The grace of a pod that fails to start on these grounds."""
+        seconds = {
+            Grounds.IMAGE: self.image_s,
+            Grounds.CONFIG: self.config_s,
+            Grounds.START: self.start_s,
+            Grounds.SCHEDULING: self.scheduling_s,
+            Grounds.PREPARATION: self.scheduling_s,
+        }
+        return timedelta(seconds=seconds[grounds])
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the verdict depends on beside the pod and its history."""
+
+    now: datetime
+    is_gone: bool = False
+    """The API server has no such pod any more; the view is the last one there was."""
+    is_stopping: bool = False
+    """It was asked to stop, by us."""
+    is_node_lost: bool = False
+    """Its node is known to be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """`main` has not started."""
+
+    reason: str
+    """Of the cluster, in UPPER_SNAKE."""
+    message: str = ""
+    grounds: Grounds | None = None
+    """Why it will be given up, should it stay so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """`main` runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """`main` has ended well, and *stage-out* has its work to do."""
+
+    held_by: tuple[str, ...] = ()
+    """Containers that would keep the pod from ending: it has to be deleted for *stage-out* to begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """It should be gone by now: its node may be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """*stage-in* did not let it start: the records of the attempt say why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the attempt has ended."""
+
+    phase: Phase
+    reason: str = ""
+    message: str = ""
+    exit_code: int | None = None
+    report: str = ""
+    """Of one that succeeded: what *stage-out* left as its termination message."""
+
+
+Judgement = Pending | Started | Ending | Stuck | Refused | Verdict

@@ -1,0 +1,78 @@
+"""What a pod waits for that has not started, in the cluster's words, and whether it may be given up for that."""
+
+import re
+from dataclasses import dataclass
+
+from penstock_server.launch.kubernetes.judgement import Grounds, Pending
+from penstock_server.launch.kubernetes.names import MAIN, STAGE_OUT
+from penstock_server.launch.kubernetes.view import PodView, Waiting
+from penstock_server.launch.verdicts import how_ended
+
+_WAITING: dict[str, tuple[Grounds, bool]] = {
+    "ErrImagePull": (Grounds.IMAGE, False),
+    "ImagePullBackOff": (Grounds.IMAGE, False),
+    "ImageInspectError": (Grounds.IMAGE, False),
+    "RegistryUnavailable": (Grounds.IMAGE, False),
+    "SignatureValidationFailed": (Grounds.IMAGE, False),
+    "ErrImageNeverPull": (Grounds.IMAGE, False),
+    "InvalidImageName": (Grounds.IMAGE, True),
+    "CreateContainerConfigError": (Grounds.CONFIG, False),
+    "CreateContainerError": (Grounds.START, False),
+    "RunContainerError": (Grounds.START, False),
+    "CrashLoopBackOff": (Grounds.START, False),
+    "PostStartHookError": (Grounds.START, False),
+    "PreCreateHookError": (Grounds.START, False),
+    "PreStartHookError": (Grounds.START, False),
+}
+"""Reasons of waiting containers that lead to the end of the attempt; True: nothing can make it better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What the node says of a pod that does not start, which the pod's status does not tell."""
+
+    reason: str
+    """As Kubernetes words it: `FailedMount`, `FailedCreatePodSandBox` ..."""
+    message: str
+
+
+def pending(pod: PodView, trouble: Trouble | None) -> tuple[Pending, bool]:
+    """What it waits for; True: without any hope."""
+    for name in (*pod.containers, MAIN):
+        state = pod.state_of(name)
+        if isinstance(state, Waiting) and state.reason in _WAITING:
+            grounds, is_hopeless = _WAITING[state.reason]
+            return Pending(_upper_snake(state.reason), f"{name}: {state.message or state.reason}", grounds), is_hopeless
+    stage_out = pod.ended(STAGE_OUT)
+    if stage_out is not None:  # It is started again and again, and between two tries it waits.
+        return Pending("CRASH_LOOP_BACK_OFF", f"{STAGE_OUT}: {how_ended(stage_out.exit_code)}", Grounds.START), False
+    scheduled = pod.conditions.get("PodScheduled")
+    if scheduled is not None and not scheduled.is_true:
+        is_stuck = scheduled.reason == "Unschedulable"
+        reason = _upper_snake(scheduled.reason or "Scheduling")
+        return Pending(reason, scheduled.message, Grounds.SCHEDULING if is_stuck else None), False
+    if trouble is not None and is_untold(pod):
+        is_absent = trouble.reason == "FailedMount" and "not found" in trouble.message
+        grounds = Grounds.CONFIG if is_absent else Grounds.PREPARATION
+        return Pending(_upper_snake(trouble.reason), trouble.message, grounds), False
+    return _preparing(pod), False
+
+
+def is_untold(pod: PodView) -> bool:
+    """True for a pod that has a node and nothing of it has started, and whose status does not say why."""
+    started = any(not isinstance(container.state, Waiting) for container in pod.containers.values())
+    return bool(pod.node) and not started and not pod.is_over
+
+
+def _preparing(pod: PodView) -> Pending:
+    if not pod.node:
+        return Pending("SCHEDULING", "the pod waits for a node")
+    waiting = pod.state_of(MAIN)
+    if isinstance(waiting, Waiting) and waiting.reason == "ContainerCreating":
+        return Pending("CONTAINER_CREATING", waiting.message or "the container of the step is being made")
+    grounds = Grounds.PREPARATION if is_untold(pod) else None
+    return Pending("POD_INITIALIZING", "the pod is made ready and its inputs are fetched", grounds)
+
+
+def _upper_snake(word: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word).upper()
