@@ -49,6 +49,8 @@ UNUSED_MODULES = re.compile(r"(_test|_tkinter|_curses|readline|_dbm|_gdbm|_sqlit
 """Compiled modules for tests, terminals and databases that nothing here opens; some bring large libraries."""
 UNUSED_SUFFIXES = {".pyi", ".pyx", ".pxd", ".c", ".h", ".a"}
 """Sources and stubs that compilers and type checkers read."""
+UNUSED_GENERATED = [f"kubernetes/{client}/{part}" for client in ("client", "aio/client") for part in ("api", "models")]
+"""Two thousand modules, each loaded when it is asked for: the launcher asks for none, since it speaks plain JSON."""
 SPOILERS = {"RECORD", "direct_url.json", "uv_cache.json", "REQUESTED", "INSTALLER"}
 """Of an installed distribution: where it was installed from, and what follows from that."""
 LOADED_FROM = ("/lib/", "/usr/lib/", "/lib64/", "/usr/lib64/")
@@ -157,11 +159,15 @@ def uv(*arguments: str | Path, date_s: int = 0) -> None:
 
 
 def prune(packages: Path) -> None:
-    """Take out of the packages what only a compiler reads, and what tells one installation from another."""
+    """Take out of the packages what only a compiler reads, what tells one installation from another, what none uses."""
     for path in packages.rglob("*"):
         is_spoiler = path.name in SPOILERS and path.parent.suffix == ".dist-info"
         if path.is_file() and (is_spoiler or path.suffix in UNUSED_SUFFIXES):
             path.unlink()
+    for folder in UNUSED_GENERATED:
+        for path in (packages / folder).iterdir():
+            if path.name != "__init__.py":
+                path.unlink()
 
 
 def write_files(root: Path) -> None:
