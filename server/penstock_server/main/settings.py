@@ -304,7 +304,7 @@ class Settings:
     kubernetes_stage_user: int = setting(
         0,
         doc="Number of the user that those containers run as. 0 reads what steps have written whatever its mode, by "
-        "two capabilities and no other; another one fits a namespace that is restricted, and reads what others may.",
+        "one capability and no other; another one fits a namespace that is restricted, and reads what others may.",
         group=KUBERNETES,
         metavar="N",
         minimum=0,

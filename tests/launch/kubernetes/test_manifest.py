@@ -121,7 +121,7 @@ def test_a_shared_folder_as_store_is_mounted_in_our_containers_alone() -> None:
 
 @pytest.mark.parametrize(
     ("user", "capabilities"),
-    [(0, {"drop": ["ALL"], "add": ["DAC_OVERRIDE", "DAC_READ_SEARCH"]}), (65532, {"drop": ["ALL"]})],
+    [(0, {"drop": ["ALL"], "add": ["DAC_OVERRIDE"]}), (65532, {"drop": ["ALL"]})],
 )
 def test_our_containers_may_do_little(user: int, capabilities: Pod) -> None:
     made = pod(step("true"), Frame("here", Stage("penstock:1", user=user)))

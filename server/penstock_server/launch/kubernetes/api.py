@@ -25,6 +25,7 @@ from kubernetes.aio.client.configuration import Configuration
 from penstock_server.launch.kubernetes.throttle import Throttle
 from penstock_server.launch.kubernetes.transport import Transport
 
+_ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 Json = dict[str, Any]
 Query = Mapping[str, str | int]
 
@@ -139,6 +140,13 @@ class ClusterApi:
     async def node(self, name: str) -> Json:
         """Read a node."""
         return await self._json("GET", f"/api/v1/nodes/{name}")
+
+    async def may(self, verb: str, resource: str, namespace: str) -> bool:
+        """Whether we are allowed to: `get` on `pods/log`, say. An empty namespace: in the whole cluster."""
+        kind, _, part = resource.partition("/")
+        asked = {"verb": verb, "resource": kind, "subresource": part, "namespace": namespace}
+        told = await self._json("POST", _ACCESS_REVIEWS, body={"spec": {"resourceAttributes": asked}})
+        return bool(told["status"]["allowed"])
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str = "", grace_s: int | None = None) -> None:
         """Ask for the end of an object; there being none will do as well.

@@ -24,7 +24,8 @@ SCRATCH = {
 """Folders that KFP promises its steps to be writable, by the volumes that they are."""
 _STEP_MOUNT = {"name": STEP_VOLUME, "mountPath": places.ROOT}
 _WORKSPACE_MOUNT = {"name": WORKSPACE_VOLUME, "mountPath": WORKSPACE_PATH}
-_READ_ALL = ("DAC_OVERRIDE", "DAC_READ_SEARCH")
+_READ_ALL = "DAC_OVERRIDE"
+"""The only one of those that read everything which the Pod Security Standard `baseline` allows."""
 _REFERENCE = re.compile(r"\$(?=[$(])")
 
 
@@ -125,7 +126,7 @@ def _stage(stage: Stage, name: str, what: str, plan_env: Mapping[str, str], with
 def _stage_context(user: int) -> Fragment:
     capabilities: dict[str, Json] = {"drop": ["ALL"]}
     if user == 0:
-        capabilities["add"] = list(_READ_ALL)
+        capabilities["add"] = [_READ_ALL]
     return {
         "runAsUser": user,
         "runAsNonRoot": user != 0,

@@ -22,7 +22,7 @@ class Stage:
     command: tuple[str, ...] = ("penstock-agent",)
     """The agent in the image; `stage-in`, `stage-out` or `nothing` is added."""
     user: int = 0
-    """Number of the user they run as. 0 reads what the step has left whatever its mode, by two capabilities and no
+    """Number of the user they run as. 0 reads what the step has left whatever its mode, by one capability and no
     other; another user has none, fits a namespace that is restricted, and reads what others may read."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Plain variables, such as the endpoint and region of the store."""

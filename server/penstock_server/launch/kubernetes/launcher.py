@@ -6,12 +6,19 @@ from `reflector`, and how it is judged is told in `judge`.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 from penstock_server.launch import verdicts
 from penstock_server.launch.base import Capability, LogChunk, Observation, StepRequest
-from penstock_server.launch.kubernetes import names
-from penstock_server.launch.kubernetes.api import ApiConflictError, ApiError, ClusterApi, Kind
+from penstock_server.launch.kubernetes import names, permissions
+from penstock_server.launch.kubernetes.api import (
+    ApiConflictError,
+    ApiError,
+    ApiUnavailableError,
+    ClusterApi,
+    Kind,
+)
 from penstock_server.launch.kubernetes.attempt import PodAttempt
 from penstock_server.launch.kubernetes.budget import PodBudget
 from penstock_server.launch.kubernetes.pod_logs import PodLogs
@@ -22,6 +29,8 @@ from penstock_server.launch.kubernetes.view import Ended, PodView, Waiting
 from penstock_server.launch.kubernetes.workplace import KubernetesSettings, Workplace
 from penstock_server.model.errors import FailedPrecondition, Unavailable
 from penstock_server.model.ids import AttemptId, RunUid
+
+_log = logging.getLogger(__name__)
 
 FORGOTTEN = "FORGOTTEN"
 
@@ -56,9 +65,9 @@ class KubernetesLauncher:
         """Begin to follow the pods. Raises FailedPrecondition where the cluster cannot be used as configured."""
         await self._api.open()
         labels = f"{names.INSTALLATION_LABEL}={self._settings.frame.installation}"
+        await self._check()
         settings = ReflectorSettings(self._settings.reconcile_s)
         for namespace in self._settings.namespaces.all:
-            await self._check(namespace)
             reflector = Reflector(self._api, namespace, labels, self._see, settings)
             self._reflectors.append(reflector)
             reflector.start()
@@ -173,15 +182,15 @@ class KubernetesLauncher:
             message = "the pods of the cluster could not be listed yet"
             raise Unavailable("LAUNCHER_UNAVAILABLE", message, retry_after_s=1) from None
 
-    async def _check(self, namespace: str) -> None:
-        """See that we may list pods. Raises FailedPrecondition."""
+    async def _check(self) -> None:
+        """See that we may do all that we have to; a cluster that is away is not asked. Raises FailedPrecondition."""
         try:
-            async for _ in self._api.pages(Kind.PODS, namespace, fields="metadata.name=none"):
-                break
+            await permissions.check(self._api, self._settings.namespaces.all)
+        except ApiUnavailableError as error:
+            _log.warning("permissions not checked", extra={"error": str(error)})
         except ApiError as error:
-            if error.status in (401, 403):
-                message = f"the cluster does not let this server list pods in {namespace}: {error.message}"
-                raise FailedPrecondition("KUBERNETES_ACCESS", message) from error
+            message = f"the cluster does not tell this server what it may do: {error}"
+            raise FailedPrecondition("KUBERNETES_ACCESS", message) from error
 
     async def _tick(self) -> None:
         """Look again at those whose judgement time alone may change."""

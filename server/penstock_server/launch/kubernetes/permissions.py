@@ -1,0 +1,71 @@
+"""What a server may do in the cluster: all that it has to, and what each of it is for.
+
+`deploy/kubernetes/rbac.yaml` grants exactly this, and docs/guides/kubernetes.md tells of it; tests compare all three.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from penstock_server.model.errors import FailedPrecondition
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One verb on one kind of object."""
+
+    verb: str
+    resource: str
+    """With a slash before a part of it: `pods/log`."""
+    serves: str
+    """What is done with it."""
+    is_cluster_wide: bool = False
+    """True for what lies in no namespace. The others are needed in every namespace that steps run in."""
+    is_needed: bool = True
+    """False for what a server does without, at a price that `serves` tells."""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}"
+
+
+PERMISSIONS = (
+    Permission("create", "pods", "each attempt at a step is a pod"),
+    Permission("get", "pods", "a pod that is there already is looked at before it counts as the attempt's"),
+    Permission("list", "pods", "a server that starts, or has lost touch, learns which pods there are"),
+    Permission("watch", "pods", "a server hears of what happens to pods when it happens"),
+    Permission("delete", "pods", "cancelled steps end; pods of steps that have ended are removed"),
+    Permission("get", "pods/log", "logs of steps are followed, and stored before their pods go"),
+    Permission("create", "persistentvolumeclaims", "workspaces of runs, and KFP's CreatePVC"),
+    Permission("get", "persistentvolumeclaims", "a claim that is there already is looked at before it counts as made"),
+    Permission("list", "persistentvolumeclaims", "the workspace of a deleted run is found"),
+    Permission("delete", "persistentvolumeclaims", "workspaces of deleted runs, and KFP's DeletePVC"),
+    Permission(
+        "get",
+        "nodes",
+        "a pod whose node is lost is removed by force; without it such a pod waits for its node or for you",
+        is_cluster_wide=True,
+        is_needed=False,
+    ),
+)
+
+
+class Authority(Protocol):
+    """Who answers for the cluster."""
+
+    async def may(self, verb: str, resource: str, namespace: str) -> bool:
+        """Whether this server is allowed to. An empty namespace: in the whole cluster."""
+
+
+async def check(authority: Authority, namespaces: Iterable[str]) -> None:
+    """See that all is allowed that is needed. Raises FailedPrecondition(KUBERNETES_ACCESS)."""
+    places = tuple(namespaces)
+    asked = [(each, place) for each in PERMISSIONS if each.is_needed for place in places]
+    answers = await asyncio.gather(*(authority.may(each.verb, each.resource, place) for each, place in asked))
+    refused = [f"{each} in {place}" for (each, place), allowed in zip(asked, answers, strict=True) if not allowed]
+    if refused:
+        message = (
+            f"the cluster does not let this server {', '.join(refused)}; give its service account the role of"
+            " deploy/kubernetes/rbac.yaml in every namespace that steps run in"
+        )
+        raise FailedPrecondition("KUBERNETES_ACCESS", message)
