@@ -1,6 +1,6 @@
 """A finished run, and what has to hold of it: the end state and selected outputs, as rows of tables tell them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ class Expected:
     """Output parameters of the run."""
     tasks: Mapping[str, str] = field(default_factory=dict)
     """States of tasks by their ids."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why tasks are in the state that they are in."""
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Output parameters of tasks."""
     contents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -33,12 +35,19 @@ class Expected:
     """Texts that stand in the logs of tasks."""
 
 
+def read_file(uri: str) -> str:
+    """The text of an artifact in a folder."""
+    return Path(urlsplit(uri).path).read_text()
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """A finished run and the way to what it left."""
 
     client: Client
     run: run_pb2.Run
+    read: Callable[[str], str] = read_file
+    """The text of an artifact, by its URI."""
 
     def check(self, expected: Expected) -> None:
         """Fail where something is not as expected."""
@@ -49,6 +58,8 @@ class Outcome:
             assert MessageToDict(self.run.outputs[name]) == value, name
         for task, state in expected.tasks.items():
             assert task_pb2.Task.State.Name(self.task(task).state) == f"STATE_{state}", f"{task}: {self.task(task)}"
+        for task, reason in expected.reasons.items():
+            assert self.task(task).reason == reason, f"{task}: {self.task(task)}"
         for task, values in expected.values.items():
             made = self.task(task).outputs.parameters
             assert {name: MessageToDict(made[name]) for name in values} == values, task
@@ -71,7 +82,7 @@ class Outcome:
                 wanted = text if isinstance(text, list) else [text]
                 assert len(found) == len(wanted), f"{task}.{name}"
                 for artifact, part in zip(found, wanted, strict=True):
-                    assert part in Path(urlsplit(artifact.uri).path).read_text(), f"{task}.{name}"
+                    assert part in self.read(artifact.uri), f"{task}.{name}"
         for task, metadata in expected.metadata.items():
             for name, values in metadata.items():
                 told = MessageToDict(self.task(task).outputs.artifacts[name].artifacts[0].metadata)
