@@ -33,7 +33,7 @@ conformance: setup ## Run every pipeline of the corpus, and our own, to its end;
 
 e2e-kubernetes: setup ## Run the tests that need a Kubernetes cluster: that of KUBECONFIG
 	@test -n "$${KUBECONFIG:-}" || { echo "e2e-kubernetes: set KUBECONFIG to the kubeconfig of a cluster" >&2; exit 1; }
-	$(RUN) pytest -n $(PYTEST_WORKERS) -m kubernetes tests/kubernetes tests/conformance/test_launchers.py
+	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadfile -m kubernetes tests/kubernetes tests/conformance/test_launchers.py
 
 SEEDS ?= 300
 START ?= 0
