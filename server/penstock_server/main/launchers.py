@@ -93,6 +93,7 @@ def _kubernetes_settings(settings: Settings, installation: str, artifacts: Artif
             config_s=settings.kubernetes_config_grace_s,
             start_s=settings.kubernetes_config_grace_s,
             scheduling_s=settings.kubernetes_unschedulable_grace_s,
+            preparation_s=settings.kubernetes_unschedulable_grace_s,
         ),
         stop_grace_s=settings.kubernetes_stop_grace_s,
         workspace_size=settings.kubernetes_workspace_size,

@@ -378,7 +378,7 @@ class Settings:
     )
     kubernetes_unschedulable_grace_s: float = setting(
         3600.0,
-        doc="A step whose pod no node takes fails after so long.",
+        doc="A step whose pod no node takes, or whose node does not start it, fails after so long.",
         group=KUBERNETES,
         metavar="SECONDS",
         unit="s",

@@ -26,6 +26,8 @@ class Graces:
     config_s: float = 60
     start_s: float = 60
     scheduling_s: float = 3600
+    preparation_s: float = 3600
+    """Of one that has a node and has not started anything, which may be the time that a large image takes."""
     lost_node_s: float = 30
     """How long after the end of a pod's own grace it may still be there before its node is asked after."""
 
@@ -36,7 +38,7 @@ class Graces:
             Grounds.CONFIG: self.config_s,
             Grounds.START: self.start_s,
             Grounds.SCHEDULING: self.scheduling_s,
-            Grounds.PREPARATION: self.scheduling_s,
+            Grounds.PREPARATION: self.preparation_s,
         }
         return timedelta(seconds=seconds[grounds])
 
