@@ -45,17 +45,13 @@ class Cluster:
         """A launcher on the cluster, not started."""
         api = ClusterApi(ClusterAccess(environ=os.environ), ApiLimits())
         records = Records(StoredRecords.in_folder(self.store), f"file://{self.store}")
-        given: dict[str, Any] = {"graces": Graces(image_s=2, config_s=2, start_s=2, scheduling_s=2), "stop_grace_s": 2}
-        return KubernetesLauncher(
-            api,
-            records,
-            KubernetesSettings(ClusterNamespaces(self.namespace), self.frame(installation), **(given | settings)),
-            registry,
-        )
-
-    def frame(self, installation: str) -> Frame:
-        """What all pods of an installation have in common."""
-        return Frame(installation, stage_from_store(self.store))
+        given: dict[str, Any] = {
+            "namespaces": ClusterNamespaces(self.namespace),
+            "frame": Frame(installation, stage_from_store(self.store)),
+            "graces": Graces(image_s=2, config_s=2, start_s=2, scheduling_s=2),
+            "stop_grace_s": 2,
+        }
+        return KubernetesLauncher(api, records, KubernetesSettings(**(given | settings)), registry)
 
     def names(self, kind: str) -> list[str]:
         """The names of all pods, or claims, in the namespace that are not on their way out."""

@@ -19,15 +19,15 @@ class KubernetesScene:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._installation = uuid.uuid4().hex
-        self._folder = cluster.folder / self._installation
+        self.installation = uuid.uuid4().hex
+        self._folder = cluster.folder / self.installation
         self._folder.mkdir()
         self._folder.chmod(0o777)
         self._ran = self._folder / "ran"
         self._gates = 0
 
     def launcher(self, **settings: Any) -> Launcher:
-        return self._cluster.launcher(self._installation, **settings)
+        return self._cluster.launcher(self.installation, **settings)
 
     def succeeding(self, *, log: str = "", output: str | None = None) -> StepRequest:
         if output is None:

@@ -11,15 +11,18 @@ import pytest
 
 from penstock_server.launch.base import Phase, StepRequest
 from penstock_server.launch.kubernetes import names
+from penstock_server.launch.kubernetes.frame import Frame
 from penstock_server.model.ids import AttemptId
 from penstock_server.model.resources import TaskValues
 from penstock_server.model.states import FailureClass
 from penstock_server.spec.graph import ParameterType
 from penstock_server.spec.pod_settings import PodSettings
 from tests.conformance.scenes import on
-from tests.kubernetes.cluster import SHELL_IMAGE, Cluster
+from tests.kubernetes.cluster import SHELL_IMAGE, Cluster, stage_from_store
+from tests.kubernetes.images import penstock_image
 from tests.kubernetes.kubectl import apply, kubectl
 from tests.kubernetes.scenes import KubernetesScene
+from tests.launch.test_workspace import importing, sibling
 from tests.launch.world import STRING, WAIT_S, Watched, attempt_id, component, step
 
 pytestmark = pytest.mark.kubernetes
@@ -278,6 +281,31 @@ def evict(cluster: Cluster, request: StepRequest) -> None:
     eviction["deleteOptions"] = {"gracePeriodSeconds": 1}
     path = f"/api/v1/namespaces/{cluster.namespace}/pods/{pod_of(request)}/eviction"
     kubectl("create", "--raw", path, "--filename", "-", given=json.dumps(eviction))
+
+
+async def test_an_importer_brings_its_artifact_to_the_workspace_once(cluster: Cluster, scene: KubernetesScene) -> None:
+    uri = f"file://{cluster.store}/given/table.csv"
+    (cluster.store / "given").mkdir(parents=True, exist_ok=True)
+    (cluster.store / "given" / "table.csv").write_text("a,b\n")
+    stage = replace(stage_from_store(cluster.store), image=penstock_image(), command=("penstock-agent",))
+    async with on(scene.launcher(frame=Frame(scene.installation, stage))) as launched:
+        imports = scene.placed(importing(uri))
+        end = await launched.run(imports)
+        assert end.phase is Phase.SUCCEEDED, end
+        (artifact,) = end.outputs.artifacts["artifact"]
+        assert (artifact.uri, artifact.metadata) == (uri, {"rows": 3, "_kfp_workspace": True})
+        of = component(["cat", "{{$.inputs.artifacts['table'].path}}"], image=SHELL_IMAGE, input_artifacts=["table"])
+        inputs = TaskValues({}, {"table": (artifact,)})
+        reads = scene.placed(step(of=of, attempt=sibling(imports), inputs=inputs, has_workspace=True))
+        assert (await launched.run(reads)).phase is Phase.SUCCEEDED
+        assert await launched.log_of(reads) == b"a,b\n"
+
+
+async def test_an_importer_of_what_is_not_there_fails(cluster: Cluster, scene: KubernetesScene) -> None:
+    stage = replace(stage_from_store(cluster.store), image=penstock_image(), command=("penstock-agent",))
+    async with on(scene.launcher(frame=Frame(scene.installation, stage))) as launched:
+        end = await launched.run(scene.placed(importing(f"file://{cluster.store}/nothing")))
+        assert (end.phase, end.reason, end.failure_class) == (Phase.FAILED, "INPUT_UNAVAILABLE", FailureClass.INPUT)
 
 
 async def told(watched: Watched, request: StepRequest, reason: str) -> None:
