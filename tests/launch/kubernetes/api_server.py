@@ -90,6 +90,11 @@ class ApiServer:
         """How to answer to a request such as `GET /api/v1/nodes/n`; a watch is `WATCH /...`."""
         self._replies[request].extend(replies)
 
+    def replace(self, request: str, *replies: Reply) -> None:
+        """Answer otherwise than was said before."""
+        self._replies[request].clear()
+        self.on(request, *replies)
+
     def of(self, request: str) -> list[Asked]:
         """The requests of that kind so far."""
         return [asked for asked in self.asked if _kind(asked) == request]
@@ -138,7 +143,8 @@ class AccessTo:
 
     async def load(self) -> Configuration:
         configuration = Configuration(host=f"http://127.0.0.1:{self.port}")
-        configuration.api_key["BearerToken"] = f"Bearer {self.tokens.pop(0)}"
+        token = self.tokens.pop(0) if len(self.tokens) > 1 else self.tokens[0]
+        configuration.api_key["BearerToken"] = f"Bearer {token}"
         return configuration
 
 

@@ -41,6 +41,12 @@ PERMISSIONS = (
     Permission("list", "persistentvolumeclaims", "the workspace of a deleted run is found"),
     Permission("delete", "persistentvolumeclaims", "workspaces of deleted runs, and KFP's DeletePVC"),
     Permission(
+        "list",
+        "events",
+        "why a pod that has a node does not start is told; without it such a pod waits without a word",
+        is_needed=False,
+    ),
+    Permission(
         "get",
         "nodes",
         "a pod whose node is lost is removed by force; without it such a pod waits for its node or for you",

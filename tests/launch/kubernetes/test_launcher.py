@@ -1,0 +1,220 @@
+"""A launcher of pods against an API server that misbehaves: what a real cluster does not do on demand."""
+
+import copy
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock_server.launch.base import Phase, StepRequest
+from penstock_server.launch.kubernetes import names
+from penstock_server.launch.kubernetes.frame import Frame, Stage
+from penstock_server.launch.kubernetes.judgement import Graces
+from penstock_server.launch.kubernetes.launcher import KubernetesLauncher
+from penstock_server.launch.kubernetes.records import Closing, Records
+from penstock_server.launch.kubernetes.workplace import ClusterNamespaces, KubernetesSettings
+from penstock_server.model.errors import FailedPrecondition, Unavailable
+from penstock_server.store.records import StoredRecords
+from tests.launch.kubernetes.api_server import (
+    ApiServer,
+    Reply,
+    answer,
+    api_of,
+    api_server,
+    cut,
+    refusal,
+    silence,
+    stream,
+)
+from tests.launch.world import Watched, component, step, until
+
+RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("recorded.json").read_text())
+PODS = "/api/v1/namespaces/ns/pods"
+REVIEWS = "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+EMPTY = answer({"metadata": {"resourceVersion": "1"}, "items": []})
+
+
+@dataclass
+class Play:
+    """A launcher, the server it asks, and a step."""
+
+    server: ApiServer
+    watched: Watched
+    records: Records
+    request: StepRequest
+
+    @property
+    def path(self) -> str:
+        return f"{PODS}/{names.pod_name(self.request.facts.run_id, self.request.attempt)}"
+
+    def pod(self, recorded: str, version: int, **metadata: Any) -> dict[str, Any]:
+        """A pod of the step that looks as one that was recorded."""
+        pod: dict[str, Any] = copy.deepcopy(RECORDED[recorded])
+        pod["metadata"] = {
+            "name": self.path.rpartition("/")[2],
+            "namespace": "ns",
+            "uid": "u",
+            "resourceVersion": str(version),
+            "creationTimestamp": "2026-11-26T02:25:00Z",
+            "labels": {names.INSTALLATION_LABEL: "installation"},
+            "annotations": names.pod_annotations(self.request),
+            **metadata,
+        }
+        return pod
+
+
+@asynccontextmanager
+async def playing(folder: Path, *watches: Reply, start: bool = True, **settings: Any) -> AsyncIterator[Play]:
+    given: dict[str, Any] = {"graces": Graces(lost_node_s=0), "tick_s": 0.02, "sync_timeout_s": 5}
+    frame = Frame("installation", Stage("stage"))
+    async with api_server() as server, api_of(server, patience_s=0, watch_s=60) as api:
+        server.on(REVIEWS, answer({"status": {"allowed": True}}, 201))
+        server.on(f"GET {PODS}", EMPTY)
+        server.on(f"WATCH {PODS}", *(watches or (silence,)))
+        records = Records(StoredRecords.in_folder(folder), f"file://{folder}")
+        launcher = KubernetesLauncher(
+            api, records, KubernetesSettings(ClusterNamespaces("ns"), frame, **(given | settings))
+        )
+        if start:
+            await launcher.start()
+        watched = Watched(launcher)
+        try:
+            yield Play(server, watched, records, step(of=component(["true"], image="busybox"), store=folder))
+        finally:
+            await watched.close()
+
+
+async def test_a_pod_whose_creation_was_not_answered_is_found(tmp_path: Path) -> None:
+    async with playing(tmp_path) as play:
+        play.server.on(f"POST {PODS}", cut, refusal(409, "AlreadyExists"))
+        play.server.on(f"GET {play.path}", answer(play.pod("running", 5)))
+        await play.watched.launcher.launch(play.request)
+        assert (await play.watched.start_of(play.request)).handle == f"ns/{play.path.rpartition('/')[2]}"
+
+
+async def test_what_is_launched_while_the_api_server_is_away_starts_when_it_is_back(tmp_path: Path) -> None:
+    async with playing(tmp_path) as play:
+        play.server.on(f"POST {PODS}", refusal(503), cut, answer(play.pod("running", 5), 201))
+        await play.watched.launcher.launch(play.request)
+        await play.watched.start_of(play.request)
+
+
+async def test_a_step_that_is_stopped_while_it_is_not_known_whether_there_is_a_pod_never_starts(tmp_path: Path) -> None:
+    async with playing(tmp_path) as play:
+        play.server.on(f"POST {PODS}", refusal(503))
+        play.server.on(f"GET {play.path}", refusal(404, "NotFound"))
+        await play.watched.launcher.launch(play.request)
+        await play.server.until(lambda: bool(play.server.of(f"POST {PODS}")))
+        await play.watched.launcher.stop(play.request.attempt)
+        assert (await play.watched.end_of(play.request)).phase is Phase.STOPPED
+        closing = await play.records.closing(play.request.attempt)
+        assert closing is not None
+        assert closing.reason == "STOPPED"
+
+
+async def test_a_namespace_without_room_is_waited_for_and_given_up_in_the_end(tmp_path: Path) -> None:
+    quota = refusal(403, "Forbidden", 'pods "a" is forbidden: exceeded quota: pods', Retry_After="1")
+    async with playing(tmp_path, graces=Graces(scheduling_s=0)) as play:
+        play.server.on(f"POST {PODS}", quota)
+        end = await play.watched.run(play.request)
+        assert (end.phase, end.reason) == (Phase.FAILED, "QUOTA_EXCEEDED")
+    async with playing(tmp_path) as play:
+        play.server.on(f"POST {PODS}", quota)
+        await play.watched.launcher.launch(play.request)
+        await until(lambda: any(seen.reason == "QUOTA_EXCEEDED" for seen in play.watched.told))
+        assert play.watched.told[-1].phase is Phase.PENDING
+
+
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        (refusal(403, "Forbidden", 'violates PodSecurity "restricted"'), "PodSecurity"),
+        (refusal(422, "Invalid", "spec.containers[0].image: Required value"), "Required value"),
+        (refusal(404, "NotFound", 'namespaces "ns" not found'), "the cluster has no namespace ns"),
+    ],
+)
+async def test_a_pod_that_the_cluster_refuses_fails_with_its_words(tmp_path: Path, refused: Reply, told: str) -> None:
+    async with playing(tmp_path) as play:
+        play.server.on(f"POST {PODS}", refused)
+        end = await play.watched.run(play.request)
+        assert (end.phase, end.reason, end.is_settled) == (Phase.FAILED, "POD_REFUSED", True)
+        assert told in end.message
+
+
+def ago(seconds: float) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize(("ready", "is_lost"), [("Unknown", True), ("True", False)])
+async def test_a_pod_that_should_be_gone_is_removed_by_force_only_when_its_node_is_lost(
+    tmp_path: Path, ready: str, is_lost: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock_server.launch.kubernetes.attempt.LOOK_S", 0)
+    async with playing(tmp_path) as play:
+        stuck = play.pod("running", 5, deletionTimestamp=ago(60), deletionGracePeriodSeconds=5)
+        node = {"status": {"conditions": [{"type": "Ready", "status": ready}]}}
+        play.server.on(f"POST {PODS}", answer(stuck, 201))
+        play.server.on("GET /api/v1/nodes/penstock", answer(node))
+        play.server.on(f"DELETE {play.path}", answer({}))
+        play.server.on(f"GET {play.path}/log", stream(b"so far\n"))
+        await play.watched.launcher.launch(play.request)
+        if is_lost:
+            end = await play.watched.end_of(play.request)
+            assert (end.phase, end.reason) == (Phase.LOST, "NODE_LOST")
+            await play.server.until(lambda: bool(play.server.of(f"DELETE {play.path}")))
+            assert play.server.of(f"DELETE {play.path}")[0].body["gracePeriodSeconds"] == 0
+        else:
+            await play.server.until(lambda: len(play.server.of("GET /api/v1/nodes/penstock")) > 1)
+            assert play.server.of(f"DELETE {play.path}") == []
+            assert not any(seen.phase.is_final for seen in play.watched.told)
+
+
+async def test_a_sidecar_that_holds_the_pod_is_ended_and_the_verdict_outlives_the_pod(tmp_path: Path) -> None:
+    """Whoever adopts the attempt when the pod is gone learns from its records that the step had ended well."""
+    async with playing(tmp_path) as play:
+        play.server.on(f"POST {PODS}", answer(play.pod("mesh-old-holds", 5), 201))
+        play.server.on(f"DELETE {play.path}", answer({}))
+        play.server.on(f"GET {play.path}/log", stream(b""))
+        await play.watched.launcher.launch(play.request)
+        await play.server.until(lambda: bool(play.server.of(f"DELETE {play.path}")))
+        closing = await play.records.closing(play.request.attempt)
+        assert closing is not None
+        assert closing.verdict is not None
+        assert closing.verdict.phase is Phase.SUCCEEDED
+
+
+async def test_what_the_server_may_not_do_is_told_at_the_start(tmp_path: Path) -> None:
+    async with playing(tmp_path, start=False) as play:
+        play.server.replace(REVIEWS, answer({"status": {"allowed": False}}, 201))
+        with pytest.raises(FailedPrecondition, match="create pods in ns"):
+            await play.watched.launcher.start()
+
+
+async def test_nothing_is_adopted_before_the_pods_are_known(tmp_path: Path) -> None:
+    async with playing(tmp_path, start=False, sync_timeout_s=0.1) as play:
+        play.server.replace(f"GET {PODS}", refusal(503))
+        with pytest.raises(Unavailable):
+            await play.watched.launcher.start()
+        with pytest.raises(Unavailable):
+            await play.watched.launcher.adopt([play.request])
+
+
+@pytest.mark.parametrize(
+    ("closing", "phase"),
+    [(None, Phase.LOST), (Closing("STOPPED"), Phase.STOPPED), (Closing("FORGOTTEN"), Phase.LOST)],
+    ids=["nothing", "stopped", "forgotten"],
+)
+async def test_what_was_seen_running_and_has_no_pod_is_judged_by_its_records(
+    tmp_path: Path, closing: Closing | None, phase: Phase
+) -> None:
+    async with playing(tmp_path) as play:
+        if closing is not None:
+            await play.records.close(play.request.attempt, closing)
+        play.server.on(f"GET {play.path}", refusal(404, "NotFound"))
+        await play.watched.launcher.adopt([replace(play.request, has_started=True)])
+        assert (await play.watched.end_of(play.request)).phase is phase
