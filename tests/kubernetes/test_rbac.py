@@ -98,6 +98,7 @@ OPERATIONS: dict[str, Callable[[ClusterApi, str], Awaitable[Any]]] = {
     "get persistentvolumeclaims": lambda api, namespace: api.get(Kind.CLAIMS, namespace, "x"),
     "list persistentvolumeclaims": lambda api, namespace: _all_of(api.pages(Kind.CLAIMS, namespace)),
     "delete persistentvolumeclaims": lambda api, namespace: api.delete(Kind.CLAIMS, namespace, "x"),
+    "list events": lambda api, namespace: _all_of(api.pages(Kind.EVENTS, namespace)),
     "get nodes": lambda api, _: api.node("x"),
 }
 """What the launcher does with each."""
