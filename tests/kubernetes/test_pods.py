@@ -23,7 +23,7 @@ from tests.kubernetes.images import penstock_image
 from tests.kubernetes.kubectl import apply, kubectl
 from tests.kubernetes.scenes import KubernetesScene
 from tests.launch.test_workspace import importing, sibling
-from tests.launch.world import STRING, WAIT_S, Watched, attempt_id, component, step
+from tests.launch.world import STRING, WAIT_S, Watched, attempt_id, component, step, until
 
 pytestmark = pytest.mark.kubernetes
 
@@ -101,7 +101,7 @@ async def test_time_that_runs_out_ends_the_step_without_a_server(scene: Kubernet
     request, _ = scene.waiting(log="slow\n")
     async with on(scene.launcher()) as first:
         await first.launcher.launch(replace(request, timeout_s=4))
-        await first.start_of(request)
+        await until(lambda: any(seen.handle for seen in first.told))
     async with on(scene.launcher()) as second:
         await second.launcher.adopt([request])
         end = await second.end_of(request)

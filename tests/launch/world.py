@@ -30,7 +30,7 @@ from penstock_server.spec.graph import (
     Resources,
 )
 
-WAIT_S = 60
+WAIT_S = 120
 STRING = ParameterType.STRING
 FACTS = RunFacts(
     run_id="run-1",
