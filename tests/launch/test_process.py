@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -68,6 +69,38 @@ async def test_variables_of_the_request_and_of_the_component_arrive(tmp_path: Pa
         await launched.run(request)
         lines = (await launched.log_of(request)).decode().splitlines()
         assert {"MODE=faster", "my.name=a=b c", "TRACEPARENT=00-1-2-01"} <= set(lines)
+
+
+TALKATIVE = "print('line 0'); print('line 1'); raise ValueError('the real reason')"
+
+
+async def test_what_a_python_prints_stands_before_its_exception(tmp_path: Path) -> None:
+    async with running(tmp_path) as launched:
+        request = step(sys.executable, "-c", TALKATIVE)
+        end = await launched.run(request)
+        assert end.message == "exit code 1: ValueError: the real reason"
+        lines = (await launched.log_of(request)).decode().splitlines()
+        assert (lines[:2], lines[-1]) == (["line 0", "line 1"], "ValueError: the real reason")
+
+
+async def test_what_a_python_prints_is_read_while_it_runs(tmp_path: Path) -> None:
+    async with running(tmp_path) as launched:
+        request = step(sys.executable, "-c", "import signal; print('ready'); signal.pause()")
+        await start_and_stop(launched, request)  # which waits for that
+
+
+@pytest.mark.parametrize(
+    ("own", "passed_on", "said"),
+    [({}, {}, "1"), ({"PYTHONUNBUFFERED": ""}, {}, ""), ({}, {"PYTHONUNBUFFERED": ""}, ""), ({}, {"OTHER": "x"}, "1")],
+    ids=["by default", "the component says otherwise", "the server's surroundings do", "others are passed on"],
+)
+async def test_pythons_write_at_once_unless_somebody_says_otherwise(
+    tmp_path: Path, own: dict[str, str], passed_on: dict[str, str], said: str
+) -> None:
+    async with running(tmp_path, passed_on=tuple(passed_on), **passed_on) as launched:
+        request = step(of=component(["sh", "-c", "echo $PYTHONUNBUFFERED"], env=list(own.items())))
+        await launched.run(request)
+        assert await launched.log_of(request) == f"{said}\n".encode()
 
 
 async def test_a_step_has_a_session_a_folder_and_no_file_of_ours(tmp_path: Path) -> None:

@@ -200,6 +200,37 @@ async def modules(launched: Watched) -> set[str]:
     return set(said(await launched.log_of(request)).split())
 
 
+async def test_what_a_fork_prints_stands_before_its_exception(kfp_root: Path) -> None:
+    async with running(kfp_root) as launched:
+        await warm_up(kfp_root, launched)
+        request = kfp_step(f"{NOTE_KIND}\nprint('line 0')\nprint('line 1')\nraise ValueError('the real reason')")
+        end = await launched.run(request)
+        assert kind_of(kfp_root, request) == "warm"
+        assert end.message == "exit code 1: ValueError: the real reason"
+        lines = said(await launched.log_of(request)).splitlines()
+        assert (lines[:2], lines[-1]) == (["line 0", "line 1"], "ValueError: the real reason")
+
+
+async def test_what_a_fork_prints_is_read_while_it_runs(kfp_root: Path) -> None:
+    async with running(kfp_root) as launched:
+        await warm_up(kfp_root, launched)
+        request = kfp_step(f"{NOTE_KIND}\nimport signal\nprint('ready')\nsignal.pause()")
+        await launched.launcher.launch(request)
+        async for chunk in launched.launcher.logs(request.attempt, 0, follow=True):
+            if b"ready" in chunk.content:
+                break
+        assert kind_of(kfp_root, request) == "warm"
+        await launched.launcher.stop(request.attempt)
+
+
+async def test_a_component_that_asks_for_what_is_so_anyway_is_forked(kfp_root: Path) -> None:
+    async with running(kfp_root) as launched:
+        await warm_up(kfp_root, launched)
+        request = kfp_step(NOTE_KIND, env=[("PYTHONUNBUFFERED", "1")])
+        await launched.run(request)
+        assert kind_of(kfp_root, request) == "warm"
+
+
 async def test_forks_draw_different_random_numbers(kfp_root: Path) -> None:
     async with running(kfp_root) as launched:
         await warm_up(kfp_root, launched)
@@ -247,7 +278,7 @@ async def test_a_component_that_a_signal_ends_is_told_as_a_shell_does(kfp_root: 
     [
         ("PYTHONHASHSEED", "1"),
         ("PYTHONPATH", "/elsewhere"),
-        ("PYTHONUNBUFFERED", "1"),
+        ("PYTHONUNBUFFERED", ""),
         ("LD_BIND_NOW", "1"),
         ("LC_ALL", "C"),
         ("LANG", "de_DE.UTF-8"),

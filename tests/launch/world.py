@@ -15,6 +15,7 @@ from uv import find_uv_bin
 from penstock_server.launch.base import Launcher, Observation, Phase, Published, RunFacts, StepRequest
 from penstock_server.launch.environments import EnvironmentSettings, StepEnvironments, uv_environment
 from penstock_server.launch.process import ProcessLauncher, ProcessSettings
+from penstock_server.launch.surroundings import PASSED_ON
 from penstock_server.launch.warm import WarmSettings
 from penstock_server.model.errors import NotFound
 from penstock_server.model.ids import AttemptId, RunUid, TaskId
@@ -162,15 +163,17 @@ def make_launcher(
     uv: Path | None = None,
     vmstat: Path | None = None,
     warm: WarmSettings | None = None,
+    passed_on: tuple[str, ...] = (),
     **variables: str,
 ) -> ProcessLauncher:
-    """A process launcher on the folder `root`, not started; `variables` are added to its environment."""
+    """A process launcher on the folder `root`, not started; `variables` are added to its environment, of which steps
+    get those in `passed_on` too."""
     environ = {**os.environ, **variables}
     settings = EnvironmentSettings(uv=uv or Path(find_uv_bin()), environ=uv_environment(environ))
     environments = StepEnvironments(root / "environments", settings)
     artifacts = store or FolderStore(root / "store")
     process = ProcessSettings(
-        environ, grace_s=grace_s, vmstat=vmstat or Path("/proc/vmstat"), warm=warm or WarmSettings()
+        environ, (*PASSED_ON, *passed_on), grace_s, warm or WarmSettings(), vmstat or Path("/proc/vmstat")
     )
     return ProcessLauncher(root / "steps", artifacts, environments, process)
 

@@ -17,6 +17,9 @@ PASSED_ON = (
     *("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"),
 )
 """Variables of the host that a step gets as they are. None of them is about the server."""
+PROMPT_PYTHON = {"PYTHONUNBUFFERED": "1"}
+"""A Python writes what it prints at once. Into a log it would else gather that until it ends: then the log says nothing
+while the step runs, and tells an exception before all that came before it."""
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -26,7 +29,7 @@ def base_environment(environ: Mapping[str, str], passed_on: tuple[str, ...] = PA
     chosen = {name: environ[name] for name in passed_on if name in environ}
     own = str(Path(sys.prefix) / "bin") if sys.prefix != sys.base_prefix else None
     entries = [entry for entry in environ.get("PATH", DEFAULT_PATH).split(os.pathsep) if entry and entry != own]
-    return chosen | {"PATH": os.pathsep.join(dict.fromkeys([str(base_bin()), *entries]))}
+    return PROMPT_PYTHON | chosen | {"PATH": os.pathsep.join(dict.fromkeys([str(base_bin()), *entries]))}
 
 
 def base_bin() -> Path:

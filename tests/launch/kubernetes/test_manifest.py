@@ -141,11 +141,17 @@ def test_a_step_learns_its_pod_and_its_own_variables_go_over_ours() -> None:
     settings = PodSettings(env=({"name": "A", "value": "own"},))
     request = replace(step("true", env={"KFP_RETRY_INDEX": "0", "A": "ours"}), settings=settings)
     assert main_of(pod(request))["env"] == [
+        {"name": "PYTHONUNBUFFERED", "value": "1"},
         {"name": "KFP_POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
         {"name": "KFP_POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
         {"name": "KFP_RETRY_INDEX", "value": "0"},
         {"name": "A", "value": "own"},
     ]
+
+
+def test_a_step_may_have_pythons_that_gather_what_they_print() -> None:
+    request = replace(step("true"), settings=PodSettings(env=({"name": "PYTHONUNBUFFERED", "value": ""},)))
+    assert by_name(main_of(pod(request))["env"])["PYTHONUNBUFFERED"] == {"name": "PYTHONUNBUFFERED", "value": ""}
 
 
 def test_the_folders_that_kfp_promises_can_be_written_to() -> None:

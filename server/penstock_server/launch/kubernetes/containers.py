@@ -9,6 +9,7 @@ from penstock_server.launch.kubernetes import places
 from penstock_server.launch.kubernetes.frame import Stage
 from penstock_server.launch.kubernetes.names import MAIN, OWN, STAGE_IN, STAGE_OUT
 from penstock_server.launch.kubernetes.places import Command
+from penstock_server.launch.surroundings import PROMPT_PYTHON
 from penstock_server.model.json import Json
 from penstock_server.spec.graph import Container
 from penstock_server.spec.resolve import WORKSPACE_PATH
@@ -30,7 +31,7 @@ _REFERENCE = re.compile(r"\$(?=[$(])")
 
 
 def main(request: StepRequest, command: Command, *, with_workspace: bool) -> Fragment:
-    """The user's container, as the user made it: image as written, nothing of ours but mounts and KFP's variables."""
+    """The user's container, as the user made it: image as written, nothing of ours but mounts and a few variables."""
     body, settings = request.component.body, request.settings
     assert isinstance(body, Container)
     mounts: list[Fragment] = [*settings.volume_mounts, _STEP_MOUNT, *([_WORKSPACE_MOUNT] if with_workspace else [])]
@@ -92,7 +93,7 @@ def _main_env(request: StepRequest) -> list[Fragment]:
         {**entry, "value": literal(str(entry["value"]))} if "value" in entry else dict(entry)
         for entry in request.settings.env
     )
-    return once([*pod, *variables(request.env), *own])
+    return once([*variables(PROMPT_PYTHON), *pod, *variables(request.env), *own])
 
 
 def _field(name: str, path: str) -> Fragment:
