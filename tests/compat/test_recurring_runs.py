@@ -17,12 +17,12 @@ from tests.compat.serving import KfpSite
 from tests.compat.test_runs import NOBODY, pipeline, predicate, publish, publish_version, violated
 
 HOURLY = {"periodic_schedule": {"interval_second": "3600"}}
+PLAIN = {"display_name": "hourly", "mode": "ENABLE", "max_concurrency": 1, "trigger": HOURLY}
 
 
 def body(name: str = "hourly", **fields: Any) -> dict[str, Any]:
     """As KFP's SDK writes it."""
-    given = {"display_name": name, "mode": "ENABLE", "max_concurrency": 1, "trigger": HOURLY}
-    return given | {"pipeline_spec": pipeline()} | fields
+    return PLAIN | {"display_name": name, "pipeline_spec": pipeline()} | fields
 
 
 async def make(kfp: KfpSite, name: str = "hourly", **fields: Any) -> Any:
@@ -72,6 +72,21 @@ async def test_a_new_recurring_run_is_told_as_kfp_tells_it(kfp: KfpSite) -> None
     assert made["created_at"] == made["updated_at"]
     assert not made.keys() & {"error", "no_catchup", "namespace", "pipeline_version_reference"}
     assert await get(kfp, made["recurring_run_id"]) == made
+
+
+@pytest.mark.parametrize("of", ["version", "pipeline"])
+async def test_what_it_runs_is_deleted_and_it_says_so(kfp: KfpSite, of: str) -> None:
+    pipeline_id, version_id = await publish(kfp)
+    reference = {"pipeline_id": pipeline_id, "pipeline_version_id": version_id}
+    made = (await kfp.ask("POST", "/recurringruns", PLAIN | {"pipeline_version_reference": reference})).body
+    path = f"/pipelines/{pipeline_id}/versions/{version_id}" if of == "version" else f"/pipelines/{pipeline_id}"
+    query = {} if of == "version" else {"cascade": "true"}
+    assert (await kfp.ask("DELETE", path, query=query)).status == 200
+    left = await get(kfp, made["recurring_run_id"])
+    assert (left["mode"], left["status"]) == ("DISABLE", "DISABLED")
+    assert left["error"]["code"] == 9
+    assert left["error"]["message"].startswith("what it runs was deleted: ")
+    assert (await kfp.ask("POST", f"/recurringruns/{made['recurring_run_id']}:enable")).status == 404
 
 
 async def test_it_is_the_same_on_both_sides(kfp: KfpSite) -> None:

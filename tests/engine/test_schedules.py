@@ -228,6 +228,20 @@ async def test_a_run_that_cannot_be_made_is_told_of_in_its_slot_and_counts_as_fa
     assert (await world.job(job)).reason == "TOO_MANY_FAILURES"
 
 
+async def test_a_job_whose_pipeline_is_missing_after_all_is_disabled_by_its_next_slot(world: JobWorld) -> None:
+    """As when the job was made in the very moment of the deletion, which has not seen it then."""
+    job = await world.create()
+    async with world.database.connection() as connection:
+        gone = "UPDATE job SET spec_digest = NULL, pipeline_id = 'gone' WHERE uid = %s"
+        await connection.execute(gone, [job.uid])
+    await world.at(60)
+    await world.at(180)
+    assert await world.told(job) == ["60 RUN_REFUSED"]
+    left = await world.job(job)
+    assert (left.state, left.reason, left.next_slot_time) == (JobState.DISABLED, "PIPELINE_DELETED", None)
+    assert left.message == "there is no namespaces/default/pipelines/gone"
+
+
 async def test_jitter_puts_a_slot_off_but_not_beyond_the_next(world: JobWorld) -> None:
     job = await world.create(jitter_s=3600, overlap=Overlap.ALLOW)
     for seconds in range(60, 1200, 5):

@@ -13,11 +13,13 @@ from penstock_server.engine.new_runs import MadeRun, NewRuns
 from penstock_server.engine.run_requests import NewRunRequest
 from penstock_server.model.errors import AlreadyExists, PenstockError, Unavailable
 from penstock_server.model.job_turns import FiredSlot, SlotDecision, Turn
-from penstock_server.model.jobs import Job, SlotState
+from penstock_server.model.jobs import PIPELINE_DELETED, PIPELINE_VERSION_DELETED, Job, SlotState
 from penstock_server.store import job_turns
 from penstock_server.store.database import Connection, Database
 
 RUN_REFUSED = "RUN_REFUSED"
+_GONE = {"PIPELINE_NOT_FOUND": PIPELINE_DELETED, "PIPELINE_VERSION_NOT_FOUND": PIPELINE_VERSION_DELETED}
+"""Why a run is refused, where no later one can be made either, and what the job says of that."""
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +42,8 @@ class _Making:
     made: list[MadeRun] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     """Why runs could not be made, those of backfills aside."""
+    gone: tuple[str, str] | None = None
+    """Reason and message where there is nothing to make runs of."""
 
 
 class JobTurns:
@@ -105,6 +109,8 @@ class JobTurns:
             making.decisions.append(replace(decision, state=SlotState.SKIPPED, reason=RUN_REFUSED, message=message))
             if decision.backfill_uid is None:
                 making.refused.append(message)
+            if error.reason in _GONE:
+                making.gone = (_GONE[error.reason], error.message)
             return
         making.decisions.append(decision)
         making.made.append(made)
@@ -121,5 +127,9 @@ def _with_refusals(job: Job, turn: Turn, making: _Making, now: datetime) -> Turn
     """The turn as it came out: runs that were refused count as failed, and others may have their room."""
     if not making.refused:
         return replace(turn, slots=making.decisions)
-    standing = turns.after_failures(job, turn.standing, len(making.refused), making.refused[-1])
+    standing = turn.standing
+    if making.gone is not None:
+        # Its deletion disables a job, but for one that was made or changed in that very moment.
+        standing = turns.without_version(standing, *making.gone)
+    standing = turns.after_failures(job, standing, len(making.refused), making.refused[-1])
     return replace(turn, slots=making.decisions, standing=standing, attention_time=now)

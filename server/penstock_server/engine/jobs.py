@@ -22,7 +22,7 @@ from penstock_server.model.errors import FailedPrecondition, Unavailable
 from penstock_server.model.imports import Kept
 from penstock_server.model.jobs import Job, JobRun, JobSchedule, JobSlot, JobState, SlotKind
 from penstock_server.schedule import macros
-from penstock_server.store import job_slots, jobs, requests
+from penstock_server.store import job_slots, jobs, pipeline_versions, requests
 from penstock_server.store.database import Connection, Database
 from penstock_server.store.requested import RequestKey
 from penstock_server.store.revisions import changed_meanwhile
@@ -113,13 +113,16 @@ class Jobs:
         With `makes_up` the slots in between were missed, which leaves them to the catch-up policy; not so of a job that
         was imported and has never fired here.
 
-        Raises NotFound, Conflict, FailedPrecondition(JOB_ARCHIVED).
+        Raises NotFound (JOB_NOT_FOUND; PIPELINE_NOT_FOUND, PIPELINE_VERSION_NOT_FOUND for one to be enabled that has
+        nothing to run), Conflict, FailedPrecondition(JOB_ARCHIVED).
         """
         async with self._changing(namespace, id, revision) as (connection, job, now):
             if enabled:
                 check_open(job)
             if (job.state is JobState.ENABLED) == enabled:
                 return job
+            if enabled:
+                await _check_version(connection, job)
             reason, message = ("", "") if enabled else (turns.DISABLED_BY_USER, "somebody disabled it")
             state = JobState.ENABLED if enabled else JobState.DISABLED
             # What was due before an imported job was enabled has fired where it came from.
@@ -335,6 +338,15 @@ async def _free_instant(connection: Connection, job: Job, now: datetime) -> date
     while timetable.next_after(now - INSTANT) == now or await job_slots.find(connection, job.uid, now) is not None:
         now += INSTANT
     return now
+
+
+async def _check_version(connection: Connection, job: Job) -> None:
+    """Raise NotFound for a job whose pipeline, or version of it, is not there."""
+    run = job.run
+    if run.pipeline_id is not None:
+        namespace = run.pipeline_namespace or job.namespace
+        number, alias = run.pipeline_version, run.pipeline_alias
+        await pipeline_versions.get(connection, namespace, run.pipeline_id, number=number, alias=alias)
 
 
 def check_open(job: Job) -> None:

@@ -65,6 +65,13 @@ def after_failures(job: Job, standing: Standing, failures: int, message: str) ->
     return Standing(JobState.DISABLED, TOO_MANY_FAILURES, told, count)
 
 
+def without_version(standing: Standing, reason: str, message: str) -> Standing:
+    """How a job stands that has nothing to run: its pipeline or the version is gone, which `reason` says."""
+    if standing.state is JobState.DISABLED:
+        return standing
+    return Standing(JobState.DISABLED, reason, message, standing.consecutive_failures)
+
+
 def standing_of(job: Job) -> Standing:
     """How a job stands."""
     return Standing(job.state, job.reason, job.message, job.consecutive_failures)

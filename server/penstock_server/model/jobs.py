@@ -13,6 +13,11 @@ from penstock_server.model.ids import RunUid
 from penstock_server.model.json import Json
 from penstock_server.model.resources import CachePolicy
 
+PIPELINE_DELETED = "PIPELINE_DELETED"
+"""Why a job is disabled: there is no pipeline of that name any more."""
+PIPELINE_VERSION_DELETED = "PIPELINE_VERSION_DELETED"
+"""Why a job is disabled: its pipeline has no longer the version that the job names, or no version at all."""
+
 
 class JobState(StrEnum):
     """Whether a job's trigger fires."""
@@ -139,7 +144,8 @@ class Job:
     """Its `start_time` is set."""
     state: JobState
     reason: str
-    """Why it is disabled: DISABLED_BY_USER, TOO_MANY_FAILURES, or IMPORTED for one that nobody has enabled yet."""
+    """Why it is disabled: DISABLED_BY_USER, TOO_MANY_FAILURES, PIPELINE_DELETED, PIPELINE_VERSION_DELETED, or IMPORTED
+    for one that nobody has enabled yet."""
     message: str
     consecutive_failures: int
     cursor_time: datetime

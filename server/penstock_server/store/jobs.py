@@ -174,6 +174,16 @@ async def update(connection: Connection, job: Job, progress: Progress) -> Job:
     return await get(connection, job.namespace, job.id)
 
 
+async def disable_without_version(
+    connection: Connection, namespace: str, pipeline_id: str, *, reason: str, deleted: str
+) -> None:
+    """Disable those that have nothing to run any more since `deleted` of this pipeline is deleted, in the transaction
+    of the deletion. Servers and watchers are told."""
+    message = f"what it runs was deleted: {deleted}"
+    values = {"namespace": namespace, "pipeline_id": pipeline_id, "reason": reason, "message": message}
+    await connection.execute(_SQL["disable_without_version"], values)
+
+
 async def delete(connection: Connection, uids: Sequence[uuid.UUID]) -> None:
     """Delete them with their slots and backfills. Servers and watchers are told."""
     await connection.execute(_SQL["delete"], {"uids": list(uids)})

@@ -8,9 +8,10 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from penstock_server.model.errors import AlreadyExists, FailedPrecondition, NotFound
+from penstock_server.model.jobs import PIPELINE_VERSION_DELETED
 from penstock_server.model.query import FieldType, Order, Page, Rows
 from penstock_server.model.resources import CachePolicy, PipelineVersion
-from penstock_server.store import pipelines, specs
+from penstock_server.store import jobs, pipelines, specs
 from penstock_server.store.database import Connection
 from penstock_server.store.query import Column, Listing, Row
 from penstock_server.store.requested import RequestKey, check_repeat, columns
@@ -160,7 +161,13 @@ async def update(
 
 
 async def delete(connection: Connection, version: PipelineVersion, *, revision: int | None = None) -> None:
-    """Delete it. Raises Conflict(ETAG_MISMATCH) when it is not at `revision`."""
+    """Delete it, in a transaction. Jobs that have nothing to run without it are disabled.
+
+    Raises Conflict(ETAG_MISMATCH) when it is not at `revision`.
+    """
+    name = resource_name(version)
     values = {"uid": version.uid, "revision": revision}
     if await (await connection.execute(_SQL["delete"], values)).fetchone() is None:
-        raise changed_meanwhile(resource_name(version))
+        raise changed_meanwhile(name)
+    of = (version.namespace, version.pipeline_id)
+    await jobs.disable_without_version(connection, *of, reason=PIPELINE_VERSION_DELETED, deleted=name)

@@ -8,8 +8,10 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from penstock_server.model.errors import AlreadyExists, FailedPrecondition, NotFound
+from penstock_server.model.jobs import PIPELINE_DELETED
 from penstock_server.model.query import FieldType, Order, Page, Rows
 from penstock_server.model.resources import Pipeline
+from penstock_server.store import jobs
 from penstock_server.store.database import Connection
 from penstock_server.store.query import Column, Listing, Row
 from penstock_server.store.requested import RequestKey, check_repeat, columns
@@ -136,7 +138,8 @@ async def lock(connection: Connection, namespace: str, id: str) -> tuple[uuid.UU
 async def delete(
     connection: Connection, namespace: str, id: str, *, force: bool = False, revision: int | None = None
 ) -> None:
-    """Delete it, in a transaction; with `force` together with its versions. Runs keep their specs.
+    """Delete it, in a transaction; with `force` together with its versions. Runs keep their specs; jobs that run it
+    are disabled.
 
     Raises NotFound, Conflict, FailedPrecondition(PIPELINE_HAS_VERSIONS).
     """
@@ -151,6 +154,7 @@ async def delete(
             raise FailedPrecondition("PIPELINE_HAS_VERSIONS", message, metadata={"name": name})
     await connection.execute(_SQL["delete_versions"], uid)
     await connection.execute(_SQL["delete"], uid)
+    await jobs.disable_without_version(connection, namespace, id, reason=PIPELINE_DELETED, deleted=name)
 
 
 def not_found(namespace: str, id: str) -> NotFound:

@@ -41,7 +41,9 @@ class Job(_message.Message):
         STATE_ENABLED: Job._State.ValueType  # 1
         """Slots fire."""
         STATE_DISABLED: Job._State.ValueType  # 2
-        """No slot fires, because somebody disabled it or too many runs failed in a row; `reason` says which."""
+        """No slot fires, because somebody disabled it, too many runs failed in a row, or what it runs was deleted; `reason`
+        says which.
+        """
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Whether its trigger fires."""
@@ -51,7 +53,9 @@ class Job(_message.Message):
     STATE_ENABLED: Job.State.ValueType  # 1
     """Slots fire."""
     STATE_DISABLED: Job.State.ValueType  # 2
-    """No slot fires, because somebody disabled it or too many runs failed in a row; `reason` says which."""
+    """No slot fires, because somebody disabled it, too many runs failed in a row, or what it runs was deleted; `reason`
+    says which.
+    """
 
     class _CatchUp:
         ValueType = _typing.NewType("ValueType", _builtins.int)

@@ -194,7 +194,8 @@ class JobServiceServicer:
 
     def EnableJob(self, request, context):
         """Lets the trigger fire, and forgets the failures in a row; slots that passed while it was disabled are not made up for
-        (CreateBackfill does that). Fails with JOB_NOT_FOUND, ETAG_MISMATCH, JOB_ARCHIVED. Repeating is safe.
+        (CreateBackfill does that). Fails with JOB_NOT_FOUND, ETAG_MISMATCH, JOB_ARCHIVED, and with PIPELINE_NOT_FOUND or
+        PIPELINE_VERSION_NOT_FOUND for a job that has nothing to run. Repeating is safe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

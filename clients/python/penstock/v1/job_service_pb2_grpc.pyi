@@ -67,7 +67,8 @@ class JobServiceStub:
     """
     EnableJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.EnableJobRequest, _job_service_pb2.EnableJobResponse]
     """Lets the trigger fire, and forgets the failures in a row; slots that passed while it was disabled are not made up for
-    (CreateBackfill does that). Fails with JOB_NOT_FOUND, ETAG_MISMATCH, JOB_ARCHIVED. Repeating is safe.
+    (CreateBackfill does that). Fails with JOB_NOT_FOUND, ETAG_MISMATCH, JOB_ARCHIVED, and with PIPELINE_NOT_FOUND or
+    PIPELINE_VERSION_NOT_FOUND for a job that has nothing to run. Repeating is safe.
     """
     DisableJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.DisableJobRequest, _job_service_pb2.DisableJobResponse]
     """Stops the trigger; slots that wait are skipped, those of backfills aside; runs go on. Fails with JOB_NOT_FOUND,
@@ -143,7 +144,8 @@ class JobServiceAsyncStub(JobServiceStub):
     """
     EnableJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.EnableJobRequest, _job_service_pb2.EnableJobResponse]  # type: ignore[assignment]
     """Lets the trigger fire, and forgets the failures in a row; slots that passed while it was disabled are not made up for
-    (CreateBackfill does that). Fails with JOB_NOT_FOUND, ETAG_MISMATCH, JOB_ARCHIVED. Repeating is safe.
+    (CreateBackfill does that). Fails with JOB_NOT_FOUND, ETAG_MISMATCH, JOB_ARCHIVED, and with PIPELINE_NOT_FOUND or
+    PIPELINE_VERSION_NOT_FOUND for a job that has nothing to run. Repeating is safe.
     """
     DisableJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.DisableJobRequest, _job_service_pb2.DisableJobResponse]  # type: ignore[assignment]
     """Stops the trigger; slots that wait are skipped, those of backfills aside; runs go on. Fails with JOB_NOT_FOUND,
@@ -264,7 +266,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.EnableJobResponse, _abc.Awaitable[_job_service_pb2.EnableJobResponse]]:
         """Lets the trigger fire, and forgets the failures in a row; slots that passed while it was disabled are not made up for
-        (CreateBackfill does that). Fails with JOB_NOT_FOUND, ETAG_MISMATCH, JOB_ARCHIVED. Repeating is safe.
+        (CreateBackfill does that). Fails with JOB_NOT_FOUND, ETAG_MISMATCH, JOB_ARCHIVED, and with PIPELINE_NOT_FOUND or
+        PIPELINE_VERSION_NOT_FOUND for a job that has nothing to run. Repeating is safe.
         """
 
     @_abc_1.abstractmethod

@@ -147,7 +147,7 @@ class PipelineServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeletePipeline(self, request, context):
-        """Deletes a pipeline. Runs of it stay and keep their specs. Fails with PIPELINE_NOT_FOUND, ETAG_MISMATCH,
+        """Deletes a pipeline. Runs of it stay and keep their specs; jobs that run it are disabled (PIPELINE_DELETED). Fails with PIPELINE_NOT_FOUND, ETAG_MISMATCH,
         and PIPELINE_HAS_VERSIONS while it has versions unless `force`. A repeat fails with PIPELINE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -203,8 +203,9 @@ class PipelineServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeletePipelineVersion(self, request, context):
-        """Deletes a version. Runs of it stay and keep their specs; its number is not used again. Fails with
-        PIPELINE_VERSION_NOT_FOUND, ETAG_MISMATCH. A repeat fails with PIPELINE_VERSION_NOT_FOUND.
+        """Deletes a version. Runs of it stay and keep their specs; its number is not used again. Jobs that have nothing to run
+        without it are disabled (PIPELINE_VERSION_DELETED). Fails with PIPELINE_VERSION_NOT_FOUND, ETAG_MISMATCH. A repeat
+        fails with PIPELINE_VERSION_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

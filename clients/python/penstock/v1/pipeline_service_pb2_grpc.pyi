@@ -52,7 +52,7 @@ class PipelineServiceStub:
     INVALID_UPDATE_MASK. Repeating is safe.
     """
     DeletePipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_service_pb2.DeletePipelineRequest, _pipeline_service_pb2.DeletePipelineResponse]
-    """Deletes a pipeline. Runs of it stay and keep their specs. Fails with PIPELINE_NOT_FOUND, ETAG_MISMATCH,
+    """Deletes a pipeline. Runs of it stay and keep their specs; jobs that run it are disabled (PIPELINE_DELETED). Fails with PIPELINE_NOT_FOUND, ETAG_MISMATCH,
     and PIPELINE_HAS_VERSIONS while it has versions unless `force`. A repeat fails with PIPELINE_NOT_FOUND.
     """
     ArchivePipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_service_pb2.ArchivePipelineRequest, _pipeline_service_pb2.ArchivePipelineResponse]
@@ -78,8 +78,9 @@ class PipelineServiceStub:
     PIPELINE_VERSION_NOT_FOUND, ETAG_MISMATCH, INVALID_UPDATE_MASK. Repeating is safe.
     """
     DeletePipelineVersion: _grpc.UnaryUnaryMultiCallable[_pipeline_service_pb2.DeletePipelineVersionRequest, _pipeline_service_pb2.DeletePipelineVersionResponse]
-    """Deletes a version. Runs of it stay and keep their specs; its number is not used again. Fails with
-    PIPELINE_VERSION_NOT_FOUND, ETAG_MISMATCH. A repeat fails with PIPELINE_VERSION_NOT_FOUND.
+    """Deletes a version. Runs of it stay and keep their specs; its number is not used again. Jobs that have nothing to run
+    without it are disabled (PIPELINE_VERSION_DELETED). Fails with PIPELINE_VERSION_NOT_FOUND, ETAG_MISMATCH. A repeat
+    fails with PIPELINE_VERSION_NOT_FOUND.
     """
     GetPipelineVersionInterface: _grpc.UnaryUnaryMultiCallable[_pipeline_service_pb2.GetPipelineVersionInterfaceRequest, _pipeline_service_pb2.GetPipelineVersionInterfaceResponse]
     """What parameters a version takes, typed. A read. Fails with PIPELINE_VERSION_NOT_FOUND."""
@@ -108,7 +109,7 @@ class PipelineServiceAsyncStub(PipelineServiceStub):
     INVALID_UPDATE_MASK. Repeating is safe.
     """
     DeletePipeline: _aio.UnaryUnaryMultiCallable[_pipeline_service_pb2.DeletePipelineRequest, _pipeline_service_pb2.DeletePipelineResponse]  # type: ignore[assignment]
-    """Deletes a pipeline. Runs of it stay and keep their specs. Fails with PIPELINE_NOT_FOUND, ETAG_MISMATCH,
+    """Deletes a pipeline. Runs of it stay and keep their specs; jobs that run it are disabled (PIPELINE_DELETED). Fails with PIPELINE_NOT_FOUND, ETAG_MISMATCH,
     and PIPELINE_HAS_VERSIONS while it has versions unless `force`. A repeat fails with PIPELINE_NOT_FOUND.
     """
     ArchivePipeline: _aio.UnaryUnaryMultiCallable[_pipeline_service_pb2.ArchivePipelineRequest, _pipeline_service_pb2.ArchivePipelineResponse]  # type: ignore[assignment]
@@ -134,8 +135,9 @@ class PipelineServiceAsyncStub(PipelineServiceStub):
     PIPELINE_VERSION_NOT_FOUND, ETAG_MISMATCH, INVALID_UPDATE_MASK. Repeating is safe.
     """
     DeletePipelineVersion: _aio.UnaryUnaryMultiCallable[_pipeline_service_pb2.DeletePipelineVersionRequest, _pipeline_service_pb2.DeletePipelineVersionResponse]  # type: ignore[assignment]
-    """Deletes a version. Runs of it stay and keep their specs; its number is not used again. Fails with
-    PIPELINE_VERSION_NOT_FOUND, ETAG_MISMATCH. A repeat fails with PIPELINE_VERSION_NOT_FOUND.
+    """Deletes a version. Runs of it stay and keep their specs; its number is not used again. Jobs that have nothing to run
+    without it are disabled (PIPELINE_VERSION_DELETED). Fails with PIPELINE_VERSION_NOT_FOUND, ETAG_MISMATCH. A repeat
+    fails with PIPELINE_VERSION_NOT_FOUND.
     """
     GetPipelineVersionInterface: _aio.UnaryUnaryMultiCallable[_pipeline_service_pb2.GetPipelineVersionInterfaceRequest, _pipeline_service_pb2.GetPipelineVersionInterfaceResponse]  # type: ignore[assignment]
     """What parameters a version takes, typed. A read. Fails with PIPELINE_VERSION_NOT_FOUND."""
@@ -191,7 +193,7 @@ class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pipeline_service_pb2.DeletePipelineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pipeline_service_pb2.DeletePipelineResponse, _abc.Awaitable[_pipeline_service_pb2.DeletePipelineResponse]]:
-        """Deletes a pipeline. Runs of it stay and keep their specs. Fails with PIPELINE_NOT_FOUND, ETAG_MISMATCH,
+        """Deletes a pipeline. Runs of it stay and keep their specs; jobs that run it are disabled (PIPELINE_DELETED). Fails with PIPELINE_NOT_FOUND, ETAG_MISMATCH,
         and PIPELINE_HAS_VERSIONS while it has versions unless `force`. A repeat fails with PIPELINE_NOT_FOUND.
         """
 
@@ -259,8 +261,9 @@ class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pipeline_service_pb2.DeletePipelineVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pipeline_service_pb2.DeletePipelineVersionResponse, _abc.Awaitable[_pipeline_service_pb2.DeletePipelineVersionResponse]]:
-        """Deletes a version. Runs of it stay and keep their specs; its number is not used again. Fails with
-        PIPELINE_VERSION_NOT_FOUND, ETAG_MISMATCH. A repeat fails with PIPELINE_VERSION_NOT_FOUND.
+        """Deletes a version. Runs of it stay and keep their specs; its number is not used again. Jobs that have nothing to run
+        without it are disabled (PIPELINE_VERSION_DELETED). Fails with PIPELINE_VERSION_NOT_FOUND, ETAG_MISMATCH. A repeat
+        fails with PIPELINE_VERSION_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

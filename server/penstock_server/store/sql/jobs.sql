@@ -107,6 +107,34 @@ SET experiment_uid = (
 WHERE uid = %(uid)s
 RETURNING pg_notify('penstock_job', uid::text);
 
+-- name: disable_without_version
+-- Jobs of a pipeline that fire, and that by now have no version of it to run, fire no more. Turns and other changes of
+-- them are waited for; servers and watchers are told.
+WITH idle AS (
+    SELECT job.uid
+    FROM job
+    WHERE job.state = 'ENABLED' AND job.pipeline_id = %(pipeline_id)s
+        AND coalesce(job.pipeline_namespace, job.namespace) = %(namespace)s
+        AND NOT EXISTS (
+            SELECT 1
+            FROM pipeline AS p
+            JOIN pipeline_version AS v ON v.pipeline_uid = p.uid
+            WHERE p.namespace = %(namespace)s AND p.id = %(pipeline_id)s
+                AND (job.pipeline_version IS NULL OR v.number = job.pipeline_version)
+                AND (job.pipeline_alias IS NULL OR v.alias = job.pipeline_alias)
+        )
+    ORDER BY job.uid
+    FOR UPDATE OF job
+), disabled AS (
+    UPDATE job
+    SET state = 'DISABLED', reason = %(reason)s, message = %(message)s, next_slot_time = NULL, attention_time = now(),
+        revision = job.revision + 1, update_time = now(), sequence = job.sequence + 1, job_sequence = job.sequence + 1
+    FROM idle
+    WHERE job.uid = idle.uid
+    RETURNING job.uid
+)
+SELECT pg_notify('penstock_job', disabled.uid::text) FROM disabled;
+
 -- name: delete
 -- It with its slots and backfills; its runs stay. Servers and watchers are told.
 WITH gone AS (DELETE FROM job WHERE uid = ANY(%(uids)s) RETURNING uid)
