@@ -72,7 +72,7 @@ def _kib(pid: int, field: str) -> float:
 def _parent(pid: int) -> int | None:
     try:
         return int(_stat(pid)[1])
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return None  # it has ended meanwhile
 
 

@@ -13,11 +13,13 @@ from penstock.kfp.v2beta1 import healthz_pb2
 from penstock_server.model.errors import NotFound, PenstockError, Unimplemented
 from penstock_server.rpc.dialect import Dialect, Failure
 from penstock_server.rpc.errors import codes, to_status
-from penstock_server.rpc.proto_json import dumps, to_document
+from penstock_server.rpc.json_writer import JsonWriter
+from penstock_server.rpc.proto_json import dumps
 from penstock_server.rpc.reasons import http_status
 
 PREFIX = "/apis/"
 _STATUS_TYPE = "type.googleapis.com/google.rpc.Status"
+_WRITER = JsonWriter(schema_names=True)
 _OLD_VERSIONS = ("/apis/v1beta1/", "/apis/v1alpha1/")
 
 
@@ -25,7 +27,7 @@ def write(message: Message) -> bytes:
     """A response; that of GetHealthz has all its fields, and two that the schema does not have."""
     if isinstance(message, healthz_pb2.GetHealthzResponse):
         return dumps(_healthz(message))
-    return dumps(to_document(message, schema_names=True))
+    return _WRITER.write(message)
 
 
 def failure(error: PenstockError) -> Failure:

@@ -1,10 +1,9 @@
 """Specs in KFP's messages: the bare IR, or `pipeline_spec` and `platform_spec` side by side."""
 
-from collections import OrderedDict
-
 from google.protobuf.struct_pb2 import Struct
 
 from penstock_server.engine.specs import CheckedSpec, Specs
+from penstock_server.model.recent import Recent
 from penstock_server.rpc.json_values import from_struct, to_struct
 from penstock_server.spec import document
 from penstock_server.store import specs as stored
@@ -24,25 +23,20 @@ class SpecMessages:
     """Stored specs as messages. Those used last are kept, since lists and whoever waits ask time and again."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[Struct, int]] = OrderedDict()
-        self._kept_bytes = 0
+        self._kept: Recent[str, Struct] = Recent(KEPT_BYTES_MAX)
 
     async def get(self, connection: Connection, digest: str) -> Struct:
         """The spec of that digest; nobody may change the message."""
-        if digest not in self._kept:
-            canonical = await stored.get(connection, digest)
-            self._keep(digest, _struct(canonical), len(canonical))
-        self._kept.move_to_end(digest)
-        return self._kept[digest][0]
+        found = self._kept.get(digest)
+        return found if found is not None else self.of(digest, await stored.get(connection, digest))
 
-    def _keep(self, digest: str, message: Struct, size_bytes: int) -> None:
-        if digest in self._kept:
-            return  # Somebody else brought it while this one was read.
-        self._kept[digest] = (message, size_bytes)
-        self._kept_bytes += size_bytes
-        while self._kept_bytes > KEPT_BYTES_MAX and len(self._kept) > 1:
-            _digest, (_message, gone_bytes) = self._kept.popitem(last=False)
-            self._kept_bytes -= gone_bytes
+    def of(self, digest: str, canonical: bytes) -> Struct:
+        """The spec of that digest, whose canonical text is at hand; nobody may change the message."""
+        found = self._kept.get(digest)
+        if found is None:
+            found = _struct(canonical)
+            self._kept.keep(digest, found, len(canonical))
+        return found
 
 
 def _struct(canonical: bytes) -> Struct:

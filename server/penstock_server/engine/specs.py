@@ -3,11 +3,11 @@
 import asyncio
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from penstock_server.model.json import JsonObject
+from penstock_server.model.recent import Recent
 from penstock_server.spec import document
 from penstock_server.spec.compile import compile_pipeline
 from penstock_server.spec.document import Document
@@ -35,8 +35,7 @@ class Specs:
     """Checks specs. One for all who take any."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, CheckedSpec] = OrderedDict()
-        self._kept_bytes = 0
+        self._kept: Recent[bytes, CheckedSpec] = Recent(KEPT_BYTES_MAX)
 
     async def check(self, given: bytes, read: Callable[[], Document]) -> CheckedSpec:
         """The spec, complete and right.
@@ -46,24 +45,10 @@ class Specs:
         """
         key = hashlib.sha256(given).digest()
         found = self._kept.get(key)
-        if found is not None:
-            self._kept.move_to_end(key)
-        else:
-            if len(given) > IN_LOOP_BYTES_MAX:
-                found = await asyncio.to_thread(_checked, read)
-            else:
-                found = _checked(read)
-            self._keep(key, found)
+        if found is None:
+            found = await asyncio.to_thread(_checked, read) if len(given) > IN_LOOP_BYTES_MAX else _checked(read)
+            self._kept.keep(key, found, len(found.canonical))
         return found
-
-    def _keep(self, key: bytes, checked: CheckedSpec) -> None:
-        if key in self._kept:
-            return  # Somebody else brought it while this one was worked on.
-        self._kept[key] = checked
-        self._kept_bytes += len(checked.canonical)
-        while self._kept_bytes > KEPT_BYTES_MAX:
-            _key, gone = self._kept.popitem(last=False)
-            self._kept_bytes -= len(gone.canonical)
 
 
 def spec_text(canonical: bytes) -> str:

@@ -4,24 +4,19 @@ import json
 import re
 from typing import Any
 
-from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
 from penstock_server.model.errors import InvalidArgument
+from penstock_server.rpc.json_writer import JsonWriter
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-WHOLE_MAX = 2**53
-"""Larger numbers stay in the notation of floats, since not every whole number is one of them."""
+_WRITER = JsonWriter()
 
 
 def to_json(message: Message) -> bytes:
     """`message` as JSON, names in camelCase, defaults left out."""
-    return dumps(to_document(message))
-
-
-def to_document(message: Message, *, schema_names: bool = False) -> Any:
-    """`message` as a JSON value, defaults left out; names in camelCase, or as the schema has them."""
-    return _whole_numbers(MessageToDict(message, preserving_proto_field_name=schema_names))
+    return _WRITER.write(message)
 
 
 def dumps(document: Any) -> bytes:
@@ -55,18 +50,6 @@ def fill(message: Message, document: Any, *, ignore_unknown_fields: bool = False
     except (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         # The library lets these out for values of a shape it did not reckon with.
         raise _unreadable(f"it does not fit {message.DESCRIPTOR.full_name}: {error}") from error
-
-
-def _whole_numbers(value: Any) -> Any:
-    match value:
-        case float() if value.is_integer() and abs(value) < WHOLE_MAX:
-            return int(value)
-        case dict():
-            return {key: _whole_numbers(item) for key, item in value.items()}
-        case list():
-            return [_whole_numbers(item) for item in value]
-        case _:
-            return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
