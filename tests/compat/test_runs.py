@@ -89,6 +89,22 @@ def predicate(key: str, operation: str, value: Any, kind: str = "string_value") 
     return json.dumps({"predicates": [{"key": key, "operation": operation, kind: value}]})
 
 
+async def test_a_new_run_is_told_as_it_is_read_afterwards(kfp: KfpSite) -> None:
+    pipeline_id, version_id = await publish(kfp)
+    given = {"description": "why", "service_account": "me", "runtime_config": {"parameters": {"count": 7}}}
+    sources: list[dict[str, Any]] = [
+        {"pipeline_spec": pipeline()},
+        {"pipeline_spec": {"pipeline_spec": pipeline(), "platform_spec": {"platforms": {"kubernetes": {}}}}},
+        {"pipeline_version_id": version_id},
+        {"pipeline_version_reference": {"pipeline_id": pipeline_id}},
+        {"pipeline_version_reference": {"pipeline_id": pipeline_id, "pipeline_version_id": version_id}},
+    ]
+    for source in sources:
+        answer = await kfp.ask("POST", "/runs", {"display_name": "new", **given, **source})
+        assert answer.status == 200, answer.body
+        assert answer.body == await get(kfp, answer.body["run_id"])
+
+
 async def test_a_new_run_is_told_as_kfp_tells_it(kfp: KfpSite) -> None:
     made = await make(kfp, description="of many", runtime_config={"parameters": {"count": 5, "rest": {"a": [1, 2.5]}}})
     assert {name: made[name] for name in ("display_name", "description", "state", "storage_state")} == {

@@ -79,7 +79,7 @@ class AskedRuns:
     async def _experiment(self, connection: Connection, uid: str, call: Call, field: str) -> Experiment:
         """The experiment, which says the namespace; without one the default experiment, for a single user."""
         if uid:
-            return (await kfp_views.get_experiment(connection, self.spaces.reachable(call), uid)).record
+            return await kfp_views.get_experiment_record(connection, self.spaces.reachable(call), uid)
         self.spaces.check_user(call)
         if self.spaces.multi_user:
             raise wrong(field, "is missing: Experiment id can not be empty in multi-user mode")

@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from google.protobuf.struct_pb2 import Struct
+
 from penstock.kfp.v2beta1 import run_pb2 as pb
+from penstock_server.compat.beginnings import first_move, root
 from penstock_server.compat.run_messages import RunParts, run_message
 from penstock_server.compat.spec_messages import SpecMessages
 from penstock_server.compat.states import RunStates, is_tried_again
@@ -31,6 +34,11 @@ class RunReads:
         pods = {id: pod for id, attempt in newest.items() if (pod := Pod.of(attempt)) is not None}
         (message,) = await self._messages(connection, [found], None, pods)
         return message
+
+    def beginning(self, made: KfpRun, spec: Struct | None) -> pb.Run:
+        """A run as it was made, with the outermost of its tasks, which is made with it; `spec` as in `RunParts`."""
+        run = made.record
+        return run_message(RunParts(made, [first_move(run)], [root(run)], spec), self.states)
 
     async def page(self, connection: Connection, found: Sequence[KfpRun]) -> list[pb.Run]:
         """The runs, with as many tasks as there is room for, and without the names of their pods."""

@@ -20,9 +20,10 @@ from penstock_server.compat.states import RUN_STATES, RunStates
 from penstock_server.compat.times import read_time
 from penstock_server.engine.new_ids import NewIds, with_id
 from penstock_server.engine.new_runs import NewRuns
-from penstock_server.engine.run_requests import NewRunRequest, RunSource
+from penstock_server.engine.run_requests import InlineSpec, NewRunRequest, RunSource
 from penstock_server.model.errors import Conflict
 from penstock_server.model.query import Comparison, Filter, Operator, Or
+from penstock_server.model.resources import Run
 from penstock_server.rpc.call import Call
 from penstock_server.schedule.macros import SlotFacts
 from penstock_server.store import experiments, kfp_runs, runs
@@ -96,8 +97,7 @@ class Runs:
             "RUN_EXISTS",
             lambda id: self.new_runs.create_run(new(id)),
         )
-        async with self.database.connection() as connection:
-            return await self.reads.message(connection, await kfp_runs.get(connection, None, str(made.uid)))
+        return await self._told(made, source)
 
     async def get_run(self, request: pb.GetRunRequest, call: Call) -> pb.Run:
         """One run with its tasks."""
@@ -129,6 +129,17 @@ class Runs:
             await experiments.get_open(connection, run.namespace, run.experiment_id)
             await runs.set_archived(connection, run.namespace, run.id, archived=False)
         return Empty()
+
+    async def _told(self, made: Run, source: RunSource) -> pb.Run:
+        """A run as it was made. Nothing of that is read again: an engine may have taken it further already."""
+        if isinstance(source, InlineSpec):
+            return self.reads.beginning(KfpRun(made), self.reads.specs.of(source.digest, source.canonical))
+        async with self.database.connection() as connection:
+            found = await kfp_runs.with_version(connection, made)
+            gone = found.pipeline_uid is None
+            return self.reads.beginning(
+                found, await self.reads.specs.get(connection, made.spec_digest) if gone else None
+            )
 
     def _facts(self, given: pb.Run) -> SlotFacts:
         """What macros are written out with: of a schedule only what the caller says."""

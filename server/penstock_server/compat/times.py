@@ -6,6 +6,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from penstock_server.compat.refusals import wrong
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS_A_DAY = 86_400
+
 
 def record_time(time: datetime | None) -> Timestamp | None:
     """When something was made, in whole seconds, which is how KFP keeps it; None stays absent."""
@@ -16,9 +19,8 @@ def exact_time(time: datetime | None) -> Timestamp | None:
     """When something began or ended, with its fraction, so that short steps have a duration; None stays absent."""
     if time is None:
         return None
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
+    since = time - _EPOCH
+    return Timestamp(seconds=since.days * _SECONDS_A_DAY + since.seconds, nanos=since.microseconds * 1000)
 
 
 def read_time(message: Timestamp, field: str) -> datetime:

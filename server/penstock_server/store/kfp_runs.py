@@ -48,11 +48,11 @@ class KfpRun:
     """A run, and the uids of what it names."""
 
     record: Run
-    job_uid: uuid.UUID | None
+    job_uid: uuid.UUID | None = None
     """Of the job that made it, which may be gone."""
-    pipeline_uid: uuid.UUID | None
+    pipeline_uid: uuid.UUID | None = None
     """With `version_uid` what it executes; both None for a spec of its own, and where the version is gone."""
-    version_uid: uuid.UUID | None
+    version_uid: uuid.UUID | None = None
     metric: float | None = None
     """The one that the list is ordered by."""
 
@@ -138,6 +138,18 @@ async def get(connection: Connection, namespace: str | None, uid: str) -> KfpRun
     if found is None:
         raise NotFound("RUN_NOT_FOUND", f"run {uid[:200]} not found", metadata={"id": uid[:200]})
     return found
+
+
+async def with_version(connection: Connection, run: Run) -> KfpRun:
+    """A run that no job made, with the version that it names, where that is still there."""
+    values = {
+        "namespace": run.pipeline_namespace or run.namespace,
+        "pipeline_id": run.pipeline_id,
+        "number": run.pipeline_version,
+        "spec_digest": run.spec_digest,
+    }
+    row = await (await connection.execute(_SQL["version"], values)).fetchone()
+    return KfpRun(run, None, *(row or (None, None)))
 
 
 async def moves(connection: Connection, uids: Collection[RunUid]) -> Mapping[RunUid, Sequence[Event]]:

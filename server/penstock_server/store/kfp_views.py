@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString, TypeVar, cast
 
+from psycopg.rows import class_row
+
 from penstock_server.model.errors import NotFound
 from penstock_server.model.query import Comparison, FieldType, Operator, Order, Page
 from penstock_server.model.resources import Experiment, Pipeline, PipelineVersion
@@ -175,6 +177,13 @@ async def get_experiment(connection: Connection, namespace: str | None, uid: str
     """Raises NotFound(EXPERIMENT_NOT_FOUND), also for a text that is no uid."""
     found = await find(connection, EXPERIMENTS, "experiment_id", uid, {"namespace": namespace})
     return _present(found, "EXPERIMENT_NOT_FOUND", "experiment", uid)
+
+
+async def get_experiment_record(connection: Connection, namespace: str | None, uid: str) -> Experiment:
+    """The experiment without what its runs tell of it. Raises as `get_experiment` does."""
+    async with connection.cursor(row_factory=class_row(Experiment)) as cursor:
+        await cursor.execute(_SQL["experiment_record"], {"namespace": namespace, "uid": uid})
+        return _present(await cursor.fetchone(), "EXPERIMENT_NOT_FOUND", "experiment", uid)
 
 
 async def get_pipeline(connection: Connection, namespace: str | None, uid: str) -> PipelineView:

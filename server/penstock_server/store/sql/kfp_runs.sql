@@ -34,6 +34,14 @@ WHERE (%(namespace)s::text IS NULL OR run.namespace = %(namespace)s)
     AND (%(experiment_uid)s::uuid IS NULL OR run.experiment_uid = %(experiment_uid)s)
     AND run.delete_request_time IS NULL
 
+-- name: version
+-- The uids of a version that holds a spec, and of its pipeline.
+SELECT p.uid, v.uid
+FROM pipeline AS p
+JOIN pipeline_version AS v ON v.pipeline_uid = p.uid
+WHERE p.namespace = %(namespace)s AND p.id = %(pipeline_id)s AND v.number = %(number)s
+    AND v.spec_digest = %(spec_digest)s;
+
 -- name: tallied
 -- How many runs there are of a namespace or of all, of an experiment or of all; conditions are added.
 SELECT coalesce(sum(run_tally.count), 0)

@@ -6,6 +6,16 @@ SELECT experiment.uid, experiment.namespace, experiment.id, experiment.display_n
 FROM experiment
 WHERE (%(namespace)s::text IS NULL OR experiment.namespace = %(namespace)s)
 
+-- name: experiment_record
+-- One experiment of a namespace, or of all; a text that is no uid names none.
+SELECT uid, namespace, id, display_name, description, labels, revision, create_time, update_time, archive_time
+FROM experiment
+WHERE uid = CASE
+        WHEN %(uid)s::text ~ '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
+        THEN %(uid)s::text::uuid
+    END
+    AND (%(namespace)s::text IS NULL OR namespace = %(namespace)s);
+
 -- name: pipelines
 -- Pipelines of a namespace, or of all, with the names that KFP knows; conditions, order and limit are added.
 SELECT pipeline.uid, pipeline.namespace, pipeline.id, pipeline.display_name, pipeline.description, pipeline.labels,
