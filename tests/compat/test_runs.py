@@ -16,7 +16,7 @@ from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
 from penstock_server.store import kfp_runs, runs
 from tests import pipelines
-from tests.api.moving import STEP, Mover, mover
+from tests.api.moving import ROOT, STEP, Mover, mover
 from tests.compat.serving import Answer, KfpSite
 
 NOBODY = str(uuid.UUID(int=5))
@@ -296,6 +296,24 @@ async def test_a_step_that_was_tried_again_tells_each_try(kfp: KfpSite) -> None:
             ("PENDING", "exit code 1"),
             ("RUNNING", None),
         ]
+
+
+async def test_lists_tell_a_run_that_has_ended_as_it_is_until_it_is_retried(kfp: KfpSite) -> None:
+    run_id = (await make(kfp))["run_id"]
+    moving = await owner(kfp, run_id)
+    await moving.end(RunState.FAILED)
+    ended = await get(kfp, run_id)
+    for _ in range(2):
+        assert (await kfp.ask("GET", "/runs")).body["runs"] == [ended]
+    async with kfp.database.transaction() as connection:
+        await connection.execute("UPDATE run SET retry_request_time = now()")
+        run = await runs.find_by_uid(connection, RunUid(uuid.UUID(run_id)))
+    assert run is not None
+    retry = RunMove(RunState.FAILED, RunState.PENDING, "RETRY"), TaskMove(ROOT, TaskState.FAILED, TaskState.PENDING)
+    await (await mover(kfp.database, run)).move(*retry)
+    retried = await get(kfp, run_id)
+    assert retried["run_details"] != ended["run_details"]
+    assert (await kfp.ask("GET", "/runs")).body["runs"] == [retried]
 
 
 async def test_a_run_is_archived_and_goes_on(kfp: KfpSite) -> None:

@@ -19,9 +19,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from penstock.kfp.v2beta1 import experiment_pb2, pipeline_pb2, recurring_run_pb2
 from penstock.kfp.v2beta1 import run_pb2 as kfp_run_pb2
-from penstock.v1 import job_service_pb2, pipeline_service_pb2, run_service_pb2
+from penstock.v1 import job_service_pb2, namespace_service_pb2, pipeline_service_pb2, run_service_pb2
 from penstock_server.rpc.json_values import to_struct
-from penstock_server.rpc.json_writer import KEPT_BYTES_MIN, WHOLE_MAX, JsonWriter, KeptStructs
+from penstock_server.rpc.json_writer import KEPT_BYTES_MIN, WHOLE_MAX, JsonWriter
 
 FIELD = FieldDescriptorProto
 KEYS = {FIELD.TYPE_STRING, FIELD.TYPE_BOOL, FIELD.TYPE_INT32, FIELD.TYPE_INT64, FIELD.TYPE_UINT32, FIELD.TYPE_UINT64}
@@ -110,12 +110,20 @@ def test_what_is_in_an_any_is_written_as_its_type_says() -> None:
 
 
 def test_an_object_that_has_changed_is_not_written_as_it_was() -> None:
-    kept = KeptStructs()
+    kept = JsonWriter()
     struct = to_struct({"text": "x" * KEPT_BYTES_MIN, "count": 1})
     before = kept.write(struct)
     assert kept.write(struct) == before
     struct["count"] = 2
     assert json.loads(kept.write(struct)) == {"text": "x" * KEPT_BYTES_MIN, "count": 2}
+
+
+def test_messages_of_two_types_that_are_the_same_on_the_wire_are_told_apart() -> None:
+    writer = JsonWriter(schema_names=True, kept=["penstock.v1.GetRunRequest", "penstock.v1.GetNamespaceResponse"])
+    request = run_service_pb2.GetRunRequest(name="x" * KEPT_BYTES_MIN)
+    response = namespace_service_pb2.GetNamespaceResponse.FromString(request.SerializeToString())
+    for message in (request, response, request):
+        assert json.loads(writer.write(message)) == MessageToDict(message, preserving_proto_field_name=True)
 
 
 def _fill(message: Any, chance: random.Random, depth: int) -> None:

@@ -7,6 +7,7 @@
     times.py        timestamps
     refusals.py     errors that name a field
     runs.py         runs: made, read, listed; run_actions.py ends and retries them, run_files.py has logs and artifacts
+    run_reads.py    messages of runs, with run_histories.py: their tasks and moves, kept of those that have ended
     recurring_runs.py   jobs; triggers.py and literals.py bridge what KFP means otherwise
     run_messages.py, task_details.py, states.py, recurring_messages.py   our records in KFP's words
     asked_runs.py, sources.py   what requests ask of a run, and what it is to execute

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from penstock.kfp.v2beta1 import healthz_pb2
+from penstock.kfp.v2beta1 import healthz_pb2, run_pb2
 from penstock_server.model.errors import NotFound, PenstockError, Unimplemented
 from penstock_server.rpc.dialect import Dialect, Failure
 from penstock_server.rpc.errors import codes, to_status
@@ -19,7 +19,7 @@ from penstock_server.rpc.reasons import http_status
 
 PREFIX = "/apis/"
 _STATUS_TYPE = "type.googleapis.com/google.rpc.Status"
-_WRITER = JsonWriter(schema_names=True)
+_WRITER = JsonWriter(schema_names=True, kept=[run_pb2.RunDetails.DESCRIPTOR.full_name])
 _OLD_VERSIONS = ("/apis/v1beta1/", "/apis/v1alpha1/")
 
 

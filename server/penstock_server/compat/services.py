@@ -35,6 +35,7 @@ from penstock_server.compat.recurring_runs import RecurringRuns
 from penstock_server.compat.reports import Reports
 from penstock_server.compat.run_actions import RunActions
 from penstock_server.compat.run_files import ReadContent, RunFiles
+from penstock_server.compat.run_histories import RunHistories
 from penstock_server.compat.run_reads import RunReads
 from penstock_server.compat.runs import Runs
 from penstock_server.compat.sources import Sources
@@ -118,7 +119,7 @@ def compat_routes(parts: CompatParts) -> tuple[PlainRoute, ...]:
 
 def _run_services(parts: CompatParts, lists: Lists) -> tuple[Service, ...]:
     asked, sources, specs = AskedRuns(parts.spaces, parts.stores), Sources(parts.specs), parts.spec_messages
-    reads = RunReads(parts.states, specs)
+    reads = RunReads(parts.states, specs, RunHistories(parts.states))
     return (
         _service(
             run_pb2.DESCRIPTOR.services_by_name["RunService"],

@@ -8,7 +8,7 @@ and again, as the spec of a pipeline is, is written out once.
 import base64
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from json.encoder import encode_basestring
 from typing import Any, TypeAlias, cast
@@ -27,9 +27,9 @@ Writer: TypeAlias = Callable[[Any], str]
 WHOLE_MAX = 2**53
 """Larger numbers stay in the notation of floats, since not every whole number is one of them."""
 KEPT_BYTES_MAX = 8 * 1024 * 1024
-"""Of objects that were written out, and of their texts."""
+"""Of messages that were written out, and of their texts."""
 KEPT_BYTES_MIN = 256
-"""A smaller object is written as fast as it is found."""
+"""A smaller message is written as fast as it is found."""
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the text names the zone
 _SECONDS_MIN, _SECONDS_MAX = -62_135_596_800, 253_402_300_799
 _NULL = "google.protobuf.NullValue"
@@ -40,14 +40,17 @@ _quoted: Writer = encode_basestring
 class JsonWriter:
     """Writes messages of all types, names in camelCase, or as the schema has them; defaults are left out."""
 
-    def __init__(self, *, schema_names: bool = False) -> None:
+    def __init__(self, *, schema_names: bool = False, kept: Collection[str] = ()) -> None:
+        """`kept`: full names of further types whose messages are written time and again."""
         self._schema_names = schema_names
+        self._kept_types = frozenset(kept)
+        self._texts: Recent[tuple[str, bytes], str] = Recent(KEPT_BYTES_MAX)
         self._writers: dict[str, Writer] = {
             "google.protobuf.Any": self._any,
             "google.protobuf.Duration": _as_text,
             "google.protobuf.FieldMask": _as_text,
             "google.protobuf.Timestamp": _timestamp,
-            "google.protobuf.Struct": KeptStructs().write,
+            "google.protobuf.Struct": self._keeping("google.protobuf.Struct", _struct),
             "google.protobuf.ListValue": _list_value,
             "google.protobuf.Value": _value,
         }
@@ -73,10 +76,12 @@ class JsonWriter:
         def write(message: Message) -> str:
             return "{" + ",".join([members[field.number](value) for field, value in message.ListFields()]) + "}"
 
+        name = descriptor.full_name
+        writer = self._keeping(name, write) if name in self._kept_types else write
         # A type may hold itself, so that its writer has to be known before those of its fields.
-        self._writers[descriptor.full_name] = write
+        self._writers[name] = writer
         members.update({field.number: self._member(field) for field in descriptor.fields})
-        return write
+        return writer
 
     def _member(self, field: FieldDescriptor) -> Writer:
         head = _quoted(field.name if self._schema_names else field.json_name) + ":"
@@ -105,23 +110,20 @@ class JsonWriter:
         document = _whole_numbers(MessageToDict(message, preserving_proto_field_name=self._schema_names))
         return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
+    def _keeping(self, name: str, write: Writer) -> Writer:
+        """Writes messages of a type. Those of some size are kept as they were written, by what they are on the wire."""
 
-class KeptStructs:
-    """Writes Structs. Those of some size are kept as they were written, by what they are on the wire."""
+        def write_once(message: Message) -> str:
+            if message.ByteSize() < KEPT_BYTES_MIN:
+                return write(message)
+            key = name, message.SerializeToString(deterministic=True)
+            text = self._texts.get(key)
+            if text is None:
+                text = write(message)
+                self._texts.keep(key, text, len(key[1]) + len(text))
+            return text
 
-    def __init__(self, bytes_max: int = KEPT_BYTES_MAX) -> None:
-        self._kept: Recent[bytes, str] = Recent(bytes_max)
-
-    def write(self, struct: Struct) -> str:
-        """The object as JSON."""
-        if struct.ByteSize() < KEPT_BYTES_MIN:
-            return _struct(struct)
-        key = struct.SerializeToString(deterministic=True)
-        text = self._kept.get(key)
-        if text is None:
-            text = _struct(struct)
-            self._kept.keep(key, text, len(key) + len(text))
-        return text
+        return write_once
 
 
 def _struct(struct: Struct) -> str:

@@ -1,7 +1,7 @@
 -- name: runs
 -- Runs of a namespace or of all, of an experiment or of all, with the uids of what they name, but for those that are to
 -- be deleted; conditions, order and limit are added. A version counts only while it holds what the run executes. With an
--- order by a metric also that metric: what the task that ended last says of it.
+-- order by a metric also that metric: what the task that ended last says of it. Without one it is not even planned.
 SELECT run.uid, run.namespace, run.id, run.experiment_uid,
     (SELECT experiment.id FROM experiment WHERE experiment.uid = run.experiment_uid) AS experiment_id, run.pipeline_id,
     run.pipeline_version, run.spec_digest, run.display_name, run.description, run.labels, run.parameters,
@@ -19,17 +19,19 @@ SELECT run.uid, run.namespace, run.id, run.experiment_uid,
     ) AS version,
     metric.value AS metric
 FROM run
-LEFT JOIN LATERAL (
-    SELECT (found.value #>> '{}')::float8 AS value
-    FROM task
-    CROSS JOIN jsonb_each(task.outputs -> 'artifacts') AS output (name, artifacts)
-    CROSS JOIN jsonb_array_elements(output.artifacts) AS artifact
-    CROSS JOIN jsonb_each(artifact -> 'metadata') AS found (name, value)
-    WHERE %(order_key)s::text IS NOT NULL AND task.run_uid = run.uid AND artifact ->> 'type' = 'system.Metrics'
-        AND lower(found.name) = %(order_key)s AND jsonb_typeof(found.value) = 'number'
-    ORDER BY task.end_time DESC NULLS LAST, task.position DESC
-    LIMIT 1
-) AS metric ON true
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN %(order_key)s::text IS NOT NULL THEN (
+        SELECT (found.value #>> '{}')::float8
+        FROM task
+        CROSS JOIN jsonb_each(task.outputs -> 'artifacts') AS output (name, artifacts)
+        CROSS JOIN jsonb_array_elements(output.artifacts) AS artifact
+        CROSS JOIN jsonb_each(artifact -> 'metadata') AS found (name, value)
+        WHERE task.run_uid = run.uid AND artifact ->> 'type' = 'system.Metrics'
+            AND lower(found.name) = %(order_key)s AND jsonb_typeof(found.value) = 'number'
+        ORDER BY task.end_time DESC NULLS LAST, task.position DESC
+        LIMIT 1
+    ) END AS value
+) AS metric
 WHERE (%(namespace)s::text IS NULL OR run.namespace = %(namespace)s)
     AND (%(experiment_uid)s::uuid IS NULL OR run.experiment_uid = %(experiment_uid)s)
     AND run.delete_request_time IS NULL
