@@ -132,6 +132,25 @@ def test_what_is_wrong_is_named(trigger: pb.Trigger, fields: dict[str, Any], rea
     assert field in [violation.field for violation in refused.value.violations]
 
 
+@pytest.mark.parametrize(
+    ("trigger", "told"),
+    [
+        (cron("foo"), "cron has 1 field and needs 6: second minute hour day-of-month month day-of-week; without"),
+        (cron("0 0 2 * * 1-5 2027"), "cron has 7 fields and needs 6: second minute hour"),
+        (cron(" "), "cron has 0 fields and needs 6: second minute hour"),
+        (cron("0 9 * * MON"), "cron: the month field 'MON' is wrong"),
+        (cron("TZ=Mars/Olympus 0 0 9 * * *"), "cron: "),
+        (every(-5), "interval_second has to be from 1 to 3155760000 and is -5"),
+        (every(2**62), "interval_second has to be from 1 to 3155760000 and is 4611686018427387904"),
+    ],
+)
+def test_messages_speak_of_what_kfp_has(trigger: pb.Trigger, told: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        schedule(trigger)
+    field = "recurring_run.trigger." + ("cron_schedule." if trigger.HasField("cron_schedule") else "periodic_schedule.")
+    assert refused.value.message.startswith(field + told)
+
+
 @pytest.mark.parametrize(("given", "read"), [("0 9 * * *", "0 9 * * * *"), ("*/5 * * 1 JAN", "*/5 * * 1 JAN *")])
 def test_five_fields_are_second_to_month_as_kfp_reads_them(given: str, read: str) -> None:
     assert schedule(cron(given)).cron == read
@@ -139,5 +158,6 @@ def test_five_fields_are_second_to_month_as_kfp_reads_them(given: str, read: str
 
 
 def test_five_fields_of_which_the_last_is_no_month_are_refused() -> None:
-    with pytest.raises(InvalidArgument, match="INVALID_CRON"):
+    with pytest.raises(InvalidArgument, match="five fields are second minute hour day-of-month month") as refused:
         schedule(cron("0 9 * * MON"))
+    assert refused.value.reason == "INVALID_CRON"

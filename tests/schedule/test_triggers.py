@@ -133,6 +133,16 @@ def test_an_interval_out_of_bounds_is_refused(every: timedelta) -> None:
     assert [(v.field, v.reason) for v in refused.value.violations] == [("job.trigger.interval", "INVALID_INTERVAL")]
 
 
+@pytest.mark.parametrize(
+    ("every", "told"),
+    [(timedelta(seconds=-5), "-5 s"), (timedelta(milliseconds=250), "0.25 s"), (timedelta(days=40_000), "40000 days")],
+)
+def test_an_interval_out_of_bounds_is_told_as_people_write_it(every: timedelta, told: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        checked_interval(every)
+    assert refused.value.message.endswith(f"and is {told}")
+
+
 def test_all_that_is_wrong_with_a_cron_trigger_is_told_at_once() -> None:
     with pytest.raises(InvalidArgument) as refused:
         checked_cron("61 * * * *", "europe/berlin", field="job.trigger.cron")

@@ -19,9 +19,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from penstock.kfp.v2beta1 import recurring_run_pb2 as pb
 from penstock_server.compat.refusals import wrong
 from penstock_server.compat.times import exact_time, read_time
-from penstock_server.model.errors import InvalidArgument
+from penstock_server.model.errors import FieldViolation, InvalidArgument
 from penstock_server.model.jobs import CatchUp, JobSchedule, Overlap
-from penstock_server.schedule.triggers import checked_cron, checked_interval
+from penstock_server.schedule.triggers import EVERY_MAX, checked_cron
 
 CATCH_UP_LIMIT = 1_000
 """So many missed slots fire at most; KFP has no bound."""
@@ -30,7 +30,8 @@ MAX_CONCURRENCY = 10
 _FIELD = "recurring_run.trigger"
 _INSTANT = timedelta(microseconds=1)
 _ONCE_S = 1.0
-_FIVE = 5
+_FIVE, _SIX = 5, 6
+_FORM_OF_FIVE = "second minute hour day-of-month month"
 _ZONED = re.compile(r"(?:CRON_)?TZ=(?P<zone>\S+)\s+(?P<expression>.*)\Z", re.DOTALL)
 
 
@@ -82,28 +83,41 @@ def _times(trigger: pb.Trigger, now: datetime) -> JobSchedule:
 def _cron(schedule: pb.CronSchedule, field: str) -> JobSchedule:
     zoned = _ZONED.match(schedule.cron)
     zone, expression = ("UTC", schedule.cron) if zoned is None else (zoned["zone"], zoned["expression"])
-    if _has_five_fields(expression):
+    _check_count(expression, f"{field}.cron")
+    has_five = _has_five_fields(expression)
+    if has_five:
         expression = f"{expression.strip()} *"
     try:
         checked_cron(expression, zone)
     except InvalidArgument as error:
         # Expression and zone are two fields of a job, and one of KFP's.
         told = "; ".join(violation.description for violation in error.violations)
-        raise wrong(f"{field}.cron", told, error.reason) from None
+        told += f"; five fields are {_FORM_OF_FIVE}" if has_five else ""
+        violation = FieldViolation(f"{field}.cron", told, error.reason)
+        raise InvalidArgument(error.reason, f"{field}.cron: {told}", violations=[violation]) from None
     start, end = _window(schedule, field)
     if start is not None and not start.microsecond:
         start += _INSTANT
     return JobSchedule(interval_s=None, cron=expression, time_zone=zone, start_time=start, end_time=end)
 
 
+def _check_count(expression: str, field: str) -> None:
+    """Said of the fields as KFP counts them, where a job's own five are those of a crontab."""
+    count = len(expression.split())
+    if count in (_FIVE, _SIX) or expression.lstrip().startswith("@"):
+        return
+    named = f"{count} field{'s' * (count != 1)}"
+    told = f"has {named} and needs {_SIX}: {_FORM_OF_FIVE} day-of-week; without the last, {_FIVE} will do"
+    raise wrong(field, told, "INVALID_CRON")
+
+
 def _periodic(schedule: pb.PeriodicSchedule, field: str) -> JobSchedule:
-    try:
-        every = timedelta(seconds=schedule.interval_second)
-    except OverflowError:
-        every = timedelta.max
-    checked_interval(every, field=f"{field}.interval_second")
+    seconds, seconds_max = schedule.interval_second, EVERY_MAX // timedelta(seconds=1)
+    if not 1 <= seconds <= seconds_max:
+        told = f"has to be from 1 to {seconds_max} and is {seconds}"
+        raise wrong(f"{field}.interval_second", told, "INVALID_INTERVAL")
     start, end = _window(schedule, field)
-    return JobSchedule(interval_s=float(schedule.interval_second), cron=None, start_time=start, end_time=end)
+    return JobSchedule(interval_s=float(seconds), cron=None, start_time=start, end_time=end)
 
 
 def _window(schedule: pb.CronSchedule | pb.PeriodicSchedule, field: str) -> tuple[datetime | None, datetime | None]:

@@ -46,9 +46,15 @@ def checked_interval(every: timedelta, *, field: str = "trigger.interval") -> In
     """The trigger. Raises InvalidArgument(INVALID_INTERVAL) that names `field`."""
     if EVERY_MIN <= every <= EVERY_MAX:
         return Interval(every)
-    description = f"has to be from {EVERY_MIN.seconds} second to {EVERY_MAX.days} days and is {every}"
+    description = f"has to be from {EVERY_MIN.seconds} second to {EVERY_MAX.days} days and is {_told(every)}"
     violation = FieldViolation(field, description, "INVALID_INTERVAL")
     raise InvalidArgument("INVALID_INTERVAL", f"{field} {description}", violations=[violation])
+
+
+def _told(every: timedelta) -> str:
+    """Days where they are whole, else seconds: `timedelta` itself writes -5 seconds as `-1 day, 23:59:55`."""
+    days, rest = divmod(every, timedelta(days=1))
+    return f"{days} days" if days and not rest else f"{every.total_seconds():.15g} s"
 
 
 def checked_cron(expression: str, time_zone: str = "UTC", *, field: str = "trigger.cron") -> Cron:
