@@ -284,6 +284,38 @@ HOSTILE: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("name = 'x'", "filter is no JSON: Expecting value: line 1 column 1"),
+        ('{"predicates": [], "predicates": []}', "filter is no JSON: the key 'predicates' occurs twice"),
+        ("[]", "filter has to be a JSON object with `predicates`"),
+        ('{"or": []}', "filter has the field 'or', and there is only `predicates`"),
+        ('{"predicates": 1}', "filter has to have a list as `predicates`"),
+        (["x"], "it has to be an object with key, operation and a value"),
+        ({"key": "name", "operation": "LIKE", "string_value": "x"}, "operation has to be EQUALS, NOT_EQUALS,"),
+        ({"key": "name", "operation": [], "string_value": "x"}, "operation has to be EQUALS, NOT_EQUALS,"),
+        ({"key": 7, "operation": 1, "string_value": "x"}, "key has to be text"),
+        ({"key": "name", "operation": 1, "string_value": 1}, "string_value has to be text"),
+        ({"key": "name", "operation": 1, "stringValue": 1}, "stringValue has to be text"),
+        ({"key": "name", "operation": 1, "int_value": "x"}, "int_value has to be a whole number of 32 bits"),
+        ({"key": "name", "operation": 1, "long_value": 2**64}, "long_value has to be a whole number of 64"),
+        ({"key": "created_at", "operation": 1, "timestamp_value": 1}, "timestamp_value has to be a time"),
+        ({"key": "id", "operation": 8, "string_values": ["x"]}, 'string_values has to be as {"values": ["a"]}'),
+        ({"key": "id", "operation": 8, "int_values": {"values": ["x"]}}, 'int_values has to be as {"values": [1'),
+        ({"key": "name", "op": 1, "string_value": "x"}, "there is no field 'op'; there are key, operation, "),
+        ({"key": "name", "operation": 1, "string_value": "x", "int_value": 1}, "it has more than one value"),
+    ],
+)
+async def test_a_wrong_filter_is_told_in_words_of_filters(kfp: KfpSite, given: Any, told: str) -> None:
+    """Given are filters as text, and second predicates."""
+    if not isinstance(given, str):
+        given = json.dumps({"predicates": [{"key": "name", "operation": 1, "string_value": "x"}, given]})
+        told = f"filter is wrong in predicate 2: {told}"
+    refused = await kfp.ask("GET", "/pipelines", query={"filter": given})
+    assert (refused.status, refused.body["message"][: len(told)]) == (400, told)
+
+
 PATHS = ("/pipelines", "/experiments", "/runs", "/recurringruns", "/pipelines/{pipeline}/versions")
 SQL = (
     "name; DROP TABLE run; --",

@@ -6,17 +6,16 @@ themselves: `*`, `%` and `_` are characters like any other. Times are compared b
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
-from penstock.kfp.v2beta1.filter_pb2 import Filter as FilterMessage
 from penstock.kfp.v2beta1.filter_pb2 import Predicate
 from penstock_server.compat.fields import Field, Kind
+from penstock_server.compat.filter_json import OPERATIONS, predicates_in
 from penstock_server.compat.refusals import wrong
 from penstock_server.model.errors import InvalidArgument
 from penstock_server.model.query import And, Comparison, Filter, Not, Operator, Or
-from penstock_server.rpc.proto_json import fill, read_json
 
 CHARS_MAX = 8_192
 PREDICATES_MAX = 64
@@ -54,27 +53,20 @@ def parse_filter(text: str, fields: Mapping[str, Field]) -> Filter | None:
     """
     if not text:
         return None
-    predicates = _message(text).predicates
+    predicates = _predicates(text)
     if len(predicates) > PREDICATES_MAX:
         raise _wrong(f"has more than {PREDICATES_MAX} predicates")
     terms = [_located(index, predicate, fields) for index, predicate in enumerate(predicates)]
     return And(tuple(terms)) if terms else None
 
 
-def _message(text: str) -> FilterMessage:
+def _predicates(text: str) -> Sequence[Predicate]:
     if len(text) > CHARS_MAX:
         raise _wrong(f"is longer than {CHARS_MAX} characters")
-    message = FilterMessage()
     try:
-        document = read_json(text.encode())
-        if not isinstance(document, dict):
-            raise _wrong("has to be a JSON object with `predicates`")
-        fill(message, document)
-    except UnicodeEncodeError:
-        raise _wrong("is not Unicode text") from None
-    except InvalidArgument as error:
-        raise _wrong(f"cannot be read: {error.message}") from None
-    return message
+        return predicates_in(text)
+    except ValueError as error:
+        raise _wrong(str(error)) from None
 
 
 def _located(index: int, predicate: Predicate, fields: Mapping[str, Field]) -> Filter:
@@ -116,7 +108,7 @@ def _values(predicate: Predicate) -> list[Any]:
         raise ValueError("it has no value; give string_value or another one")
     operation = predicate.operation
     if operation != Predicate.IN and operation not in _COMPARISONS:
-        raise ValueError("operation has to be EQUALS, NOT_EQUALS, GREATER_THAN, IN, IS_SUBSTRING or another one")
+        raise ValueError(f"operation has to be {OPERATIONS}")
     several = kind.endswith("_values")
     if several != (operation == Predicate.IN):
         raise ValueError("IN takes string_values, int_values or long_values, and all else a single value")

@@ -25,19 +25,22 @@ def dumps(document: Any) -> bytes:
 
 
 def read_json(text: bytes) -> Any:
-    """The JSON in `text`.
+    """The JSON in `text`. Raises InvalidArgument REQUEST_UNREADABLE where `parse_json` raises ValueError."""
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise _unreadable(str(error)) from error
 
-    Raises InvalidArgument REQUEST_UNREADABLE, also for keys that occur twice and for text that is not Unicode.
-    """
+
+def parse_json(text: bytes) -> Any:
+    """The JSON in `text`. Raises ValueError, also for keys that occur twice and for text that is not Unicode."""
     try:
         document = json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
         if _SURROGATE.search(text):
             # A half of a pair by itself is no text; protobuf breaks over it in ways of its own.
             json.dumps(document, ensure_ascii=False).encode()
     except RecursionError as error:
-        raise _unreadable("it nests too deeply") from error
-    except ValueError as error:
-        raise _unreadable(str(error)) from error
+        raise ValueError("it nests too deeply") from error
     return document
 
 
