@@ -126,6 +126,14 @@ async def test_experiments_live_in_the_namespace_that_is_named(shared: KfpSite) 
     assert (await shared.ask("GET", "/experiments", headers=USER)).status == 400
 
 
+async def test_a_namespace_that_is_missing_is_told_with_what_makes_it(shared: KfpSite) -> None:
+    answer = await refused(shared, "/experiments", {"display_name": "mine", "namespace": "alice"})
+    assert answer.status == 404
+    assert answer.body["message"] == (
+        "there is no namespace alice; make it with `penstock namespaces create alice`, or name another one"
+    )
+
+
 async def test_pipelines_without_a_namespace_are_shared(shared: KfpSite) -> None:
     for namespace in ("", "one"):
         made = await shared.ask("POST", "/pipelines", {"name": "p", "namespace": namespace}, headers=USER)

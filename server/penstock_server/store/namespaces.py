@@ -103,4 +103,5 @@ async def delete(connection: Connection, name: str) -> None:
 
 def not_found(name: str) -> NotFound:
     """No such namespace."""
-    return NotFound("NAMESPACE_NOT_FOUND", f"there is no namespace {name}", metadata={"name": f"namespaces/{name}"})
+    message = f"there is no namespace {name}; make it with `penstock namespaces create {name}`, or name another one"
+    return NotFound("NAMESPACE_NOT_FOUND", message, metadata={"name": f"namespaces/{name}"})
