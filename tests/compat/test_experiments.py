@@ -25,6 +25,7 @@ from penstock_server.engine.new_runs import NewRuns
 from tests.compat.packages import text
 from tests.compat.serving import KfpSite
 from tests.compat.test_recurring_runs import HOURLY
+from tests.compat.test_runs import predicate
 from tests.pipelines import chain
 
 
@@ -77,6 +78,17 @@ async def test_a_name_is_given_once(kfp: KfpSite, name: str) -> None:
     answers = await asyncio.gather(*(kfp.ask("POST", "/experiments", {"display_name": name}) for _ in range(6)))
     assert sorted(answer.status for answer in answers) == [200] + [409] * 5
     assert (await names(kfp)).count(name) == 1
+
+
+async def test_space_around_a_name_belongs_to_it(kfp: KfpSite) -> None:
+    name = "  a b  "
+    made = await make(kfp, name)
+    assert made["display_name"] == name
+    query = {"filter": predicate("display_name", "EQUALS", name)}
+    (found,) = (await kfp.ask("GET", "/experiments", query=query)).body["experiments"]
+    assert found == made
+    assert (await kfp.ask("POST", "/experiments", {"display_name": name})).status == 409
+    assert (await make(kfp, "a b"))["experiment_id"] != made["experiment_id"]
 
 
 async def test_an_id_that_is_taken_does_not_take_the_name(kfp: KfpSite) -> None:

@@ -49,7 +49,7 @@ async def test_a_pipeline_is_written_as_kfp_writes_it(kfp: KfpSite) -> None:
     assert await versions_of(kfp, made) == []
 
 
-@pytest.mark.parametrize("name", ["hello-world", "Hello World", "a+b%20c", "日本語"])
+@pytest.mark.parametrize("name", ["hello-world", "Hello World", "a+b%20c", "日本語", "  a b  "])
 async def test_a_pipeline_is_found_by_its_name(kfp: KfpSite, name: str) -> None:
     made = await make(kfp, name=name, display_name="Something else")
     assert (await kfp.ask("GET", f"/pipelines/names/{quote(name, safe='')}?namespace=")).body == made

@@ -89,6 +89,12 @@ async def test_what_it_runs_is_deleted_and_it_says_so(kfp: KfpSite, of: str) -> 
     assert (await kfp.ask("POST", f"/recurringruns/{made['recurring_run_id']}:enable")).status == 404
 
 
+async def test_space_around_a_name_belongs_to_it(kfp: KfpSite) -> None:
+    made = await make(kfp, " nightly ")
+    assert made["display_name"] == " nightly "
+    assert await names(kfp, filter=predicate("display_name", "EQUALS", " nightly ")) == [" nightly "]
+
+
 async def test_it_is_the_same_on_both_sides(kfp: KfpSite) -> None:
     made = await make(kfp)
     (job,) = (await kfp.own_jobs.ListJobs(own.ListJobsRequest(parent="namespaces/default"))).jobs

@@ -161,6 +161,12 @@ async def test_a_pipeline_alone_means_its_newest_version(kfp: KfpSite) -> None:
     assert made["pipeline_version_reference"]["pipeline_version_id"] == newest
 
 
+async def test_space_around_a_name_belongs_to_it(kfp: KfpSite) -> None:
+    made = await make(kfp, " first ")
+    assert made["display_name"] == " first "
+    assert await names(kfp, filter=predicate("display_name", "EQUALS", " first ")) == [" first "]
+
+
 async def test_a_run_whose_version_is_gone_shows_what_it_runs(kfp: KfpSite) -> None:
     pipeline_id, _ = await publish(kfp)
     given = {"display_name": "second", "pipeline_version_reference": {"pipeline_id": pipeline_id}}

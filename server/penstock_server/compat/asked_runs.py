@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from penstock_server.compat.literals import escaped_values
+from penstock_server.compat.naming import check_chars
 from penstock_server.compat.refusals import wrong
 from penstock_server.compat.service_accounts import NAME_MAX, labels_for
 from penstock_server.compat.sources import Asking
@@ -58,7 +59,7 @@ class AskedRuns:
         }
         return AskedRun(
             experiment=experiment,
-            display_name=message.display_name.strip(),
+            display_name=message.display_name,
             description=message.description,
             labels=labels_for(message.service_account),
             parameters=escaped_values(parameters),
@@ -66,9 +67,7 @@ class AskedRuns:
         )
 
     def _check(self, message: Asking, field: str) -> None:
-        name = message.display_name.strip()
-        if not name or len(name) > NAME_CHARS_MAX:
-            raise wrong(f"{field}.display_name", f"has to have 1 to {NAME_CHARS_MAX} characters")
+        check_chars(message.display_name, f"{field}.display_name", NAME_CHARS_MAX)
         if len(message.description) > DESCRIPTION_CHARS_MAX:
             raise wrong(f"{field}.description", f"has to have at most {DESCRIPTION_CHARS_MAX} characters")
         if len(message.service_account) > NAME_MAX:

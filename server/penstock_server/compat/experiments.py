@@ -9,7 +9,7 @@ from penstock.kfp.v2beta1 import experiment_pb2 as pb
 from penstock_server.compat import fields
 from penstock_server.compat.fields import KfpList
 from penstock_server.compat.lists import Lists
-from penstock_server.compat.refusals import wrong
+from penstock_server.compat.naming import check_chars
 from penstock_server.compat.spaces import Spaces
 from penstock_server.compat.times import record_time
 from penstock_server.engine.experiments import WholeExperiments
@@ -49,9 +49,7 @@ class Experiments:
         """A new experiment, the only one of its name in the namespace."""
         given = request.experiment
         namespace = self.spaces.own(given.namespace, call, "experiment.namespace")
-        name = given.display_name.strip()
-        if not name or len(name) > NAME_CHARS_MAX:
-            raise wrong("experiment.display_name", f"has to have 1 to {NAME_CHARS_MAX} characters")
+        name = check_chars(given.display_name, "experiment.display_name", NAME_CHARS_MAX)
         async with self.database.transaction() as connection:
             await namespaces.get(connection, namespace)
             made = await experiments.insert_named(

@@ -9,6 +9,7 @@ from penstock.v1 import kfp_import_service_pb2 as pb
 from penstock_server.compat import naming
 from penstock_server.compat.experiments import NAME_CHARS_MAX
 from penstock_server.compat.import_requests import ids_in, kept, kfp_id, kfp_message
+from penstock_server.compat.naming import check_chars
 from penstock_server.compat.new_pipelines import Described, NewPipelines
 from penstock_server.compat.pipelines import described
 from penstock_server.compat.refusals import wrong
@@ -45,9 +46,7 @@ class ImportedResources:
         (namespace,) = ids_in(request.parent)
         uid = kfp_id(request.experiment, "experiment_id", "experiment")
         given = kfp_message(request.experiment, experiment_pb2.Experiment(), "experiment")
-        name = given.display_name.strip()
-        if not name or len(name) > NAME_CHARS_MAX:
-            raise wrong("experiment.display_name", f"has to have 1 to {NAME_CHARS_MAX} characters")
+        name = check_chars(given.display_name, "experiment.display_name", NAME_CHARS_MAX)
         async with self.trying.transaction(request.validate_only) as connection:
             await namespaces.get(connection, namespace)
             scope = {"namespace": namespace}

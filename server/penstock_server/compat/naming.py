@@ -30,11 +30,18 @@ def alias(name: str) -> str:
 
 
 def check_name(name: str, field: str, chars_max: int) -> str:
-    """The name without space around it. Raises InvalidArgument."""
-    name = name.strip()
-    if not name or len(name) > chars_max:
-        raise wrong(field, f"has to have 1 to {chars_max} characters; give a name, or a display_name to take it from")
-    return name
+    """The name. Raises InvalidArgument."""
+    return check_chars(name, field, chars_max, "; give a name, or a display_name to take it from")
+
+
+def check_chars(text: str, field: str, chars_max: int, advice: str = "") -> str:
+    """The text as it is, since clients look for it by what they gave, space around it included. Space alone is none.
+
+    Raises InvalidArgument.
+    """
+    if not text.strip() or len(text) > chars_max:
+        raise wrong(field, f"has to have 1 to {chars_max} characters{advice}")
+    return text
 
 
 def check_display_name(name: str, field: str) -> str:

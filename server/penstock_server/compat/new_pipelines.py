@@ -33,7 +33,7 @@ class Described:
         """
         if any("\0" in text for text in (*self._texts(), *names)):
             raise wrong(field, "must not hold a NUL character")
-        name = next(filter(None, (self.name.strip(), self.display_name.strip(), *names)), "")
+        name = next(filter(str.strip, (self.name, self.display_name, *names)), "")
         name = naming.check_name(name, f"{field}.name", name_chars_max)
         return replace(
             self,
