@@ -75,7 +75,9 @@ class Lists:
             return await what.listing.page(connection, page, scope)
 
         response, rows = await bounded_page(page, fetch, respond)
-        response.total_size = await what.listing.count(connection, page.filter, scope)
+        is_whole = after is None and rows.next is None
+        total = len(rows.items) if is_whole else await what.listing.count(connection, page.filter, scope)
+        response.total_size = total
         if rows.next is not None:
             response.next_page_token = self.tokens.write((sort_by, text, *rows.next), *bound)
         return response
