@@ -77,6 +77,31 @@ def copy_runs(dsn: str, namespace: str, count: int) -> None:
         connection.execute("ANALYZE run")
 
 
+def copy_tasks(dsn: str, namespace: str, count: int) -> None:
+    """Tasks and moves, those of the run that was copied, for the newest copies of the namespace."""
+    with psycopg.connect(dsn) as connection:
+        for table in ("task", "event"):
+            columns = [
+                row[0]
+                for row in connection.execute(
+                    "SELECT column_name FROM information_schema.columns"
+                    " WHERE table_name = %s AND is_generated = 'NEVER' ORDER BY ordinal_position",
+                    [table],
+                )
+            ]
+            values = ", ".join("copy.uid" if column == "run_uid" else f"old.{column}" for column in columns)
+            connection.execute(
+                f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} AS old,"
+                " (SELECT uid FROM run WHERE namespace = %(namespace)s AND id ~ '^r[0-9]+$'"
+                " ORDER BY create_time DESC LIMIT %(count)s) AS copy"
+                " WHERE old.run_uid = (SELECT run_uid FROM task ORDER BY create_time LIMIT 1)",
+                {"namespace": namespace, "count": count},
+            )
+        connection.commit()
+        connection.autocommit = True
+        connection.execute("ANALYZE task, event")
+
+
 FILL_NAMESPACE = """
 WITH made AS (INSERT INTO namespace (name) VALUES (%(namespace)s))
 INSERT INTO experiment (namespace, id) VALUES (%(namespace)s, 'default')
