@@ -1,6 +1,6 @@
 """Messages as the text of proto JSON.
 
-It is the text that protobuf's own printer gives, but for whole numbers, which are written as such, and made in a fifth
+It is the text that protobuf's own printer gives, but for whole numbers, which are written as such, and made in a third
 of the time: what a field of a type needs is worked out once, not for each value, and a JSON object that is written time
 and again, as the spec of a pipeline is, is written out once.
 """
