@@ -154,15 +154,15 @@ def test_wrong_use_is_told_and_changes_nothing(
 
 
 def test_jobs_are_listed(command: Command, server: ScriptedServer) -> None:
-    every = Job(name=f"{NAME}-2", state=Job.STATE_DISABLED, reason="TOO_MANY_FAILURES")
+    every = Job(name=f"{NAME}-2", display_name="Hourly", state=Job.STATE_DISABLED, reason="TOO_MANY_FAILURES")
     every.interval.every.FromSeconds(5400)
     server.on("ListJobs", pb.ListJobsResponse(jobs=[nightly(), every]))
     outcome = command("jobs", "list", "--filter", "state = ENABLED", "--order-by", "name", "--limit", "7")
     heading, first, second = outcome.stdout.splitlines()
-    assert heading.split()[:4] == ["JOB", "STATE", "FIRES", "NEXT"]
+    assert heading.split()[:6] == ["JOB", "DISPLAY", "NAME", "STATE", "FIRES", "NEXT"]
     assert "0 2 * * * (Europe/Berlin)" in first
     assert first.split()[-2:] == ["nightly-1", "line-fit@latest"]
-    assert second.split()[:4] == ["nightly-2", "DISABLED", "every", "1h30m"]
+    assert second.split()[:5] == ["nightly-2", "Hourly", "DISABLED", "every", "1h30m"]
     (request,) = server.requests
     assert (request.filter, request.order_by, request.page_size) == ("state = ENABLED", "name", 7)
     assert len(json.loads(command("jobs", "list", "-o", "json").stdout)["jobs"]) == 2

@@ -8,6 +8,7 @@ import pytest
 from typer.main import get_command
 
 from penstock.cli.__main__ import app
+from penstock.cli.output import print_table
 from penstock.v1.experiment_pb2 import Experiment
 from penstock.v1.experiment_service_pb2 import (
     CreateExperimentResponse,
@@ -107,6 +108,21 @@ def test_experiments_are_made_listed_and_deleted(command: Command, server: Scrip
     assert "learning rates" in command("experiments", "create", "tuning").stdout
     assert "tuning" in command("experiments", "list").stdout
     assert command("experiments", "delete", "tuning").exit_code == 0
+
+
+def test_lists_tell_display_names_and_shorten_what_is_long(command: Command, server: ScriptedServer) -> None:
+    named = Experiment(name="namespaces/default/experiments/fr-h-2zvhh3m4", display_name="Früh ☃ 実験")
+    plain = Experiment(name="namespaces/default/experiments/plain", display_name="plain", description="x" * 70_000)
+    server.on("ListExperiments", ListExperimentsResponse(experiments=[named, plain]))
+    heading, first, second = command("experiments", "list").stdout.splitlines()
+    assert heading.split() == ["EXPERIMENT", "DISPLAY", "NAME", "CREATED", "ARCHIVED", "DESCRIPTION"]
+    assert first.split() == ["fr-h-2zvhh3m4", "Früh", "☃", "実験"]
+    assert second.split() == ["plain", "x" * 59 + "…"]
+
+
+def test_columns_stand_under_each_other_whatever_is_written_in_them(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["NAME", "STATE"], [["実験", "a"], ["u\u0308ber", "b"], ["plain", "c"]])
+    assert capsys.readouterr().out.splitlines() == ["NAME   STATE", "実験   a", "u\u0308ber   b", "plain  c"]
 
 
 def test_the_namespace_is_an_option(command: Command, server: ScriptedServer) -> None:

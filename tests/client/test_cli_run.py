@@ -186,12 +186,12 @@ def test_control_characters_of_others_do_not_reach_the_terminal(command: Command
 
 def test_runs_are_listed(command: Command, server: ScriptedServer, story: Story) -> None:
     run = story.run()
-    run.pipeline_version = "namespaces/default/pipelines/line-fit/versions/3"
+    run.pipeline_version, run.display_name = "namespaces/default/pipelines/line-fit/versions/3", "Friday"
     server.on("ListRuns", ListRunsResponse(runs=[run]))
     outcome = command("runs", "list", "--filter", "state = SUCCEEDED", "--limit", "10")
     heading, row = outcome.stdout.splitlines()
-    assert heading.split() == ["RUN", "STATE", "PIPELINE", "CREATED", "TOOK", "REASON"]
-    assert row.split() == ["line-fit-1", "SUCCEEDED", "line-fit@3", "12.0s"]
+    assert heading.split() == ["RUN", "DISPLAY", "NAME", "STATE", "PIPELINE", "CREATED", "TOOK", "REASON"]
+    assert row.split() == ["line-fit-1", "Friday", "SUCCEEDED", "line-fit@3", "12.0s"]
     assert (server.requests[0].filter, server.requests[0].page_size) == ("state = SUCCEEDED", 10)
     listed = json.loads(command("runs", "list", "-o", "json").stdout)
     assert [item["name"] for item in listed["runs"]] == [RUN]

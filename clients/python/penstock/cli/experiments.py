@@ -11,6 +11,8 @@ from penstock.cli.output import (
     OrderOption,
     OutputFormat,
     OutputOption,
+    brief,
+    called,
     note,
     print_fields,
     print_json,
@@ -70,13 +72,14 @@ def list_experiments(
         print_json(ListExperimentsResponse(experiments=experiments))
         return
     print_table(
-        ["EXPERIMENT", "CREATED", "ARCHIVED", "DESCRIPTION"],
+        ["EXPERIMENT", "DISPLAY NAME", "CREATED", "ARCHIVED", "DESCRIPTION"],
         [
             [
-                last_segment(experiment.name),
+                id := last_segment(experiment.name),
+                called(id, experiment.display_name),
                 time_text(experiment.create_time),
                 time_text(experiment.archive_time),
-                experiment.description.partition("\n")[0],
+                brief(experiment.description),
             ]
             for experiment in experiments
         ],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from penstock.cli.clocks import Clock, clock_of
 from penstock.cli.durations import span_text
 from penstock.cli.limits import limits_text
-from penstock.cli.output import duration_text, first_line, json_text, print_fields, print_table, time_text
+from penstock.cli.output import called, duration_text, first_line, json_text, print_fields, print_table, time_text
 from penstock.names import last_segment
 from penstock.v1.job_slot_pb2 import JobSlot
 
@@ -47,10 +47,11 @@ def source_text(run: "Run") -> str:
 def print_jobs(jobs: Iterable["Job"]) -> None:
     """A table of jobs; times are those of the user's clock."""
     print_table(
-        ["JOB", "STATE", "FIRES", "NEXT (LOCAL)", "LAST RUN", "PIPELINE", "REASON"],
+        ["JOB", "DISPLAY NAME", "STATE", "FIRES", "NEXT (LOCAL)", "LAST RUN", "PIPELINE", "REASON"],
         [
             [
-                last_segment(job.name),
+                id := last_segment(job.name),
+                called(id, job.display_name),
                 job_state(job),
                 trigger_text(job),
                 time_text(job.next_slot_time),

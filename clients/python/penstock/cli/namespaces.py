@@ -9,6 +9,7 @@ from penstock.cli.output import (
     LimitOption,
     OutputFormat,
     OutputOption,
+    brief,
     note,
     print_fields,
     print_json,
@@ -60,7 +61,7 @@ def list_namespaces(context: typer.Context, limit: LimitOption = 50, output: Out
             [
                 last_segment(namespace.name),
                 time_text(namespace.create_time),
-                namespace.description.partition("\n")[0],
+                brief(namespace.description),
             ]
             for namespace in namespaces
         ],

@@ -58,6 +58,17 @@ def first_line(text: str) -> str:
     return clean(text.partition("\n")[0])
 
 
+def brief(text: str, chars_max: int = 60) -> str:
+    """What a table shows of a text: its first line, and of that not more than `chars_max` characters."""
+    line = text.partition("\n")[0]
+    return line if len(line) <= chars_max else f"{line[: chars_max - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def called(id: str, display_name: str) -> str:
+    """What a table shows of the display name beside the id: nothing where it says the same."""
+    return "" if display_name == id else brief(display_name, 40)
+
+
 def say(text: str) -> None:
     """Print a result."""
     typer.echo(text)
@@ -88,9 +99,9 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     if not cells:
         note("none")
         return
-    widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(headers, *cells, strict=True)]
     for row in [list(headers), *cells]:
-        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        padded = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
         say("  ".join(_coloured(cell) for cell in padded).rstrip())
 
 
@@ -143,6 +154,13 @@ def _local(time: "Timestamp") -> "datetime":
     from datetime import UTC
 
     return time.ToDatetime(tzinfo=UTC).astimezone()
+
+
+def _width(text: str) -> int:
+    """The columns that a terminal takes for it: ideographs take two, accents that join a letter none."""
+    from unicodedata import combining, east_asian_width
+
+    return sum(2 if east_asian_width(c) in "WF" else int(not combining(c)) for c in text)
 
 
 def _coloured(cell: str) -> str:

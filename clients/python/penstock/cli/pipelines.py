@@ -12,6 +12,8 @@ from penstock.cli.output import (
     OrderOption,
     OutputFormat,
     OutputOption,
+    brief,
+    called,
     json_text,
     note,
     print_fields,
@@ -115,14 +117,15 @@ def list_pipelines(
         print_json(ListPipelinesResponse(pipelines=pipelines))
         return
     print_table(
-        ["PIPELINE", "LATEST", "VERSIONS", "CREATED", "DESCRIPTION"],
+        ["PIPELINE", "DISPLAY NAME", "LATEST", "VERSIONS", "CREATED", "DESCRIPTION"],
         [
             [
-                last_segment(pipeline.name),
+                id := last_segment(pipeline.name),
+                called(id, pipeline.display_name),
                 last_segment(pipeline.latest_version),
                 str(pipeline.version_count),
                 time_text(pipeline.create_time),
-                pipeline.description.partition("\n")[0],
+                brief(pipeline.description),
             ]
             for pipeline in pipelines
         ],
@@ -166,11 +169,12 @@ def list_versions(
         print_json(ListPipelineVersionsResponse(pipeline_versions=versions))
         return
     print_table(
-        ["VERSION", "ALIAS", "CREATED", "SDK", "DIGEST"],
+        ["VERSION", "ALIAS", "DISPLAY NAME", "CREATED", "SDK", "DIGEST"],
         [
             [
                 str(version.number),
                 version.alias,
+                called(version.alias, version.display_name),
                 time_text(version.create_time),
                 version.sdk_version,
                 version.spec_digest[:19],
@@ -198,7 +202,7 @@ def list_parameters(
     print_table(
         ["PARAMETER", "TYPE", "DEFAULT", "DESCRIPTION"],
         [
-            [parameter.name, type_name(parameter), _default(parameter), parameter.description]
+            [parameter.name, type_name(parameter), _default(parameter), brief(parameter.description)]
             for parameter in parameters
         ],
     )

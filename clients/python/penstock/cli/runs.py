@@ -12,6 +12,7 @@ from penstock.cli.output import (
     OrderOption,
     OutputFormat,
     OutputOption,
+    called,
     elapsed_text,
     json_text,
     print_fields,
@@ -61,10 +62,11 @@ def list_runs(
         print_json(ListRunsResponse(runs=runs))
         return
     print_table(
-        ["RUN", "STATE", "PIPELINE", "CREATED", "TOOK", "REASON"],
+        ["RUN", "DISPLAY NAME", "STATE", "PIPELINE", "CREATED", "TOOK", "REASON"],
         [
             [
-                last_segment(run.name),
+                id := last_segment(run.name),
+                called(id, run.display_name),
                 state_name(run),
                 _pipeline(run),
                 time_text(run.create_time),
