@@ -24,7 +24,7 @@ from penstock_server.engine.jobs import Jobs
 from penstock_server.engine.new_runs import NewRuns
 from tests.compat.packages import text
 from tests.compat.serving import KfpSite
-from tests.compat.test_recurring_runs import HOURLY
+from tests.compat.test_recurring_runs import HOURLY, body
 from tests.compat.test_runs import predicate
 from tests.pipelines import chain
 
@@ -126,6 +126,21 @@ async def test_the_archive_takes_and_gives_back(kfp: KfpSite) -> None:
         answer = await kfp.ask("POST", f"{path}:{verb}")
         assert (answer.status, answer.body) == (200, {})
         assert (await kfp.ask("GET", path)).body["storage_state"] == state
+
+
+async def test_an_archived_one_takes_nothing_new_and_is_told_by_its_name(kfp: KfpSite) -> None:
+    id = (await make(kfp, "Früh ☃"))["experiment_id"]
+    given = body("hourly", experiment_id=id)
+    recurring = (await kfp.ask("POST", "/recurringruns", given)).body["recurring_run_id"]
+    await kfp.ask("POST", f"/experiments/{id}:archive")
+    run = {name: given[name] for name in ("display_name", "experiment_id", "pipeline_spec")}
+    for path, asked in (("/runs", run), ("/recurringruns", given)):
+        refused = await kfp.ask("POST", path, asked)
+        assert refused.status == 400
+        assert refused.body["message"] == "experiment Früh ☃ is archived; unarchive it, or name another one"
+    refused = await kfp.ask("POST", f"/recurringruns/{recurring}:enable")
+    told = "the experiment of recurring run hourly is archived; unarchive it first"
+    assert (refused.status, refused.body["message"]) == (400, told)
 
 
 async def test_a_deleted_experiment_is_gone(kfp: KfpSite) -> None:

@@ -57,6 +57,16 @@ async def test_a_pipeline_is_found_by_its_name(kfp: KfpSite, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["hello-world", "Hello World"])
+async def test_a_refusal_tells_a_pipeline_by_its_name(kfp: KfpSite, name: str) -> None:
+    pipeline = (await make_both(kfp, name))["pipeline_id"]
+    taken = await kfp.ask("POST", "/pipelines", {"name": name})
+    assert (taken.status, taken.body["message"]) == (409, f"there is a pipeline named {name}; choose another name")
+    held = await kfp.ask("DELETE", f"/pipelines/{pipeline}")
+    told = f"pipeline {name} has versions; delete them first, or delete it with cascade=true"
+    assert (held.status, held.body["message"]) == (400, told)
+
+
+@pytest.mark.parametrize("name", ["hello-world", "Hello World"])
 async def test_a_name_is_given_once(kfp: KfpSite, name: str) -> None:
     answers = await asyncio.gather(*(kfp.ask("POST", "/pipelines", {"name": name}) for _ in range(6)))
     assert sorted(answer.status for answer in answers) == [200] + [409] * 5

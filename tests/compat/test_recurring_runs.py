@@ -86,7 +86,11 @@ async def test_what_it_runs_is_deleted_and_it_says_so(kfp: KfpSite, of: str) -> 
     assert (left["mode"], left["status"]) == ("DISABLE", "DISABLED")
     assert left["error"]["code"] == 9
     assert left["error"]["message"].startswith("what it runs was deleted: ")
-    assert (await kfp.ask("POST", f"/recurringruns/{made['recurring_run_id']}:enable")).status == 404
+    refused = await kfp.ask("POST", f"/recurringruns/{made['recurring_run_id']}:enable")
+    assert refused.status == 404
+    what = {"version": "pipeline version", "pipeline": "pipeline"}[of]
+    told = f"the {what} that recurring run hourly executes was deleted; make another recurring run"
+    assert refused.body["message"] == told
 
 
 async def test_space_around_a_name_belongs_to_it(kfp: KfpSite) -> None:

@@ -360,6 +360,7 @@ async def test_only_a_run_that_failed_is_retried(kfp: KfpSite) -> None:
     run_id = (await make(kfp))["run_id"]
     refused = await kfp.ask("POST", f"/runs/{run_id}:retry")
     assert (refused.status, refused.body["code"]) == (409, 10)
+    assert refused.body["message"] == f"run {run_id} is PENDING; only failed or cancelled runs go on"
 
 
 async def test_a_deleted_run_is_gone_at_once_even_while_it_runs(kfp: KfpSite) -> None:

@@ -92,7 +92,8 @@ async def test_a_name_is_taken_once(kfp: KfpSite) -> None:
     assert (await upload(kfp, text(), name="Twice")).status == 200
     again = await upload(kfp, text(), name="Twice")
     assert again.status == 409
-    assert again.body["error_message"] == "Failed to upload pipeline: there is a pipeline named Twice"
+    told = "Failed to upload pipeline: there is a pipeline named Twice; choose another name"
+    assert again.body["error_message"] == told
 
 
 def many(count: int) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ from penstock_server.compat.service_accounts import NAME_MAX, labels_for
 from penstock_server.compat.sources import Asking
 from penstock_server.compat.spaces import DEFAULT, Spaces
 from penstock_server.engine.artifact_roots import Stores, checked_root
+from penstock_server.model.errors import FailedPrecondition
 from penstock_server.model.json import Json
 from penstock_server.model.resources import Experiment
 from penstock_server.rpc.call import Call
@@ -45,9 +46,13 @@ class AskedRuns:
     async def read(
         self, connection: Connection, message: Asking, experiment_id: str, call: Call, field: str
     ) -> AskedRun:
-        """What `message`, whose path is `field`, asks. Raises InvalidArgument, NotFound(EXPERIMENT_NOT_FOUND)."""
+        """What `message`, whose path is `field`, asks. Raises InvalidArgument, NotFound(EXPERIMENT_NOT_FOUND),
+        FailedPrecondition(EXPERIMENT_ARCHIVED)."""
         self._check(message, field)
         experiment = await self._experiment(connection, experiment_id, call, f"{field}.experiment_id")
+        if experiment.archive_time is not None:
+            told = f"experiment {experiment.display_name} is archived; unarchive it, or name another one"
+            raise FailedPrecondition("EXPERIMENT_ARCHIVED", told)
         return self.asked_in(experiment, message, field)
 
     def asked_in(self, experiment: Experiment, message: Asking, field: str) -> AskedRun:

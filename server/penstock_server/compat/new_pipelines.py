@@ -7,6 +7,7 @@ from penstock_server.compat import naming
 from penstock_server.compat.refusals import wrong
 from penstock_server.engine.new_ids import NewIds, with_id
 from penstock_server.engine.specs import CheckedSpec
+from penstock_server.model.errors import AlreadyExists
 from penstock_server.store import kfp_views, namespaces, pipeline_versions, pipelines
 from penstock_server.store.database import Connection, Database
 from penstock_server.store.kfp_views import PipelineView, VersionView
@@ -101,9 +102,13 @@ class NewPipelines:
             )
             return PipelineView(made, pipeline.name)
 
-        return await with_id(
-            own, lambda: self._ids.resource_id(pipeline.name, default="pipeline"), "PIPELINE_EXISTS", insert
-        )
+        try:
+            return await with_id(
+                own, lambda: self._ids.resource_id(pipeline.name, default="pipeline"), "PIPELINE_EXISTS", insert
+            )
+        except AlreadyExists as error:
+            message = f"there is a pipeline named {pipeline.name}; choose another name"
+            raise AlreadyExists(error.reason, message, metadata=error.metadata) from None
 
     async def add(
         self, connection: Connection, pipeline: PipelineView, version: Described, spec: CheckedSpec

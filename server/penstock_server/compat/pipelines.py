@@ -14,6 +14,7 @@ from penstock_server.compat.new_pipelines import Described, NewPipelines
 from penstock_server.compat.pipeline_messages import PipelineMessages
 from penstock_server.compat.spaces import Spaces
 from penstock_server.compat.version_sources import VersionSources
+from penstock_server.model.errors import FailedPrecondition
 from penstock_server.rpc.call import Call
 from penstock_server.store import kfp_views, pipelines
 from penstock_server.store.database import Database
@@ -87,9 +88,14 @@ class Pipelines:
 
     async def delete_pipeline(self, request: pb.DeletePipelineRequest, call: Call) -> Empty:
         """Nothing of the pipeline is left but its runs."""
-        record = (await self._get(request.pipeline_id, call)).record
-        async with self.database.transaction() as connection:
-            await pipelines.delete(connection, record.namespace, record.id, force=request.cascade)
+        found = await self._get(request.pipeline_id, call)
+        record = found.record
+        try:
+            async with self.database.transaction() as connection:
+                await pipelines.delete(connection, record.namespace, record.id, force=request.cascade)
+        except FailedPrecondition as error:
+            message = f"pipeline {found.name} has versions; delete them first, or delete it with cascade=true"
+            raise FailedPrecondition("PIPELINE_HAS_VERSIONS", message, metadata=error.metadata) from None
         return Empty()
 
     async def _get(self, uid: str, call: Call) -> PipelineView:

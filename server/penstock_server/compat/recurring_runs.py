@@ -21,6 +21,7 @@ from penstock_server.compat.spec_messages import SpecMessages
 from penstock_server.compat.triggers import schedule_of
 from penstock_server.engine.jobs import Jobs, JobSource, NewJob
 from penstock_server.engine.new_ids import NewIds, with_id
+from penstock_server.model.errors import FailedPrecondition, NotFound
 from penstock_server.model.jobs import Job, JobRun, JobSchedule
 from penstock_server.rpc.call import Call
 from penstock_server.store import kfp_jobs
@@ -28,6 +29,7 @@ from penstock_server.store.database import Connection, Database
 from penstock_server.store.kfp_jobs import KfpJob
 
 FIELD = "recurring_run"
+_GONE = {"PIPELINE_NOT_FOUND": "pipeline", "PIPELINE_VERSION_NOT_FOUND": "pipeline version"}
 DELETED = "the recurring run that made it was deleted"
 
 LIST = KfpList(
@@ -100,7 +102,19 @@ class RecurringRuns:
     async def enable_recurring_run(self, request: pb.EnableRecurringRunRequest, call: Call) -> Empty:
         """Its trigger fires; what it missed meanwhile it makes up for."""
         job = await self._get(request.recurring_run_id, call)
-        await self.jobs.set_enabled(job.namespace, job.id, enabled=True, makes_up=True)
+        try:
+            await self.jobs.set_enabled(job.namespace, job.id, enabled=True, makes_up=True)
+        except NotFound as error:
+            if error.reason not in _GONE:
+                raise
+            what = f"the {_GONE[error.reason]} that recurring run {job.display_name} executes"
+            message = f"{what} was deleted; make another recurring run"
+            raise NotFound(error.reason, message, metadata=error.metadata) from None
+        except FailedPrecondition as error:
+            if error.reason != "EXPERIMENT_ARCHIVED":
+                raise
+            message = f"the experiment of recurring run {job.display_name} is archived; unarchive it first"
+            raise FailedPrecondition("EXPERIMENT_ARCHIVED", message, metadata=error.metadata) from None
         return Empty()
 
     async def disable_recurring_run(self, request: pb.DisableRecurringRunRequest, call: Call) -> Empty:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from google.protobuf.empty_pb2 import Empty
 
 from penstock.kfp.v2beta1 import run_pb2 as pb
+from penstock_server.compat.refusals import told_of
 from penstock_server.compat.spaces import Spaces
 from penstock_server.engine.requests import RunRequests
 from penstock_server.engine.taken_up import until_cancelling, until_retried
@@ -47,9 +48,10 @@ class RunActions:
         try:
             asked = await self.requests.retry_run(run.namespace, run.id)
         except FailedPrecondition as error:
+            message = told_of(f"run {request.run_id}", error)
             if error.reason != "RUN_NOT_RETRYABLE":
-                raise
-            raise Conflict("RUN_NOT_FAILED", error.message, metadata=error.metadata) from None
+                raise FailedPrecondition(error.reason, message, metadata=error.metadata) from None
+            raise Conflict("RUN_NOT_FAILED", message, metadata=error.metadata) from None
         await until_retried(self.database, self.wakeups, asked)
         return Empty()
 
