@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 from penstock.v1 import (
     experiment_service_pb2_grpc,
     job_service_pb2_grpc,
+    kfp_import_service_pb2_grpc,
     namespace_service_pb2_grpc,
     pipeline_service_pb2_grpc,
     run_service_pb2_grpc,
@@ -25,6 +26,7 @@ Answer = Callable[[Any, grpc.ServicerContext], Any]
 SERVICES = (
     (experiment_service_pb2_grpc.ExperimentServiceServicer, experiment_service_pb2_grpc),
     (job_service_pb2_grpc.JobServiceServicer, job_service_pb2_grpc),
+    (kfp_import_service_pb2_grpc.KfpImportServiceServicer, kfp_import_service_pb2_grpc),
     (namespace_service_pb2_grpc.NamespaceServiceServicer, namespace_service_pb2_grpc),
     (pipeline_service_pb2_grpc.PipelineServiceServicer, pipeline_service_pb2_grpc),
     (run_service_pb2_grpc.RunServiceServicer, run_service_pb2_grpc),

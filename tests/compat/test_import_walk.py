@@ -3,14 +3,16 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from penstock import Client
 from penstock.kfp_host import KfpAccess, KfpHost
-from penstock.kfp_results import Choice, Kind, Outcome, Result
+from penstock.kfp_results import Choice, ElsewhereError, Kind, Outcome, Result
 from penstock.kfp_walk import KfpWalk
 from tests.client.kfp_answers import Answer, answering
 from tests.compat import packages
 from tests.compat.serving import KfpSite
-from tests.compat.test_imports import experiment, past, pipeline, recurring, uid, version
+from tests.compat.test_imports import Importer, experiment, past, pipeline, recurring, uid, version
 
 ARGO = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "spec": {}}
 BROKEN = {**packages.ir(), "root": {"dag": {"tasks": {"a": {"componentRef": {"name": "none"}}}}}}
@@ -27,7 +29,12 @@ KFP: dict[str, list[dict[str, Any]]] = {
     "experiments": [experiment()],
     "pipelines": [pipeline()],
     f"pipelines/{uid(2)}/versions": [GOOD, OLD, WRONG],
-    "recurringruns": [NIGHTLY | by(3), NIGHTLY | by(5) | {"recurring_run_id": uid(12)}],
+    "recurringruns": [
+        NIGHTLY | by(3),
+        NIGHTLY | by(5) | {"recurring_run_id": uid(12)},
+        NIGHTLY | by(LOST) | {"recurring_run_id": uid(13)},
+        NIGHTLY | {"recurring_run_id": uid(14)},
+    ],
     "runs": [
         past(20),
         past(21, **by(4)),
@@ -47,11 +54,15 @@ def answers() -> dict[str, list[Answer]]:
     return lists | {f"{of_pipeline}/{each['pipeline_version_id']}": [Answer(each)] for each in (OLD, WRONG)}
 
 
-async def walk(site: KfpSite, **choice: Any) -> list[Result]:
+async def walk(site: KfpSite, namespace: str = "default", **choice: Any) -> list[Result]:
     """All results of a walk."""
 
     def walked() -> list[Result]:
-        with answering(answers()) as kfp, KfpHost(KfpAccess.at(kfp.url)) as host, Client(site.address) as client:
+        with (
+            answering(answers()) as kfp,
+            KfpHost(KfpAccess.at(kfp.url)) as host,
+            Client(site.address, None, namespace) as client,
+        ):
             return list(KfpWalk(host, client.kfp_imports, Choice(**choice)).results())
 
     return await asyncio.to_thread(walked)
@@ -62,12 +73,19 @@ def told(results: list[Result], outcome: Outcome) -> dict[str, str]:
     return {each.id: each.reason or next(iter(each.notes), "") for each in results if each.outcome is outcome}
 
 
+def enabled(results: list[Result]) -> list[str]:
+    """Schedules that the walk has let fire."""
+    return [each.id for each in results if each.enabled]
+
+
 async def test_what_is_left_out_is_told_and_the_rest_comes(kfp: KfpSite) -> None:
     results = await walk(kfp)
     assert told(results, Outcome.LEFT_OUT) == {
         uid(4): "INVALID_SPEC",
         uid(5): "INVALID_SPEC",
-        uid(12): "INVALID_REQUEST",
+        uid(12): "PIPELINE_VERSION_NOT_IMPORTED",
+        uid(13): "PIPELINE_VERSION_NOT_FOUND",
+        uid(14): "PIPELINE_VERSION_NOT_FOUND",
         uid(24): "IMPORT_NOT_ENDED",
     }
     made = told(results, Outcome.MADE)
@@ -97,3 +115,20 @@ async def test_what_was_not_chosen_is_looked_up_only(kfp: KfpSite) -> None:
     await walk(kfp, kinds=frozenset({Kind.EXPERIMENTS}))
     runs = await walk(kfp, kinds=frozenset({Kind.RUNS}))
     assert told(runs, Outcome.MADE).keys() >= {uid(20), uid(22)}
+
+
+async def test_an_installation_goes_into_one_namespace(kfp: KfpSite) -> None:
+    await Importer(kfp).make_namespace("team")
+    await walk(kfp)
+    for kind in (Kind.EXPERIMENTS, Kind.SCHEDULES, Kind.RUNS):
+        with pytest.raises(ElsewhereError, match=r"(?s)imported into namespace default before.* -n default "):
+            await walk(kfp, "team", kinds=frozenset({kind}))
+    pipelines = await walk(kfp, "team", kinds=frozenset({Kind.PIPELINES}))
+    assert told(pipelines, Outcome.MADE).keys() == {uid(2), uid(3)}
+
+
+async def test_schedules_that_are_let_fire_are_told(kfp: KfpSite) -> None:
+    assert enabled(await walk(kfp)) == []
+    assert enabled(await walk(kfp, enable_schedules=True, dry_run=True)) == [uid(11)]
+    assert enabled(await walk(kfp, enable_schedules=True)) == [uid(11)]
+    assert enabled(await walk(kfp, enable_schedules=True)) == []

@@ -143,6 +143,10 @@ class Importer:
         values: dict[str, Any] = {"parent": SPACE, "recurring_run": struct(given)} | more
         return await self.stub.ImportRecurringRun(pb.ImportRecurringRunRequest(**values))
 
+    async def find(self, *numbers: int, **more: Any) -> pb.FindImportedResponse:
+        values: dict[str, Any] = {"parent": SPACE, "ids": [uid(number) for number in numbers]} | more
+        return await self.stub.FindImported(pb.FindImportedRequest(**values))
+
     async def get_run(self, name: str) -> run_pb2.Run:
         asked = own.GetRunRequest(name=name, view=run_pb2.Run.VIEW_FULL)
         return (await self.kfp.own_runs.GetRun(asked)).run
@@ -213,6 +217,7 @@ async def test_a_pipeline_of_a_name_that_is_there_takes_the_versions(importer: I
     assert (made.name, made.is_new, len(made.notes)) == (here.name, False, 1)
     same = await importer.version(made.name, version())
     assert (same.name, same.is_new) == (f"{here.name}/versions/1", False)
+    assert [note.endswith("is not known here") for note in (*made.notes, *same.notes)] == [True, True]
     other = version(22, pipeline_spec=packages.ir("another"))
     refused = await refusal(importer.version(made.name, other))
     assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "ALIAS_EXISTS")
@@ -365,6 +370,30 @@ async def test_a_spec_that_cannot_be_run_here_is_kept_with_its_run(importer: Imp
     assert "missing" in (await importer.get_run(made.name)).spec.text
 
 
+async def test_many_ids_are_looked_up_at_once(importer: Importer) -> None:
+    await importer.make_namespace("team")
+    group, trained = await importer.experiment(experiment()), await importer.pipeline(pipeline())
+    first, job = await importer.version(trained.name, version()), await importer.recurring(recurring())
+    run, other = await importer.run(past()), await importer.run(past(10), parent="namespaces/team")
+    found = await importer.find(1, 2, 3, 9, 10, 11, 77)
+    here = {1: group.name, 2: trained.name, 3: first.name, 9: run.name, 11: job.name}
+    assert dict(found.names) == {uid(number): name for number, name in here.items()}
+    assert dict(found.elsewhere) == {uid(10): other.name}
+    found = await importer.find(9, 10, parent="namespaces/team")
+    assert (dict(found.names), dict(found.elsewhere)) == ({uid(10): other.name}, {uid(9): run.name})
+
+
+@pytest.mark.parametrize("ids", [[], ["no"], [uid(1)] * 1001], ids=["none", "no UUID", "too many"])
+async def test_ids_that_cannot_be_looked_up_are_refused(importer: Importer, ids: list[str]) -> None:
+    refused = await refusal(importer.find(ids=ids))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert refused.fields[0].startswith("ids")
+
+
+async def test_ids_are_not_looked_up_in_a_namespace_that_is_not_there(importer: Importer) -> None:
+    assert (await refusal(importer.find(1, parent="namespaces/nowhere"))).reason == "NAMESPACE_NOT_FOUND"
+
+
 async def test_a_run_is_in_one_namespace_only(importer: Importer) -> None:
     await importer.make_namespace("team")
     await importer.run(past())
@@ -387,6 +416,19 @@ async def test_a_job_keeps_its_id_and_fires_from_the_present_on_once_somebody_en
     job = await importer.get_job(made.name)
     assert (job.state, job.HasField("last_slot_time")) == (job_pb2.Job.STATE_ENABLED, False)
     assert job.next_slot_time.ToDatetime() > job.update_time.ToDatetime()
+
+
+async def test_an_import_tells_which_jobs_it_lets_fire(importer: Importer) -> None:
+    off = recurring(12, mode="DISABLE", status="DISABLED")
+    for trial in (True, False):
+        answers = [await importer.recurring(one, enable=True, validate_only=trial) for one in (recurring(10), off)]
+        assert [answer.is_enabled for answer in answers] == [True, False]
+    made = await importer.recurring(recurring())
+    assert not made.is_enabled
+    for trial in (True, False):
+        assert (await importer.recurring(recurring(), enable=True, validate_only=trial)).is_enabled
+    assert not (await importer.recurring(recurring(), enable=True)).is_enabled
+    assert (await importer.get_job(made.name)).state == job_pb2.Job.STATE_ENABLED
 
 
 async def test_a_client_of_kfp_that_enables_it_makes_up_for_nothing(importer: Importer) -> None:
@@ -516,3 +558,16 @@ async def test_two_imports_at_a_time_make_each_thing_once(importer: Importer) ->
         assert sum(answer.is_new for answer in made) >= 1
         assert len({answer.name for answer in made}) == 1
         assert not (await call(given)).is_new
+
+
+async def test_a_shared_pipeline_that_comes_into_many_namespaces_at_once_keeps_its_id_in_one(
+    importer: Importer,
+) -> None:
+    names = [f"team-{number}" for number in range(8)]
+    for name in names:
+        await importer.make_namespace(name)
+    made = await asyncio.gather(*(importer.pipeline(pipeline(), parent=f"namespaces/{name}") for name in names))
+    assert [answer.is_new for answer in made] == [True] * len(names)
+    assert sorted(len(answer.notes) for answer in made) == [0] + [1] * (len(names) - 1)
+    versions = await asyncio.gather(*(importer.version(answer.name, version()) for answer in made))
+    assert sorted(len(answer.notes) for answer in versions) == [0] + [1] * (len(names) - 1)

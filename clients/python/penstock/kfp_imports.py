@@ -1,6 +1,6 @@
 """Taking over single resources of a KFP installation: `client.kfp_imports`. `kfp_walk` takes over all there is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from google.protobuf.struct_pb2 import Struct
 
@@ -19,6 +19,12 @@ _PATIENCE = Backoff(first_s=0.2, longest_s=5.0, patience_s=60.0)
 
 class KfpImportMethods(Face):
     """Resources as KFP's REST API (v2beta1) tells them; each call may be repeated."""
+
+    @operation
+    def find(self, ids: Sequence[str]) -> Operation[pb.FindImportedResponse]:
+        """What of these is here already: names by KFP's ids, and those of other namespaces; at most 1,000 at a time."""
+        request = pb.FindImportedRequest(parent=namespace_name(self._namespace), ids=ids)
+        return (yield from invoke_repeatably(request, pb.FindImportedResponse, _PATIENCE))
 
     @operation
     def experiment(

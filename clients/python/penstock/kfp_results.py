@@ -58,3 +58,9 @@ class Result:
     """Why it is left out, or what is otherwise than in KFP."""
     total: int = 0
     """How many of its kind KFP says that it has; 0 where it does not say."""
+    enabled: bool = False
+    """Of a schedule: it fires by now, and did not before; in a dry run, it would."""
+
+
+class ElsewhereError(ValueError):
+    """What is to be taken over is in another namespace of the server already."""

@@ -58,8 +58,8 @@ class ImportedJobs:
             await namespaces.get(connection, namespace)
             found = await imports.find_job(connection, namespace, uid)
         if found is not None:
-            await self._enable(namespace, found, request)
-            return pb.ImportRecurringRunResponse(name=jobs.resource_name(namespace, found))
+            enabled = await self._enable(namespace, found, request)
+            return pb.ImportRecurringRunResponse(name=jobs.resource_name(namespace, found), is_enabled=enabled)
         notes = self._adapt(given)
         own = kept(uid, given.created_at, self.now(), FIELD)
         schedule = schedule_of(given, own.create_time)
@@ -76,7 +76,9 @@ class ImportedJobs:
             if not request.validate_only or error.reason not in _MISSING:
                 raise
             made = self.ids.resource_id(given.display_name, default="job")
-        return pb.ImportRecurringRunResponse(name=jobs.resource_name(namespace, made), is_new=True, notes=notes)
+        return pb.ImportRecurringRunResponse(
+            name=jobs.resource_name(namespace, made), is_new=True, notes=notes, is_enabled=_is_enabled(request, given)
+        )
 
     async def _make(self, new: Callable[[str], NewJob], request: pb.ImportRecurringRunRequest) -> str:
         """Its id. Another import may have been faster."""
@@ -97,17 +99,19 @@ class ImportedJobs:
         name = request.recurring_run.fields["display_name"].string_value
         return await with_id("", lambda: draw(name, default="job"), "JOB_EXISTS", create)
 
-    async def _enable(self, namespace: str, id: str, request: pb.ImportRecurringRunRequest) -> None:
+    async def _enable(self, namespace: str, id: str, request: pb.ImportRecurringRunRequest) -> bool:
         """Let a job fire that fired in KFP when it came, and that nobody has enabled or disabled here since.
 
-        By now it may be disabled in KFP, so that it does not fire in both.
+        Says whether it was such a one. By now it may be disabled in KFP, so that it does not fire in both.
         """
-        if not request.enable or request.validate_only:
-            return
+        if not request.enable:
+            return False
         async with self.database.connection() as connection:
             job = await jobs.get(connection, namespace, id)
-        if job.state is JobState.DISABLED and job.reason == IMPORTED and job.archive_time is None:
+        waits = job.state is JobState.DISABLED and job.reason == IMPORTED and job.archive_time is None
+        if waits and not request.validate_only:
             await self.jobs.set_enabled(namespace, id, enabled=True, revision=job.revision)
+        return waits
 
     async def _source(
         self, request: pb.ImportRecurringRunRequest, given: recurring_run_pb2.RecurringRun, namespace: str
@@ -116,7 +120,7 @@ class ImportedJobs:
             own_id(request.pipeline_version, namespace, "pipeline_version", "")
             return _version(request.pipeline_version)
         if not given.HasField("pipeline_spec"):
-            raise wrong(FIELD, "executes a pipeline version that was not imported, and has no pipeline_spec of its own")
+            raise wrong(FIELD, "has no pipeline_spec of its own, and no pipeline_version is given that it executes")
         spec = await check_spec(self.specs, given.pipeline_spec, f"{FIELD}.pipeline_spec")
         return InlineSpec(spec.digest, spec.canonical, spec.graph)
 
@@ -140,10 +144,14 @@ def _fires(given: recurring_run_pb2.RecurringRun) -> bool:
     return enabled or given.mode == recurring_run_pb2.RecurringRun.ENABLE
 
 
+def _is_enabled(request: pb.ImportRecurringRunRequest, given: recurring_run_pb2.RecurringRun) -> bool:
+    return request.enable and _fires(given)
+
+
 def _standing(new: NewJob, request: pb.ImportRecurringRunRequest, given: recurring_run_pb2.RecurringRun) -> NewJob:
     """Whether it fires, and if not, why."""
-    fires = _fires(given)
-    return replace(new, enabled=fires and request.enable, disabled_because=NOT_YET if fires else DISABLED_THERE)
+    because = NOT_YET if _fires(given) else DISABLED_THERE
+    return replace(new, enabled=_is_enabled(request, given), disabled_because=because)
 
 
 def _version(name: str) -> VersionSource:

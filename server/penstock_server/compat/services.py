@@ -22,6 +22,7 @@ from penstock_server.compat.dialect import KFP
 from penstock_server.compat.downloads import Downloads, DownloadSettings
 from penstock_server.compat.experiments import Experiments
 from penstock_server.compat.healthz import Healthz
+from penstock_server.compat.imported_ids import ImportedIds
 from penstock_server.compat.imported_jobs import ImportedJobs
 from penstock_server.compat.imported_resources import ImportedResources
 from penstock_server.compat.imported_runs import ImportedRuns
@@ -140,6 +141,7 @@ def _import_service(parts: CompatParts, new_pipelines: NewPipelines) -> Service:
     trying, asked = Trying(parts.database), AskedRuns(parts.spaces, parts.stores)
     return service_of(
         kfp_import_service_pb2.DESCRIPTOR.services_by_name["KfpImportService"],
+        ImportedIds(parts.database),
         ImportedResources(trying, new_pipelines, parts.specs),
         ImportedRuns(trying, parts.ids),
         ImportedJobs(parts.database, parts.jobs, asked, parts.specs, parts.stores, parts.ids),

@@ -9,17 +9,47 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from psycopg.errors import UniqueViolation
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from penstock_server.model.errors import AlreadyExists
 from penstock_server.model.ids import TaskId
 from penstock_server.model.imports import Kept, PastEvent, PastRun, PastTask
-from penstock_server.store import experiments, runs
+from penstock_server.store import experiments, jobs, pipelines, runs
 from penstock_server.store.database import Connection
 from penstock_server.store.statements import statements
 from penstock_server.store.values import dumps
 
 _SQL = statements("imports")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Something that has one of the ids that were asked for."""
+
+    uid: uuid.UUID
+    kind: str
+    namespace: str
+    id: str
+    """Of a version: that of its pipeline."""
+    number: int
+    """Of a version."""
+
+    @property
+    def name(self) -> str:
+        """Its whole name."""
+        match self.kind:
+            case "experiment":
+                return experiments.resource_name(self.namespace, self.id)
+            case "pipeline":
+                return pipelines.resource_name(self.namespace, self.id)
+            case "version":
+                return f"{pipelines.resource_name(self.namespace, self.id)}/versions/{self.number}"
+            case "job":
+                return jobs.resource_name(self.namespace, self.id)
+            case _:
+                return runs.resource_name(self.namespace, self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +81,13 @@ async def keep_pipeline(connection: Connection, made: uuid.UUID, kept: Kept) -> 
 async def keep_version(connection: Connection, made: uuid.UUID, kept: Kept) -> bool:
     """Give a version that this transaction has made what it keeps of its own; False where its uid is taken."""
     return await _keep(connection, "keep_version", made, kept)
+
+
+async def find_all(connection: Connection, uids: Sequence[uuid.UUID]) -> list[Imported]:
+    """What has one of these uids, in all namespaces."""
+    async with connection.cursor(row_factory=class_row(Imported)) as cursor:
+        await cursor.execute(_SQL["imported"], {"uids": list(uids)})
+        return await cursor.fetchall()
 
 
 async def find_experiment_named(connection: Connection, namespace: str, display_name: str) -> str | None:
@@ -92,7 +129,12 @@ async def insert_run(
 
 async def _keep(connection: Connection, statement: str, made: uuid.UUID, kept: Kept, **more: object) -> bool:
     values = {"made": made, "uid": kept.uid, "create_time": kept.create_time, **more}
-    row = await (await connection.execute(_SQL[statement], values)).fetchone()
+    try:
+        async with connection.transaction():
+            row = await (await connection.execute(_SQL[statement], values)).fetchone()
+    except UniqueViolation:
+        # An import into another namespace has just taken the uid; by now that is committed, and seen.
+        row = await (await connection.execute(_SQL[statement], values)).fetchone()
     return row is not None and bool(row[0] == kept.uid)
 
 

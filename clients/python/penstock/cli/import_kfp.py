@@ -66,7 +66,7 @@ def import_kfp(
 
     Ids, names and times stay as they are. Runs become history; those under way are left out, for a later call.
     Schedules come disabled. Call it as often as you like: what is there already is not made again, and one that was
-    cut off goes on where it was.
+    cut off goes on where it was. An installation goes into one namespace of a server.
 
     Exit status: 0 all is here, 1 something was left out, which the summary tells, 2 wrong use, also what KFP refuses,
     3 KFP or the server was not reached, 130 interrupted.
@@ -88,9 +88,10 @@ def import_kfp(
     try:
         _walk(context, access, choice, summary)
     except KfpHostError as error:
-        status = _report(error)
+        status = _report(error, begun=bool(summary.counts))
     except PenstockError:
-        _tell(summary, choice, output)
+        if summary.counts:
+            _tell(summary, choice, output)
         raise
     except KeyboardInterrupt:
         note("interrupted; the same command goes on where this one was")
@@ -107,6 +108,8 @@ def _walk(context: typer.Context, access: "KfpAccess", choice: Choice, summary: 
     from penstock.kfp_walk import KfpWalk
 
     with session_of(context).connect() as client, KfpHost(access) as kfp, progress(summary) as watcher:
+        # The calls of an import outlast an outage of a minute: where nobody has ever answered, that is told at once.
+        client.server_info()
         for result in KfpWalk(kfp, client.kfp_imports, choice).results():
             watcher.hear(result)
 
@@ -129,12 +132,16 @@ def _headers(given: Sequence[str]) -> dict[str, str]:
     return headers
 
 
-def _report(error: "KfpHostError") -> int:
+def _report(error: "KfpHostError", *, begun: bool) -> int:
     complain(clean(str(error)))
     if error.status in _REFUSED:
         complain("check the address, --kfp-namespace, and what lets you in: --kfp-token, --kfp-header", label="")
         return EXIT_WRONG_USE
-    complain("nothing is lost: the same command goes on where this one was", label="")
+    if begun:
+        complain("nothing is lost: the same command goes on where this one was", label="")
+    else:
+        complain("nothing was imported yet: check the address, its port, whether it is http or https,", label="")
+        complain("and where KFP has certificates of its own --kfp-ca", label="")
     return EXIT_NOT_REACHED
 
 
@@ -144,4 +151,4 @@ def _tell(summary: "Summary", choice: Choice, output: OutputFormat) -> None:
 
         say(json.dumps(summary.to_json(), indent=2, ensure_ascii=False))
     else:
-        summary.tell(dry_run=choice.dry_run)
+        summary.tell(choice)

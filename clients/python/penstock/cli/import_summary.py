@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.cli.output import clean, note, print_table, say
-from penstock.kfp_results import Kind, Outcome, Result
+from penstock.kfp_results import Choice, Kind, Outcome, Result
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -27,10 +27,13 @@ class Summary:
     counts: Counter[tuple[Kind, Outcome]] = field(default_factory=Counter)
     left_out: list[Result] = field(default_factory=list)
     noted: list[Result] = field(default_factory=list)
+    enabled: list[Result] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
         """One more."""
         self.counts[result.kind, result.outcome] += 1
+        if result.enabled:
+            self.enabled.append(result)
         if result.outcome is Outcome.LEFT_OUT:
             self.left_out.append(result)
         elif result.notes:
@@ -40,14 +43,22 @@ class Summary:
         """How many of a kind."""
         return sum(self.counts[kind, outcome] for outcome in Outcome)
 
-    def tell(self, *, dry_run: bool) -> None:
+    def tell(self, choice: Choice) -> None:
         """Print it."""
         kinds = [kind for kind in _ALL if self.seen(kind)]
-        made = "WOULD BE MADE" if dry_run else "MADE"
+        made = "WOULD BE MADE" if choice.dry_run else "MADE"
         rows = [[kind, *(str(self.counts[kind, outcome]) for outcome in Outcome)] for kind in kinds]
         print_table(["", made, "ALREADY THERE", "LEFT OUT"], rows)
+        if choice.enable_schedules:
+            self._tell_enabled("would be enabled" if choice.dry_run else "enabled")
         _tell_each("left out", self.left_out)
         _tell_each("note", self.noted)
+
+    def _tell_enabled(self, label: str) -> None:
+        for result in self.enabled:
+            say(f"{label}: {result.kind} {clean(result.title)} ({clean(result.id)})")
+        if not self.enabled:
+            say(f"{label}: no schedules; `penstock jobs list` shows why each is disabled")
 
     def to_json(self) -> "dict[str, Json]":
         """The same for programs."""
@@ -55,6 +66,7 @@ class Summary:
             "counts": {
                 kind: {outcome.replace(" ", "_"): self.counts[kind, outcome] for outcome in Outcome} for kind in _ALL
             },
+            "enabled": [_json(result) for result in self.enabled],
             "left_out": [_json(result) for result in self.left_out],
             "notes": [_json(result) for result in self.noted],
         }

@@ -34,8 +34,8 @@ class KfpImportServiceStub:
     again. Whoever imports brings experiments and pipelines first, and hands their names to the calls that follow.
 
     Every call may also fail with INVALID_REQUEST (a field breaks its limits, or KFP's JSON cannot be read; BadRequest names
-    it), NAMESPACE_NOT_FOUND, DATABASE_UNAVAILABLE (RetryInfo says when to come back), DEADLINE_EXCEEDED, and with
-    IMPORT_ID_TAKEN where a run or a recurring run of that id is in another namespace.
+    it), NAMESPACE_NOT_FOUND, DATABASE_UNAVAILABLE (RetryInfo says when to come back), DEADLINE_EXCEEDED; ImportRun and
+    ImportRecurringRun with IMPORT_ID_TAKEN where a run or a recurring run of that id is in another namespace.
     """
 
     def __init__(self, channel):
@@ -44,6 +44,11 @@ class KfpImportServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.FindImported = channel.unary_unary(
+                '/penstock.v1.KfpImportService/FindImported',
+                request_serializer=penstock_dot_v1_dot_kfp__import__service__pb2.FindImportedRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_kfp__import__service__pb2.FindImportedResponse.FromString,
+                _registered_method=True)
         self.ImportExperiment = channel.unary_unary(
                 '/penstock.v1.KfpImportService/ImportExperiment',
                 request_serializer=penstock_dot_v1_dot_kfp__import__service__pb2.ImportExperimentRequest.SerializeToString,
@@ -80,9 +85,17 @@ class KfpImportServiceServicer:
     again. Whoever imports brings experiments and pipelines first, and hands their names to the calls that follow.
 
     Every call may also fail with INVALID_REQUEST (a field breaks its limits, or KFP's JSON cannot be read; BadRequest names
-    it), NAMESPACE_NOT_FOUND, DATABASE_UNAVAILABLE (RetryInfo says when to come back), DEADLINE_EXCEEDED, and with
-    IMPORT_ID_TAKEN where a run or a recurring run of that id is in another namespace.
+    it), NAMESPACE_NOT_FOUND, DATABASE_UNAVAILABLE (RetryInfo says when to come back), DEADLINE_EXCEEDED; ImportRun and
+    ImportRecurringRun with IMPORT_ID_TAKEN where a run or a recurring run of that id is in another namespace.
     """
+
+    def FindImported(self, request, context):
+        """Which of many ids of KFP are here already, as what: a repeat need not bring these again. It tells of ids in other
+        namespaces too, since a run is in one namespace only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def ImportExperiment(self, request, context):
         """An experiment. `Default` is the namespace's `default`; one whose display name is there already is that one. Archived
@@ -130,6 +143,11 @@ class KfpImportServiceServicer:
 
 def add_KfpImportServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'FindImported': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindImported,
+                    request_deserializer=penstock_dot_v1_dot_kfp__import__service__pb2.FindImportedRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_kfp__import__service__pb2.FindImportedResponse.SerializeToString,
+            ),
             'ImportExperiment': grpc.unary_unary_rpc_method_handler(
                     servicer.ImportExperiment,
                     request_deserializer=penstock_dot_v1_dot_kfp__import__service__pb2.ImportExperimentRequest.FromString,
@@ -172,9 +190,36 @@ class KfpImportService:
     again. Whoever imports brings experiments and pipelines first, and hands their names to the calls that follow.
 
     Every call may also fail with INVALID_REQUEST (a field breaks its limits, or KFP's JSON cannot be read; BadRequest names
-    it), NAMESPACE_NOT_FOUND, DATABASE_UNAVAILABLE (RetryInfo says when to come back), DEADLINE_EXCEEDED, and with
-    IMPORT_ID_TAKEN where a run or a recurring run of that id is in another namespace.
+    it), NAMESPACE_NOT_FOUND, DATABASE_UNAVAILABLE (RetryInfo says when to come back), DEADLINE_EXCEEDED; ImportRun and
+    ImportRecurringRun with IMPORT_ID_TAKEN where a run or a recurring run of that id is in another namespace.
     """
+
+    @staticmethod
+    def FindImported(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.KfpImportService/FindImported',
+            penstock_dot_v1_dot_kfp__import__service__pb2.FindImportedRequest.SerializeToString,
+            penstock_dot_v1_dot_kfp__import__service__pb2.FindImportedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def ImportExperiment(request,

@@ -35,14 +35,18 @@ class KfpImportServiceStub:
     again. Whoever imports brings experiments and pipelines first, and hands their names to the calls that follow.
 
     Every call may also fail with INVALID_REQUEST (a field breaks its limits, or KFP's JSON cannot be read; BadRequest names
-    it), NAMESPACE_NOT_FOUND, DATABASE_UNAVAILABLE (RetryInfo says when to come back), DEADLINE_EXCEEDED, and with
-    IMPORT_ID_TAKEN where a run or a recurring run of that id is in another namespace.
+    it), NAMESPACE_NOT_FOUND, DATABASE_UNAVAILABLE (RetryInfo says when to come back), DEADLINE_EXCEEDED; ImportRun and
+    ImportRecurringRun with IMPORT_ID_TAKEN where a run or a recurring run of that id is in another namespace.
     """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> KfpImportServiceAsyncStub: ...
+    FindImported: _grpc.UnaryUnaryMultiCallable[_kfp_import_service_pb2.FindImportedRequest, _kfp_import_service_pb2.FindImportedResponse]
+    """Which of many ids of KFP are here already, as what: a repeat need not bring these again. It tells of ids in other
+    namespaces too, since a run is in one namespace only.
+    """
     ImportExperiment: _grpc.UnaryUnaryMultiCallable[_kfp_import_service_pb2.ImportExperimentRequest, _kfp_import_service_pb2.ImportExperimentResponse]
     """An experiment. `Default` is the namespace's `default`; one whose display name is there already is that one. Archived
     ones are made archived.
@@ -76,11 +80,15 @@ class KfpImportServiceAsyncStub(KfpImportServiceStub):
     again. Whoever imports brings experiments and pipelines first, and hands their names to the calls that follow.
 
     Every call may also fail with INVALID_REQUEST (a field breaks its limits, or KFP's JSON cannot be read; BadRequest names
-    it), NAMESPACE_NOT_FOUND, DATABASE_UNAVAILABLE (RetryInfo says when to come back), DEADLINE_EXCEEDED, and with
-    IMPORT_ID_TAKEN where a run or a recurring run of that id is in another namespace.
+    it), NAMESPACE_NOT_FOUND, DATABASE_UNAVAILABLE (RetryInfo says when to come back), DEADLINE_EXCEEDED; ImportRun and
+    ImportRecurringRun with IMPORT_ID_TAKEN where a run or a recurring run of that id is in another namespace.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    FindImported: _aio.UnaryUnaryMultiCallable[_kfp_import_service_pb2.FindImportedRequest, _kfp_import_service_pb2.FindImportedResponse]  # type: ignore[assignment]
+    """Which of many ids of KFP are here already, as what: a repeat need not bring these again. It tells of ids in other
+    namespaces too, since a run is in one namespace only.
+    """
     ImportExperiment: _aio.UnaryUnaryMultiCallable[_kfp_import_service_pb2.ImportExperimentRequest, _kfp_import_service_pb2.ImportExperimentResponse]  # type: ignore[assignment]
     """An experiment. `Default` is the namespace's `default`; one whose display name is there already is that one. Archived
     ones are made archived.
@@ -113,9 +121,19 @@ class KfpImportServiceServicer(metaclass=_abc_1.ABCMeta):
     again. Whoever imports brings experiments and pipelines first, and hands their names to the calls that follow.
 
     Every call may also fail with INVALID_REQUEST (a field breaks its limits, or KFP's JSON cannot be read; BadRequest names
-    it), NAMESPACE_NOT_FOUND, DATABASE_UNAVAILABLE (RetryInfo says when to come back), DEADLINE_EXCEEDED, and with
-    IMPORT_ID_TAKEN where a run or a recurring run of that id is in another namespace.
+    it), NAMESPACE_NOT_FOUND, DATABASE_UNAVAILABLE (RetryInfo says when to come back), DEADLINE_EXCEEDED; ImportRun and
+    ImportRecurringRun with IMPORT_ID_TAKEN where a run or a recurring run of that id is in another namespace.
     """
+
+    @_abc_1.abstractmethod
+    def FindImported(
+        self,
+        request: _kfp_import_service_pb2.FindImportedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kfp_import_service_pb2.FindImportedResponse, _abc.Awaitable[_kfp_import_service_pb2.FindImportedResponse]]:
+        """Which of many ids of KFP are here already, as what: a repeat need not bring these again. It tells of ids in other
+        namespaces too, since a run is in one namespace only.
+        """
 
     @_abc_1.abstractmethod
     def ImportExperiment(

@@ -1,3 +1,17 @@
+-- name: imported
+-- What has one of these uids, in whatever namespace: its kind, and what its name is made of.
+SELECT uid, 'experiment' AS kind, namespace, id, 0 AS number FROM experiment WHERE uid = ANY(%(uids)s)
+UNION ALL
+SELECT uid, 'pipeline', namespace, id, 0 FROM pipeline WHERE uid = ANY(%(uids)s)
+UNION ALL
+SELECT v.uid, 'version', p.namespace, p.id, v.number
+FROM pipeline_version AS v JOIN pipeline AS p ON p.uid = v.pipeline_uid
+WHERE v.uid = ANY(%(uids)s)
+UNION ALL
+SELECT uid, 'job', namespace, id, 0 FROM job WHERE uid = ANY(%(uids)s)
+UNION ALL
+SELECT uid, 'run', namespace, id, 0 FROM run WHERE uid = ANY(%(uids)s);
+
 -- name: keep_experiment
 -- What an experiment that was made just now keeps of its own, where no other one has its uid.
 UPDATE experiment
