@@ -1,6 +1,7 @@
 """An HTTP server that answers as it is told, one answer after the other for each path: KFP on a bad day."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,8 +41,8 @@ class KfpAnswers:
 
 
 @contextmanager
-def answering(answers: dict[str, list[Answer]]) -> Iterator[KfpAnswers]:
-    """A server on loopback."""
+def answering(answers: dict[str, list[Answer]], tls: ssl.SSLContext | None = None) -> Iterator[KfpAnswers]:
+    """A server on loopback, with `tls` over TLS."""
     kfp = KfpAnswers(answers)
 
     class Handler(BaseHTTPRequestHandler):
@@ -68,9 +69,11 @@ def answering(answers: dict[str, list[Answer]]) -> Iterator[KfpAnswers]:
             """Nobody reads it."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, name="answers of KFP")
     thread.start()
-    kfp.url = f"http://127.0.0.1:{server.server_port}"
+    kfp.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}"
     try:
         yield kfp
     finally:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProtocolError
 
 from penstock.values import Json
 
@@ -24,6 +25,8 @@ TRIES_MAX = 8
 BACKOFF_MAX_S = 30
 RETRY_AFTER_MAX_S = 120
 """So long is waited at most where KFP says when to come back."""
+CONNECT_TIMEOUT_S = 10.0
+"""So long is waited at most for somebody to be there."""
 _AGAIN = (429, 500, 502, 503, 504)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHOWN_CHARS_MAX = 300
@@ -97,7 +100,7 @@ class KfpHost:
             retry_after_max=RETRY_AFTER_MAX_S,
         )
         self._pool = urllib3.PoolManager(
-            timeout=urllib3.Timeout(access.timeout_s),
+            timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, access.timeout_s), read=access.timeout_s),
             ca_certs=None if access.ca_file is None else str(access.ca_file),
         )
 
@@ -154,16 +157,29 @@ def _is_local(host: str) -> bool:
 
 
 def _cause(error: HTTPError) -> str:
-    return str(getattr(error, "reason", None) or error)
+    reason = getattr(error, "reason", None) or error
+    text = str(reason)
+    if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
+        return f"it does not speak TLS; use http:// in place of https:// ({text})"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return f"its certificate is not trusted ({text})"
+    if isinstance(reason, ProtocolError) and "BadStatusLine" in text:
+        return "it does not speak HTTP; is this a port of gRPC? KFP's REST API has a port of its own, here 8888"
+    return text
 
 
 def _told(body: bytes) -> str:
     """What an answer says is wrong."""
     text = body.decode(errors="replace")
-    try:
-        document = json.loads(text)
-    except ValueError:
-        document = None
-    if isinstance(document, dict):
-        text = str(document.get("message") or document.get("error_message") or document.get("error") or text)
+    with suppress(ValueError):
+        text = _message(json.loads(text)) or text
     return text[:_SHOWN_CHARS_MAX] or "no explanation"
+
+
+def _message(document: object) -> str:
+    """The message in an error, of KFP or of whatever answers in its place; empty for none."""
+    if isinstance(document, str):
+        return document
+    if not isinstance(document, dict):
+        return ""
+    return next(filter(None, (_message(document.get(name)) for name in ("message", "error_message", "error"))), "")

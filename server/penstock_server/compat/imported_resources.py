@@ -26,6 +26,7 @@ from penstock_server.store.kfp_views import PipelineView, VersionView
 
 DEFAULT_NAME = "Default"
 ID_TAKEN = "it has another id than in KFP, since that one is taken in another namespace"
+ID_UNKNOWN = "the id that it has in KFP is not known here"
 
 
 def _now() -> datetime:
@@ -55,7 +56,7 @@ class ImportedResources:
                 return _experiment(namespace, found.record.id)
             twin = await imports.find_experiment_named(connection, namespace, name)
             if twin is not None:
-                notes = [] if name == DEFAULT_NAME else [f"it is the experiment {twin}, which has its name"]
+                notes = [] if name == DEFAULT_NAME else [f"it is the experiment {twin} of that name; {ID_UNKNOWN}"]
                 return _experiment(namespace, twin, notes=notes)
             made = await experiments.insert_named(
                 connection,
@@ -83,7 +84,8 @@ class ImportedResources:
                 return _pipeline(namespace, found.record.id)
             twin = await kfp_views.find(connection, kfp_views.PIPELINES, "name", wanted.name, scope)
             if twin is not None:
-                return _pipeline(namespace, twin.record.id, notes=["it is the pipeline of that name that was here"])
+                note = f"it is the pipeline {twin.record.id} of that name; {ID_UNKNOWN}"
+                return _pipeline(namespace, twin.record.id, notes=[note])
             made = (await self.new.insert(connection, namespace, wanted)).record
             has_id = await imports.keep_pipeline(connection, made.uid, own)
         return _pipeline(namespace, made.id, is_new=True, notes=[] if has_id else [ID_TAKEN])
@@ -124,7 +126,8 @@ class ImportedResources:
     ) -> pb.ImportPipelineVersionResponse:
         twin = await _named(connection, pipeline, wanted.name)
         if twin is not None and twin.record.spec_digest == spec.digest:
-            return pb.ImportPipelineVersionResponse(name=pipeline_versions.resource_name(twin.record))
+            note = f"it is version {twin.record.number} of that name and spec; {ID_UNKNOWN}"
+            return pb.ImportPipelineVersionResponse(name=pipeline_versions.resource_name(twin.record), notes=[note])
         made = (await self.new.add(connection, pipeline, wanted, spec)).record
         has_id = await imports.keep_version(connection, made.uid, own)
         return pb.ImportPipelineVersionResponse(
