@@ -80,6 +80,21 @@ async def test_what_is_not_served_says_so_as_kfp_says_it(kfp: KfpSite, method: s
     assert answer.body["details"][0]["message"] == answer.body["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "instead"),
+    [
+        ("pipelines/upload", "/apis/v2beta1/pipelines/upload"),
+        ("pipelines/upload_version", "/apis/v2beta1/pipelines/upload_version"),
+        ("pipeline_versions", "/apis/v2beta1"),
+        ("pipelines", "/apis/v2beta1"),
+    ],
+)
+async def test_what_is_made_by_an_old_path_is_told_the_new_one(kfp: KfpSite, path: str, instead: str) -> None:
+    answer = await kfp.ask("POST", f"{OLD}/{path}", {})
+    assert (answer.status, answer.body["message"].endswith(f"use {instead}")) == (501, True), answer.body["message"]
+    assert answer.body["details"][1]["reason"] == "API_VERSION_UNSUPPORTED"
+
+
 @pytest.mark.parametrize("version", ["v1beta1", "v2beta1"])
 async def test_healthz_writes_all_its_fields(kfp: KfpSite, version: str) -> None:
     expected = {"commit_sha": "unknown", "tag_name": "unknown", "multi_user": False, "pipeline_store": "database"}

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from penstock.kfp.v2beta1 import healthz_pb2, run_pb2
 from penstock_server.model.errors import NotFound, PenstockError, Unimplemented
-from penstock_server.rpc.dialect import Dialect, Failure
+from penstock_server.rpc.dialect import Dialect, Failure, wrong_method
 from penstock_server.rpc.errors import codes, to_status
 from penstock_server.rpc.json_writer import JsonWriter
 from penstock_server.rpc.proto_json import dumps
@@ -20,6 +20,7 @@ from penstock_server.rpc.reasons import http_status
 PREFIX = "/apis/"
 _STATUS_TYPE = "type.googleapis.com/google.rpc.Status"
 _WRITER = JsonWriter(schema_names=True, kept=[run_pb2.RunDetails.DESCRIPTOR.full_name])
+_UPLOADS = ("/pipelines/upload", "/pipelines/upload_version")
 _OLD_VERSIONS = ("/apis/v1beta1/", "/apis/v1alpha1/")
 
 
@@ -46,10 +47,18 @@ def plain_failure(error: PenstockError) -> Failure:
 def unknown_path(path: str) -> PenstockError:
     """Paths of KFP 1.x are known, and served only where KFP 2.x still uses them."""
     if path.startswith(_OLD_VERSIONS):
-        return Unimplemented(
-            "API_VERSION_UNSUPPORTED", "this part of KFP's v1beta1 API is not served here; use /apis/v2beta1"
-        )
+        return _old(path)
     return NotFound("UNKNOWN_PATH", "nothing is served under this path; KFP's API is under /apis/v2beta1")
+
+
+def _wrong_method(path: str, taken: str) -> PenstockError:
+    """An old path that is served for reading only is no other than one that is not served."""
+    return _old(path) if path.startswith(_OLD_VERSIONS) else wrong_method(path, taken)
+
+
+def _old(path: str) -> PenstockError:
+    instead = "/apis/v2beta1" + next((upload for upload in _UPLOADS if path.endswith(upload)), "")
+    return Unimplemented("API_VERSION_UNSUPPORTED", f"this part of KFP's v1beta1 API is not served here; use {instead}")
 
 
 def _healthz(message: healthz_pb2.GetHealthzResponse) -> dict[str, Any]:
@@ -61,4 +70,4 @@ def _healthz(message: healthz_pb2.GetHealthzResponse) -> dict[str, Any]:
     }
 
 
-KFP = Dialect(PREFIX, write, failure, unknown_path, lenient=True)
+KFP = Dialect(PREFIX, write, failure, unknown_path, _wrong_method, lenient=True)

@@ -4,7 +4,7 @@ import math
 
 from starlette.responses import Response
 
-from penstock_server.model.errors import PenstockError, Unimplemented
+from penstock_server.model.errors import PenstockError
 from penstock_server.rpc.dialect import PENSTOCK, Dialect, Failure
 from penstock_server.rpc.proto_json import dumps
 
@@ -26,9 +26,9 @@ def failure_reply(error: PenstockError, failure: Failure) -> Response:
     return reply
 
 
-def method_refused(allowed: frozenset[str], dialect: Dialect) -> Response:
+def method_refused(path: str, allowed: frozenset[str], dialect: Dialect) -> Response:
     """The path is served, but not for this HTTP method."""
     listed = ", ".join(sorted(allowed))
-    reply = error_reply(Unimplemented("METHOD_NOT_ALLOWED", f"this path takes {listed}"), dialect)
+    reply = error_reply(dialect.wrong_method(path, listed), dialect)
     reply.headers["Allow"] = listed
     return reply

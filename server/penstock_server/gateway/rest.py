@@ -62,7 +62,9 @@ class RestApp:
         if isinstance(found, Found):
             return await self._served(found, request)
         dialect = self._dialects.of(raw_path)
-        return method_refused(found, dialect) if found else error_reply(dialect.unknown_path(raw_path), dialect)
+        if found:
+            return method_refused(raw_path, found, dialect)
+        return error_reply(dialect.unknown_path(raw_path), dialect)
 
     async def _served(self, found: Found, request: Request) -> Response:
         body = await self._body(request)

@@ -12,7 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 
-from penstock_server.model.errors import NotFound, PenstockError
+from penstock_server.model.errors import NotFound, PenstockError, Unimplemented
 from penstock_server.rpc.errors import to_status
 from penstock_server.rpc.proto_json import to_json
 from penstock_server.rpc.reasons import http_status
@@ -38,6 +38,8 @@ class Dialect:
     failure: Callable[[PenstockError], Failure]
     unknown_path: Callable[[str], PenstockError]
     """Why nothing is served under a path of this API."""
+    wrong_method: Callable[[str, str], PenstockError]
+    """Why a path of this API is not served for an HTTP method; the second argument names those that it takes."""
     lenient: bool = False
     """Read requests as gRPC's own gateway for Go does: query parameters that name no field, or one that the path or the
     body holds, are passed over, bodies that no one reads too, truth is also `True` or `1`, and a body is JSON whatever
@@ -59,7 +61,12 @@ def _unknown_path(_path: str) -> NotFound:
     return NotFound("UNKNOWN_PATH", "nothing is served under this path; docs/guides/http.md tells what is")
 
 
-PENSTOCK = Dialect("/", to_json, _failure, _unknown_path)
+def wrong_method(_path: str, taken: str) -> Unimplemented:
+    """The path is served, but not for this HTTP method."""
+    return Unimplemented("METHOD_NOT_ALLOWED", f"this path takes {taken}")
+
+
+PENSTOCK = Dialect("/", to_json, _failure, _unknown_path, wrong_method)
 """Proto JSON in camelCase; errors in the shape of AIP-193: `{"error": {"code", "message", "status", "details"}}`."""
 
 
