@@ -7,7 +7,8 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,13 @@ def empty_dsn(postgres: str) -> Iterator[str]:
 def database_dsn(postgres: str, postgres_dsn: str) -> Iterator[str]:
     """DSN of a migrated database of the test's own."""
     yield from _database(postgres, TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def new_dsn(postgres: str, postgres_dsn: str) -> Iterator[Callable[[], str]]:
+    """Makes migrated databases that last as long as the test worker, for servers that several tests ask."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(contextmanager(_database)(postgres, TEMPLATE))
 
 
 @pytest.fixture

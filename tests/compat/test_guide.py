@@ -3,6 +3,8 @@
 import os
 import re
 import subprocess
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -32,8 +34,11 @@ def steps() -> list[tuple[str, str | None]]:
     return found
 
 
-def test_the_commands_of_the_guide_print_what_it_says(tmp_path: Path) -> None:
-    with running(tmp_path / "kfp") as kfp, running(tmp_path / "penstock") as penstock:
+def test_the_commands_of_the_guide_print_what_it_says(tmp_path: Path, new_dsn: Callable[[], str]) -> None:
+    def server(name: str) -> AbstractContextManager[Server]:
+        return running(tmp_path / name, "--database-url", new_dsn())
+
+    with server("kfp") as kfp, server("penstock") as penstock:
         printed = typed(steps(), kfp, penstock, tmp_path)
     assert printed == [told for _commands, told in steps()]
     assert None not in printed

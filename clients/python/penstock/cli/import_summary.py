@@ -56,9 +56,9 @@ class Summary:
 
     def _tell_enabled(self, label: str) -> None:
         for result in self.enabled:
-            say(f"{label}: {result.kind} {clean(result.title)} ({clean(result.id)})")
+            say(f"{label}: schedule {clean(result.title)} ({clean(result.id)})")
         if not self.enabled:
-            say(f"{label}: no schedules; `penstock jobs list` shows why each is disabled")
+            say(f"{label}: no schedule; `penstock jobs list` shows why a job is disabled")
 
     def to_json(self) -> "dict[str, Json]":
         """The same for programs."""
