@@ -1,5 +1,6 @@
 """What the server may do in the cluster: the code, the role that is shipped and the guide say the same."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -50,5 +51,22 @@ async def test_all_that_is_refused_is_told_at_once() -> None:
     assert "does not let this server delete pods in a, get pods/log in b; give" in refused.value.message
 
 
-async def test_what_a_server_does_without_is_no_hindrance() -> None:
-    await check(Cluster(("get", "nodes", "")), ["a"])
+@pytest.mark.parametrize(
+    ("refused", "permission", "serves"),
+    [
+        (("get", "nodes", ""), "get nodes", "a pod whose node is lost is removed by force"),
+        (("list", "events", "b"), "list events in b", "why a pod that has a node does not start is told"),
+    ],
+)
+async def test_what_a_server_does_without_is_a_warning_and_no_hindrance(
+    caplog: pytest.LogCaptureFixture, refused: tuple[str, str, str], permission: str, serves: str
+) -> None:
+    await check(Cluster(refused), ["a", "b"])
+    [record] = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert (record.message, record.__dict__["permission"]) == ("permission lacking", permission)
+    assert record.__dict__["serves"].startswith(serves)
+
+
+async def test_a_server_that_may_do_all_warns_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    await check(Cluster(), ["a", "b"])
+    assert caplog.records == []

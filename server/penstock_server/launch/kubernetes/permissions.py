@@ -4,11 +4,14 @@
 """
 
 import asyncio
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from penstock_server.model.errors import FailedPrecondition
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +67,26 @@ class Authority(Protocol):
 
 
 async def check(authority: Authority, namespaces: Iterable[str]) -> None:
-    """See that all is allowed that is needed. Raises FailedPrecondition(KUBERNETES_ACCESS)."""
+    """See that all is allowed that is needed; what else is refused is a warning.
+
+    Raises FailedPrecondition(KUBERNETES_ACCESS).
+    """
     places = tuple(namespaces)
-    asked = [(each, place) for each in PERMISSIONS if each.is_needed for place in places]
-    answers = await asyncio.gather(*(authority.may(each.verb, each.resource, place) for each, place in asked))
-    refused = [f"{each} in {place}" for (each, place), allowed in zip(asked, answers, strict=True) if not allowed]
-    if refused:
+    refused = await _refused(authority, places)
+    needed = [f"{each} in {place}" for each, place in refused if each.is_needed]
+    if needed:
         message = (
-            f"the cluster does not let this server {', '.join(refused)}; give its service account the role of"
+            f"the cluster does not let this server {', '.join(needed)}; give its service account the role of"
             " deploy/kubernetes/rbac.yaml in every namespace that steps run in"
         )
         raise FailedPrecondition("KUBERNETES_ACCESS", message)
+    for each, place in refused:
+        where = f" in {place}" if place else ""
+        _log.warning("permission lacking", extra={"permission": f"{each}{where}", "serves": each.serves})
+
+
+async def _refused(authority: Authority, places: Sequence[str]) -> list[tuple[Permission, str]]:
+    """What is not allowed, and in which namespace; an empty one for what lies in none."""
+    asked = [(each, place) for each in PERMISSIONS for place in (("",) if each.is_cluster_wide else places)]
+    answers = await asyncio.gather(*(authority.may(each.verb, each.resource, place) for each, place in asked))
+    return [each for each, allowed in zip(asked, answers, strict=True) if not allowed]
