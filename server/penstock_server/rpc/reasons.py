@@ -327,8 +327,8 @@ REASONS: Mapping[str, Reason] = {
     ),
     "KUBERNETES_ACCESS": Reason(
         _STATE,
-        "The cluster that steps are to run in cannot be reached as configured, or does not let this server list pods.",
-        "Name a kubeconfig and its context, or give the server's service account the role of the deployment.",
+        "The cluster for steps cannot be reached as configured, lacks a namespace, or forbids what is needed.",
+        "Do what the message says: name a kubeconfig, make the namespace, or give the service account its role.",
         of_calls=False,
     ),
     "ARTIFACT_STORE_UNUSABLE": Reason(

@@ -35,6 +35,7 @@ from tests.launch.world import Watched, component, step, until
 
 RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("recorded.json").read_text())
 PODS = "/api/v1/namespaces/ns/pods"
+NAMESPACE = "GET /api/v1/namespaces/ns"
 REVIEWS = "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 EMPTY = answer({"metadata": {"resourceVersion": "1"}, "items": []})
 
@@ -73,6 +74,7 @@ async def playing(folder: Path, *watches: Reply, start: bool = True, **settings:
     given: dict[str, Any] = {"graces": Graces(lost_node_s=0), "tick_s": 0.02, "sync_timeout_s": 5}
     frame = Frame("installation", Stage("stage"))
     async with api_server() as server, api_of(server, patience_s=0, watch_s=60) as api:
+        server.on(NAMESPACE, answer({"kind": "Namespace"}))
         server.on(REVIEWS, answer({"status": {"allowed": True}}, 201))
         server.on(f"GET {PODS}", EMPTY)
         server.on(f"WATCH {PODS}", *(watches or (silence,)))
@@ -193,6 +195,20 @@ async def test_what_the_server_may_not_do_is_told_at_the_start(tmp_path: Path) -
         play.server.replace(REVIEWS, answer({"status": {"allowed": False}}, 201))
         with pytest.raises(FailedPrecondition, match="create pods in ns"):
             await play.watched.launcher.start()
+
+
+async def test_a_namespace_that_is_not_there_is_told_at_the_start(tmp_path: Path) -> None:
+    async with playing(tmp_path, start=False) as play:
+        play.server.replace(NAMESPACE, refusal(404, "NotFound"))
+        with pytest.raises(FailedPrecondition, match="no namespace ns: make it"):
+            await play.watched.launcher.start()
+
+
+async def test_a_server_that_may_not_read_its_namespace_starts(tmp_path: Path) -> None:
+    async with playing(tmp_path, start=False) as play:
+        play.server.replace(NAMESPACE, refusal(403, "Forbidden"))
+        await play.watched.launcher.start()
+        assert len(play.server.of(NAMESPACE)) == 1
 
 
 async def test_nothing_is_adopted_before_the_pods_are_known(tmp_path: Path) -> None:

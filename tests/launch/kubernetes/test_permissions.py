@@ -14,10 +14,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent.parent
 
 
 class Cluster:
-    """Allows all but what it is told to refuse."""
+    """Allows all but what it is told to refuse, and has the namespaces `a` and `b`."""
 
     def __init__(self, *refused: tuple[str, str, str]) -> None:
         self._refused = refused
+
+    async def lacks_namespace(self, name: str) -> bool:
+        return name not in ("a", "b")
 
     async def may(self, verb: str, resource: str, namespace: str) -> bool:
         return (verb, resource, namespace) not in self._refused
@@ -70,3 +73,10 @@ async def test_what_a_server_does_without_is_a_warning_and_no_hindrance(
 async def test_a_server_that_may_do_all_warns_of_nothing(caplog: pytest.LogCaptureFixture) -> None:
     await check(Cluster(), ["a", "b"])
     assert caplog.records == []
+
+
+async def test_namespaces_that_are_not_there_are_told() -> None:
+    with pytest.raises(FailedPrecondition) as refused:
+        await check(Cluster(), ["a", "nope", "neither"])
+    assert refused.value.reason == "KUBERNETES_ACCESS"
+    assert "has no namespace nope, neither: make it" in refused.value.message

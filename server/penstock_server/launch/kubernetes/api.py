@@ -141,6 +141,20 @@ class ClusterApi:
         """Read a node."""
         return await self._json("GET", f"/api/v1/nodes/{name}")
 
+    async def lacks_namespace(self, name: str) -> bool:
+        """Whether there is no such namespace; False where we may not know.
+
+        No permission to read namespaces is needed: a server that has none has a role in each of them, which are there.
+        """
+        try:
+            await self._json("GET", f"/api/v1/namespaces/{name}")
+        except ApiNotFoundError:
+            return True
+        except ApiError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+        return False
+
     async def may(self, verb: str, resource: str, namespace: str) -> bool:
         """Whether we are allowed to: `get` on `pods/log`, say. An empty namespace: in the whole cluster."""
         kind, _, part = resource.partition("/")

@@ -65,13 +65,17 @@ class Authority(Protocol):
     async def may(self, verb: str, resource: str, namespace: str) -> bool:
         """Whether this server is allowed to. An empty namespace: in the whole cluster."""
 
+    async def lacks_namespace(self, name: str) -> bool:
+        """Whether it is known that there is no such namespace."""
+
 
 async def check(authority: Authority, namespaces: Iterable[str]) -> None:
-    """See that all is allowed that is needed; what else is refused is a warning.
+    """See that the namespaces are there and that all is allowed that is needed; what else is refused is a warning.
 
     Raises FailedPrecondition(KUBERNETES_ACCESS).
     """
     places = tuple(namespaces)
+    await _check_namespaces(authority, places)
     refused = await _refused(authority, places)
     needed = [f"{each} in {place}" for each, place in refused if each.is_needed]
     if needed:
@@ -83,6 +87,17 @@ async def check(authority: Authority, namespaces: Iterable[str]) -> None:
     for each, place in refused:
         where = f" in {place}" if place else ""
         _log.warning("permission lacking", extra={"permission": f"{each}{where}", "serves": each.serves})
+
+
+async def _check_namespaces(authority: Authority, places: Sequence[str]) -> None:
+    lacking = await asyncio.gather(*(authority.lacks_namespace(place) for place in places))
+    missing = [place for place, is_lacking in zip(places, lacking, strict=True) if is_lacking]
+    if missing:
+        message = (
+            f"the cluster has no namespace {', '.join(missing)}: make it, or name another one with"
+            " --kubernetes-namespace or --kubernetes-namespaces"
+        )
+        raise FailedPrecondition("KUBERNETES_ACCESS", message)
 
 
 async def _refused(authority: Authority, places: Sequence[str]) -> list[tuple[Permission, str]]:
