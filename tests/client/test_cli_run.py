@@ -1,11 +1,15 @@
 """`penstock run`, `runs` and `logs` against a scripted server."""
 
+import io
 import json
 from pathlib import Path
 
 import grpc
 import pytest
+from rich.console import Console
 
+from penstock.cli.drawing import draw
+from penstock.cli.tree import RunTree
 from penstock.v1.parameter_pb2 import ParameterDefinition
 from penstock.v1.pipeline_pb2 import PipelineVersion
 from penstock.v1.pipeline_service_pb2 import GetPipelineVersionResponse
@@ -212,20 +216,42 @@ def test_a_run_is_shown_with_its_tasks(command: Command, server: ScriptedServer,
     assert "exit code 3" in outcome.stdout
 
 
-def test_a_step_that_waits_for_a_node_says_so(command: Command, server: ScriptedServer, story: Story) -> None:
-    story.script(server, at=4)
+UNSCHEDULABLE = "0/3 nodes are available"
+NOT_FOUND = f"ErrImagePull: failed to resolve reference {'registry.example/of/long/names/' * 12}fit:2: not found"
+
+
+def waiting(reason: str, message: str) -> list[Task]:
+    """The tasks of a run whose first step waits."""
     root = Task(name=f"{RUN}/tasks/root", key="root", state=Task.STATE_RUNNING)
-    waiting = Task(
+    step = Task(
         name=f"{RUN}/tasks/make",
         parent_task=root.name,
         key="make",
         state=Task.STATE_RUNNING,
         attempt_count=1,
-        reason="UNSCHEDULABLE",
-        message="0/3 nodes are available",
+        reason=reason,
+        message=message,
     )
-    server.on("ListTasks", ListTasksResponse(tasks=[root, waiting]))
-    assert "UNSCHEDULABLE: 0/3 nodes are available" in command("runs", "get", "line-fit-1").stdout
+    return [root, step]
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"), [("UNSCHEDULABLE", UNSCHEDULABLE), ("ERR_IMAGE_PULL", NOT_FOUND)], ids=["short", "long"]
+)
+def test_a_step_that_waits_says_for_what_to_the_last_word(
+    command: Command, server: ScriptedServer, story: Story, reason: str, message: str
+) -> None:
+    story.script(server, at=4)
+    server.on("ListTasks", ListTasksResponse(tasks=waiting(reason, message)))
+    assert f"{reason}: {message}\n" in command("runs", "get", "line-fit-1").stdout
+
+
+def test_a_terminal_that_is_too_narrow_cuts_lines(story: Story) -> None:
+    screen = io.StringIO()
+    tree = RunTree(story.run(at=4), waiting("ERR_IMAGE_PULL", NOT_FOUND))
+    draw(Console(file=screen, force_terminal=True, width=60), tree)
+    assert "ERR_IMAGE_PULL" in screen.getvalue()
+    assert "not found" not in screen.getvalue()
 
 
 def test_a_run_that_fails_tells_the_pod_and_what_can_be_done(

@@ -56,18 +56,18 @@ class Drawing:
         is_plain = not console.encoding.lower().startswith("utf")
         labels = [f"{row.branch}{_symbol(row.task, is_plain)} {_label(row.task)}" for row in rows]
         width = min(max(map(len, labels), default=0), LABEL_WIDTH_MAX)
-        yield self._heading(is_plain)
+        yield self._heading(is_plain, console)
         for row, label in zip(rows, labels, strict=True):
             label = label.translate(_PLAIN_LINES) if is_plain else label
-            yield _line(label.ljust(width), row.task)
+            yield _line(label.ljust(width), row.task, console)
         if hidden:
             yield Text(f"   and {hidden} more", style="dim")
 
-    def _heading(self, is_plain: bool) -> Text:
+    def _heading(self, is_plain: bool, console: Console) -> Text:
         run = self._tree.run
         state = state_name(run)
         symbol = (_PLAIN_SYMBOLS if is_plain else _SYMBOLS).get(state, "?")
-        heading = Text(no_wrap=True, overflow="ellipsis")
+        heading = _row(console)
         style = STYLES.get(state, "")
         heading.append(f"{symbol} ", style=style)
         heading.append(f"{last_segment(run.name)}  ", style="bold")
@@ -86,13 +86,18 @@ def console_on(*, err: bool = False) -> Console:
 
 
 def draw(console: Console, tree: RunTree) -> None:
-    """Print the whole tree as it stands."""
-    console.print(Drawing(tree, is_whole=True))
+    """Print the whole tree as it stands, on what is no terminal with every word."""
+    console.print(Drawing(tree, is_whole=True), crop=console.is_terminal)
 
 
-def _line(label: str, task: Task) -> Text:
+def _row(console: Console) -> Text:
+    """An empty line, which is cut on a terminal that is too narrow, and nowhere else."""
+    return Text(no_wrap=True, overflow="ellipsis" if console.is_terminal else "ignore")
+
+
+def _line(label: str, task: Task, console: Console) -> Text:
     state = state_name(task)
-    line = Text(no_wrap=True, overflow="ellipsis")
+    line = _row(console)
     line.append(label, style=STYLES.get(state, "dim"))
     line.append(f"  {elapsed_text(task.start_time, task.end_time):>7}", style="dim")
     line.append(f"  {_detail(task, state)}", style="" if state == "FAILED" else "dim")
