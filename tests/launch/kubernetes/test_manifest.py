@@ -191,10 +191,12 @@ def test_a_time_limit_is_the_pods() -> None:
 
 
 def test_labels_and_annotations_of_ours_go_over_the_pipelines() -> None:
-    settings = PodSettings(labels={"a": "b", "pipeline/runid": "x"}, annotations={"penstock.dev/fence": "99"})
+    labels = {"a": "b", "pipeline/runid": "x", "app.kubernetes.io/managed-by": "x"}
+    settings = PodSettings(labels=labels, annotations={"penstock.dev/fence": "99"})
     metadata = pod(replace(step("true"), settings=settings))["metadata"]
     assert metadata["labels"]["a"] == "b"
     assert metadata["labels"]["pipeline/runid"] == metadata["labels"]["penstock.dev/run"] != "x"
+    assert metadata["labels"]["app.kubernetes.io/managed-by"] == "penstock"
     assert metadata["labels"]["penstock.dev/installation"] == "here"
     assert metadata["annotations"]["penstock.dev/fence"] == "1"
     assert metadata["annotations"]["pipelines.kubeflow.org/run_name"] == "a run"

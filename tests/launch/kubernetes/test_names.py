@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from penstock_server.model.ids import AttemptId, RunUid, TaskId
 from tests.launch.world import step
 
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?\Z")
 attempts = st.builds(
     AttemptId,
     st.uuids().map(RunUid),
@@ -36,6 +38,28 @@ def test_a_pod_says_whose_it_is(attempt: AttemptId) -> None:
     annotations = names.pod_annotations(step("true", attempt=attempt))
     assert names.attempt_in(annotations) == attempt
     assert names.fence_in(annotations) == 1
+
+
+@given(attempts, st.text(max_size=100))
+def test_labels_are_valid_whatever_task_and_pipeline_are_called(attempt: AttemptId, pipeline: str) -> None:
+    request = step("true", attempt=attempt)
+    request = replace(request, facts=replace(request.facts, pipeline_name=pipeline))
+    assert [value for value in names.pod_labels(request, "here").values() if LABEL_VALUE.match(value) is None] == []
+
+
+def test_labels_tell_people_and_tools_whose_a_pod_is() -> None:
+    attempt = AttemptId(RunUid(uuid.UUID(int=7)), TaskId("outer.3.Train it"), 12)
+    request = step("true", attempt=attempt)
+    labels = names.pod_labels(replace(request, facts=replace(request.facts, pipeline_name="(Line fit)")), "here")
+    assert labels == {
+        "app.kubernetes.io/managed-by": "penstock",
+        "penstock.dev/installation": "here",
+        "penstock.dev/run": str(attempt.run_uid),
+        "penstock.dev/run-id": "run-1",
+        "penstock.dev/task": "outer.3.Train-it",
+        "penstock.dev/pipeline": "Line-fit",
+        "pipeline/runid": str(attempt.run_uid),
+    }
 
 
 def test_a_name_tells_people_run_task_and_attempt() -> None:

@@ -47,7 +47,7 @@ async def run_claim_step(request: StepRequest, place: Workplace) -> Observation:
 async def ensure_workspace(request: StepRequest, place: Workplace) -> None:
     """Make the claim that the steps of the run share, unless there is one. Raises PodError, ApiUnavailableError."""
     name = names.workspace_claim(request.facts.run_id, request.attempt.run_uid)
-    labels = names.pod_labels(request, place.settings.frame.installation)
+    labels = names.run_labels(request, place.settings.frame.installation)
     claim = _claim(name, _workspace_spec(request, place), labels, {})
     try:
         await place.api.create(Kind.CLAIMS, place.namespace_of(request), claim)

@@ -24,6 +24,12 @@ INSTALLATION_LABEL = f"{PREFIX}installation"
 """Which Penstock database the pod belongs to: the selector of every list and watch."""
 RUN_LABEL = f"{PREFIX}run"
 """The run's uid."""
+RUN_ID_LABEL = f"{PREFIX}run-id"
+"""The last part of the run's name: what people call it by."""
+TASK_LABEL = f"{PREFIX}task"
+PIPELINE_LABEL = f"{PREFIX}pipeline"
+MANAGER_LABEL = "app.kubernetes.io/managed-by"
+MANAGER = "penstock"
 KFP_RUN_LABEL = "pipeline/runid"
 ATTEMPT_ANNOTATION = f"{PREFIX}attempt"
 """The whole id of the attempt, as `attempt_in` reads it."""
@@ -32,10 +38,13 @@ FENCE_ANNOTATION = f"{PREFIX}fence"
 KFP_RUN_NAME_ANNOTATION = "pipelines.kubeflow.org/run_name"
 
 NAME_LENGTH_MAX = 63
+LABEL_LENGTH_MAX = 63
+"""Of a label's value."""
 _RUN_LENGTH = 20
 _DIGITS = 10
 _WORKSPACE = "-kfp-workspace"
 _OTHER = re.compile(r"[^a-z0-9]+")
+_NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def pod_name(run_id: str, attempt: AttemptId) -> str:
@@ -61,8 +70,20 @@ def workspace_claim(run_id: str, run_uid: RunUid) -> str:
 
 def pod_labels(request: StepRequest, installation: str) -> dict[str, str]:
     """The labels that every pod of ours has; they go over those of the pipeline."""
+    return {**run_labels(request, installation), TASK_LABEL: _label_value(request.attempt.task_id)}
+
+
+def run_labels(request: StepRequest, installation: str) -> dict[str, str]:
+    """The labels of all that is of the step's run."""
     uid = str(request.attempt.run_uid)
-    return {INSTALLATION_LABEL: installation, RUN_LABEL: uid, KFP_RUN_LABEL: uid}
+    return {
+        MANAGER_LABEL: MANAGER,
+        INSTALLATION_LABEL: installation,
+        RUN_LABEL: uid,
+        RUN_ID_LABEL: _label_value(request.facts.run_id),
+        PIPELINE_LABEL: _label_value(request.facts.pipeline_name),
+        KFP_RUN_LABEL: uid,
+    }
 
 
 def pod_annotations(request: StepRequest) -> dict[str, str]:
@@ -94,6 +115,11 @@ def fence_in(annotations: Mapping[str, str]) -> int | None:
 
 def _slug(text: str) -> str:
     return _OTHER.sub("-", text.lower()).strip("-")
+
+
+def _label_value(text: str) -> str:
+    """The text as far as a label takes it, for people and selectors; empty where nothing of it is left."""
+    return _NOT_IN_LABELS.sub("-", text)[:LABEL_LENGTH_MAX].strip("-_.")
 
 
 def _hex(text: str) -> str:
