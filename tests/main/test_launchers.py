@@ -26,6 +26,16 @@ async def test_a_launcher_of_pods_is_made_without_asking_the_cluster(tmp_path: P
     await launcher.close()
 
 
+async def test_a_store_that_pods_may_not_reach_is_a_warning(
+    tmp_path: Path, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(launcher="kubernetes", kubernetes_stage_image=IMAGE)
+    launcher = await make_launcher(settings, tmp_path, database, Artifacts.in_folder(tmp_path))
+    await launcher.close()
+    [record] = [each for each in caplog.records if each.message == "pods may not reach the artifacts"]
+    assert str(tmp_path) in record.__dict__["why"]
+
+
 @pytest.mark.parametrize(
     ("settings", "reason", "told"),
     [

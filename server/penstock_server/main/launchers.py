@@ -1,5 +1,6 @@
 """Makes the launcher that the settings name, not started."""
 
+import logging
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from penstock_server.launch.process import ProcessLauncher, ProcessSettings
 from penstock_server.launch.surroundings import PASSED_ON
 from penstock_server.launch.warm import WarmSettings
 from penstock_server.main.claimed import KnownAttempts
+from penstock_server.main.pod_store import store_doubts
 from penstock_server.main.settings import Settings
 from penstock_server.main.transfer import StoredArtifacts
 from penstock_server.model.errors import FailedPrecondition
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from penstock_server.launch.kubernetes.frame import Stage
     from penstock_server.launch.kubernetes.policy import Policies
     from penstock_server.launch.kubernetes.workplace import KubernetesSettings
+
+_log = logging.getLogger(__name__)
 
 
 async def make_launcher(settings: Settings, data_dir: Path, database: Database, artifacts: Artifacts) -> Launcher:
@@ -63,6 +67,8 @@ async def _kubernetes(settings: Settings, database: Database, artifacts: Artifac
         )
     async with database.transaction() as connection:
         installation = await secrets.installation(connection)
+    if doubts := store_doubts(settings, artifacts):
+        _log.warning("pods may not reach the artifacts", extra={"why": doubts})
     access = ClusterAccess(settings.kubeconfig, settings.kubernetes_context, os.environ)
     limits = ApiLimits(rate_per_s=settings.kubernetes_api_rate, burst=settings.kubernetes_api_burst)
     return KubernetesLauncher(

@@ -127,7 +127,8 @@ class Settings:
     )
     artifacts_endpoint: str = setting(
         "",
-        doc="Where the object store answers, if it is none of the cloud's own.",
+        doc="Where the object store answers, if it is none of the cloud's own. With the launcher `kubernetes` pods of "
+        "steps have to reach it there too.",
         group=STORAGE,
         metavar="URL",
         default_text="the cloud's",
