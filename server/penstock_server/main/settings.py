@@ -363,7 +363,7 @@ class Settings:
     )
     kubernetes_image_grace_s: float = setting(
         120.0,
-        doc="A step whose image cannot be pulled fails after so long.",
+        doc="An attempt whose image cannot be pulled fails after so long.",
         group=KUBERNETES,
         metavar="SECONDS",
         unit="s",
@@ -371,7 +371,7 @@ class Settings:
     )
     kubernetes_config_grace_s: float = setting(
         60.0,
-        doc="A step whose container cannot be made, as when a secret is missing, fails after so long.",
+        doc="An attempt whose container cannot be made, as when a secret is missing, fails after so long.",
         group=KUBERNETES,
         metavar="SECONDS",
         unit="s",
@@ -379,7 +379,7 @@ class Settings:
     )
     kubernetes_unschedulable_grace_s: float = setting(
         3600.0,
-        doc="A step whose pod no node takes, or whose node does not start it, fails after so long.",
+        doc="An attempt whose pod no node takes, or whose node does not start it, fails after so long.",
         group=KUBERNETES,
         metavar="SECONDS",
         unit="s",
