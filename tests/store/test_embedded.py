@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,6 +28,14 @@ async def hold():
     await asyncio.Event().wait()
 
 asyncio.run(hold())
+"""
+
+WRITER = """
+import contextlib, itertools, os, sys
+for number in itertools.count():
+    os.makedirs(sys.argv[1], exist_ok=True)
+    with contextlib.suppress(FileNotFoundError), open(f"{sys.argv[1]}/{number % 100}", "w"):
+        pass
 """
 
 
@@ -65,11 +73,16 @@ async def answers(dsn: str, statement: str) -> object:
                 await asyncio.sleep(0.02)
 
 
+async def until(is_so: Callable[[], bool]) -> None:
+    """Return once another process has made it so."""
+    async with asyncio.timeout(BOUND_S):
+        while not is_so():
+            await asyncio.sleep(0.005)
+
+
 async def there_is(path: Path) -> None:
     """Return once another process has made the path."""
-    async with asyncio.timeout(BOUND_S):
-        while not os.path.exists(path):
-            await asyncio.sleep(0.005)
+    await until(path.exists)
 
 
 async def test_what_was_written_is_there_after_a_stop_and_a_start(folder: Path) -> None:
@@ -135,10 +148,22 @@ async def test_a_postgres_that_was_left_behind_is_stopped_first(folder: Path) ->
 
 async def test_a_kill_while_the_folder_is_made_leaves_one_that_starts(folder: Path) -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", HOLDER, str(folder / "data"))
-    await there_is(folder / "data" / "postgres.new")
+    await until(lambda: any((folder / "data").glob("postgres.new*")))
     await kill(process)
     async with running(folder / "data") as postgres:
         assert await ask(postgres.dsn, "SELECT 1") == 1
+
+
+async def test_what_a_killed_server_has_started_may_go_on_making_its_folder(folder: Path) -> None:
+    (folder / "data" / "postgres.new").mkdir(parents=True)
+    writing = await asyncio.create_subprocess_exec(sys.executable, "-c", WRITER, str(folder / "data" / "postgres.new"))
+    try:
+        await there_is(folder / "data" / "postgres.new" / "0")
+        async with running(folder / "data") as postgres:
+            assert await ask(postgres.dsn, "SELECT 1") == 1
+        assert writing.returncode is None
+    finally:
+        await kill(writing)
 
 
 def test_a_lock_that_what_is_left_of_a_killed_server_gives_back_is_waited_for(folder: Path) -> None:

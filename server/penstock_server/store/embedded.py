@@ -178,10 +178,7 @@ class EmbeddedPostgres:
 
     async def _initialise(self) -> None:
         """Make the cluster in a folder beside it and move it into place whole, so that a kill leaves none half made."""
-        unfinished = self._folder.with_suffix(".new")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(mode=0o700)
-        _hand_over(unfinished)
+        unfinished = self._make_unfinished()
         command = [_binary("initdb"), "-D", str(unfinished), "-U", "penstock", "-A", "trust", "-E", "UTF8"]
         process = await asyncio.create_subprocess_exec(
             *_unprivileged(),
@@ -200,6 +197,14 @@ class EmbeddedPostgres:
             message = f"the database in {self._data_dir} could not be made: {told}"
             raise FailedPrecondition("DATA_DIR_UNUSABLE", message)
         unfinished.rename(self._folder)
+
+    def _make_unfinished(self) -> Path:
+        """A folder of its own for each try: what a killed server has started may still write to that server's."""
+        for abandoned in self._data_dir.glob(f"{self._folder.name}.new*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f"{self._folder.name}.new.", dir=self._data_dir))
+        _hand_over(unfinished)
+        return unfinished
 
     async def _stop_left_over(self) -> None:
         """End the Postgres that a killed server left behind. The folder's lock is ours, so nobody uses it."""
