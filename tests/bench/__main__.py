@@ -3,6 +3,7 @@
 Name measures to run only those: `make bench BENCH="chain latency"`.
 """
 
+import os
 import sys
 import tempfile
 import time
@@ -13,7 +14,7 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import anatomy, engine_alone, jobs, kfp, lists, rates, scale, steps, watch
+from tests.bench import anatomy, engine_alone, jobs, kfp, lists, pod_engine, pods, rates, scale, steps, watch
 from tests.bench.bed import Bed, Row
 
 MEASURES: dict[str, Callable[[Bed], list[Row]]] = {
@@ -31,21 +32,36 @@ MEASURES: dict[str, Callable[[Bed], list[Row]]] = {
     "rates": rates.rates,
     "lists": lists.lists,
     "kfp": kfp.kfp,
+    "pod-engine": pod_engine.pod_engine,
+    "pods": pods.pods,
 }
+ON_A_CLUSTER = frozenset({"pods"})
+"""These need a cluster, and its kubeconfig in KUBECONFIG."""
 
 
 def main(names: list[str]) -> None:
     """Run the named measures, or all, and print the table."""
-    unknown = set(names) - set(MEASURES)
-    if unknown:
-        sys.exit(f"bench: no measure named {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
+    chosen = _chosen(names)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder, Bed(Path(folder)) as bed:
-        for name in names or MEASURES:
+        for name in chosen:
             start = time.monotonic()
             rows += MEASURES[name](bed)
             print(f"bench: {name} done after {time.monotonic() - start:.0f} s", file=sys.stderr)
     Console(width=160).print(table(rows))
+
+
+def _chosen(names: list[str]) -> list[str]:
+    """The measures to run: those named, or all that can be."""
+    if unknown := set(names) - set(MEASURES):
+        sys.exit(f"bench: no measure named {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
+    if os.environ.get("KUBECONFIG"):
+        return names or list(MEASURES)
+    if wanting := ON_A_CLUSTER.intersection(names):
+        sys.exit(f"bench: set KUBECONFIG to the kubeconfig of a cluster for {', '.join(sorted(wanting))}")
+    if not names:
+        print(f"bench: without KUBECONFIG, left out: {', '.join(sorted(ON_A_CLUSTER))}", file=sys.stderr)
+    return names or [name for name in MEASURES if name not in ON_A_CLUSTER]
 
 
 def table(rows: list[Row]) -> Table:

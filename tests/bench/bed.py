@@ -3,6 +3,8 @@
 import asyncio
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -111,6 +113,15 @@ class Bed:
         options = ("--database-url", self.dsn, "--max-parallel-steps", str(AT_ONCE), *more)
         self._server = Server(self._folder / "data", options).start()
         self._client = Client(self._server.grpc)
+
+    @contextmanager
+    def serving(self, *more: str) -> Iterator[None]:
+        """A server with further options; it is stopped at the end, and the next one has none of them."""
+        self.serve(*more)
+        try:
+            yield
+        finally:
+            self._stop()
 
     @property
     def _running(self) -> Server:

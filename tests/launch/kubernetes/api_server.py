@@ -46,20 +46,29 @@ def refusal(status: int, reason: str = "", message: str = "no", **headers: str) 
     return answer({"kind": "Status", "reason": reason, "message": message, "code": status}, status, **headers)
 
 
+def begin_stream(writer: asyncio.StreamWriter) -> None:
+    """An answer in pieces, which `write_piece` writes."""
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n")
+
+
+async def write_piece(writer: asyncio.StreamWriter, event: Any) -> None:
+    """An event as a line, or bytes as they are; no bytes are the end of the answer."""
+    content = event if isinstance(event, bytes) else json.dumps(event).encode() + b"\n"
+    writer.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
+    await writer.drain()
+
+
 def stream(*events: Any, ends: bool = True, after: asyncio.Event | None = None) -> Reply:
     """A watch or a log in pieces: it ends well, or breaks off; `after` is waited for before the end."""
 
     async def reply(writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n")
+        begin_stream(writer)
         for event in events:
-            content = event if isinstance(event, bytes) else json.dumps(event).encode() + b"\n"
-            writer.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
-            await writer.drain()
+            await write_piece(writer, event)
         if after is not None:
             await after.wait()
         if ends:
-            writer.write(b"0\r\n\r\n")
-            await writer.drain()
+            await write_piece(writer, b"")
         else:
             writer.close()
 
@@ -114,12 +123,16 @@ class ApiServer:
                 async with self._news:
                     self.asked.append(asked)
                     self._news.notify_all()
-                await self._next(_kind(asked))(writer)
+                await self.reply_to(asked)(writer)
         except (ConnectionError, asyncio.CancelledError):
             pass
         finally:
             self._connections.discard(task)
             writer.transport.abort()
+
+    def reply_to(self, asked: Asked) -> Reply:
+        """What is answered: as was said of requests of that kind."""
+        return self._next(_kind(asked))
 
     async def close(self) -> None:
         """End all connections."""
