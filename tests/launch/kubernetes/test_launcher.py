@@ -1,5 +1,6 @@
 """A launcher of pods against an API server that misbehaves: what a real cluster does not do on demand."""
 
+import asyncio
 import copy
 import json
 from collections.abc import AsyncIterator
@@ -174,6 +175,36 @@ async def test_a_pod_that_should_be_gone_is_removed_by_force_only_when_its_node_
             await play.server.until(lambda: len(play.server.of("GET /api/v1/nodes/penstock")) > 1)
             assert play.server.of(f"DELETE {play.path}") == []
             assert not any(seen.phase.is_final for seen in play.watched.told)
+
+
+async def test_the_wait_for_a_place_does_not_count_as_a_pod_that_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events are asked for once a pod has not started for a while, not of every pod that was made late."""
+    monkeypatch.setattr("penstock_server.launch.kubernetes.attempt.LOOK_S", 0.2)
+    clock, made_at, asked_at = asyncio.get_running_loop().time, list[float](), dict[str, float]()
+
+    async with playing(tmp_path, pending_pods_max=1) as play:
+        second = replace(play, request=step(of=component(["true"], image="busybox"), store=tmp_path))
+        waiting = {"spec": {"nodeName": "penstock"}, "status": {"phase": "Pending"}}
+
+        async def make_second(writer: asyncio.StreamWriter) -> None:
+            made_at.append(clock())
+            await answer({**second.pod("running", 6, uid="v"), **waiting}, 201)(writer)
+
+        async def events(writer: asyncio.StreamWriter) -> None:
+            asked_at.setdefault(play.server.asked[-1].query["fieldSelector"].split(",")[0], clock())
+            await answer({"metadata": {}, "items": []})(writer)
+
+        play.server.on(f"POST {PODS}", answer({**play.pod("running", 5), **waiting}, 201), make_second)
+        play.server.on("GET /api/v1/namespaces/ns/events", events)
+        await play.watched.launcher.launch(play.request)
+        await play.watched.launcher.launch(second.request)
+        await play.server.until(lambda: "involvedObject.uid=u" in asked_at)
+        play.server.on(f"DELETE {play.path}", answer({}))
+        await play.watched.launcher.forget([play.request.attempt])
+        await play.server.until(lambda: "involvedObject.uid=v" in asked_at)
+    assert asked_at["involvedObject.uid=v"] - made_at[0] >= 0.2
 
 
 async def test_a_sidecar_that_holds_the_pod_is_ended_and_the_verdict_outlives_the_pod(tmp_path: Path) -> None:

@@ -66,8 +66,8 @@ class PodAttempt:
     _is_node_lost: bool = False
     _is_concluding: bool = False
     _is_ending_pod: bool = False
-    _asked_at: float = field(init=False)
-    """When its node or its events were asked for last."""
+    _asked_at: float = 0.0
+    """When its node or its events were asked for last, or the pod was first seen, by the loop's clock."""
     _refused_since: datetime | None = None
     """Since when its namespace has no room for it."""
     _room: BudgetPlace = field(init=False)
@@ -77,7 +77,6 @@ class PodAttempt:
     def __post_init__(self) -> None:
         self._room = BudgetPlace(self.place.budget)
         self._work = Work(self.request.attempt, self._give_up)
-        self._asked_at = asyncio.get_running_loop().time()
 
     @property
     def has_ended(self) -> bool:
@@ -128,6 +127,8 @@ class PodAttempt:
             return  # another one of that name; that ours is gone is told as well
         if self._is_older(pod) and not is_gone:
             return
+        if self.pod is None:
+            self._asked_at = asyncio.get_running_loop().time()
         self.pod, self.is_gone = pod, is_gone
         if not self._is_concluding:
             self._history = self._history.after(pod, self.place.clock())
