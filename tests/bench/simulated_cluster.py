@@ -34,7 +34,8 @@ from tests.launch.kubernetes.api_server import (
 )
 
 NAMESPACE = "simulated"
-PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+HERE = f"/api/v1/namespaces/{NAMESPACE}"
+PODS = f"{HERE}/pods"
 TIMELINE: list[dict[str, Any]] = json.loads(Path(__file__).with_name("pod_timeline.json").read_text())
 """What is told of a pod after its creation, moment by moment: node, status, and who has written which field."""
 UNTIL_RUNNING = 6
@@ -79,6 +80,8 @@ class SimulatedCluster(ApiServer):
         self.asked.clear()
         if asked.path.endswith("/selfsubjectaccessreviews"):
             return answer({"status": {"allowed": True}}, 201)
+        if asked.path == HERE:
+            return answer({"metadata": {"name": NAMESPACE}})
         if asked.path == PODS:
             return self._create(asked.body) if asked.method == "POST" else self._read(asked.query)
         name, _, part = asked.path.removeprefix(f"{PODS}/").partition("/")
