@@ -108,6 +108,17 @@ async def test_time_that_runs_out_ends_the_step_without_a_server(scene: Kubernet
         assert (end.reason, end.failure_class) == ("TIMED_OUT", FailureClass.TIMEOUT)
 
 
+async def test_time_that_runs_out_ends_a_step_that_hears_no_signal_within_the_short_grace(
+    cluster: Cluster, scene: KubernetesScene
+) -> None:
+    """The first process of a container is deaf to signals that it has not asked for; outputs would have a minute."""
+    request, _ = scene.waiting(log="slow\n")
+    async with on(scene.launcher(frame=Frame(scene.installation, stage_from_store(cluster.store), grace_s=600))) as it:
+        end = await it.run(replace(request, timeout_s=3))
+        assert (end.reason, end.failure_class) == ("TIMED_OUT", FailureClass.TIMEOUT)
+        assert await it.log_of(request) == b"slow\n"
+
+
 async def test_a_pod_that_somebody_deletes_is_lost_and_its_log_is_kept(
     cluster: Cluster, scene: KubernetesScene
 ) -> None:

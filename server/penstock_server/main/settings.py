@@ -344,8 +344,8 @@ class Settings:
     )
     kubernetes_stop_grace_s: int = setting(
         5,
-        doc="How long a step that is cancelled may take to end before it is killed, as a pod, instead of "
-        "`step_grace_s`.",
+        doc="How long a step that is cancelled, or whose time is over, may take to end before it is killed, as a pod, "
+        "instead of `step_grace_s`.",
         group=KUBERNETES,
         metavar="SECONDS",
         unit="s",

@@ -19,12 +19,14 @@ from penstock_server.launch.kubernetes.judgement import (
     Graces,
     Grounds,
     Judgement,
+    Overtime,
     Pending,
     Refused,
     Started,
     Stuck,
     Verdict,
 )
+from penstock_server.launch.kubernetes.names import TIMEOUT_ANNOTATION
 from penstock_server.launch.kubernetes.view import PodView, view
 from penstock_server.launch.kubernetes.waits import Trouble
 
@@ -317,6 +319,52 @@ def test_a_deadline_after_the_end_of_main_does_not_fail_it() -> None:
     verdict = judged(pod)
     assert isinstance(verdict, Verdict)
     assert verdict.phase is Phase.SUCCEEDED
+
+
+def limited(timeout_s: int) -> Change:
+    """A pod that was taken up at 02:24:58 and has a time limit."""
+    return lambda pod: pod["metadata"].update(annotations={TIMEOUT_ANNOTATION: str(timeout_s)})
+
+
+DEADLINE = datetime(2026, 11, 26, 2, 25, 58, tzinfo=UTC)
+TERMINATED = state("main", terminated=ended(143, at="2026-11-26T02:25:59Z"))
+
+
+def test_a_pod_whose_time_is_over_is_to_be_ended_once() -> None:
+    pod = recorded("running", limited(60))
+    assert judged(pod, now=DEADLINE) == Started()
+    assert judged(pod, now=DEADLINE + timedelta(seconds=1)) == Overtime()
+    assert isinstance(judged(recorded("running", limited(60), deleted("2026-11-26T02:26:04Z", 5))), Started | Stuck)
+
+
+@pytest.mark.parametrize(
+    ("looks", "is_timing_out"),
+    [
+        ([recorded("running", limited(60), TERMINATED)], False),
+        ([recorded("running", limited(60), deleted("2026-11-26T02:26:03Z", 5))], False),
+        ([recorded("running", limited(60), deleted("2026-11-26T02:26:02Z", 5))], True),
+        ([recorded("running", limited(60), TERMINATED, deleted("2026-11-26T02:25:59Z", 0))], True),
+    ],
+    ids=["by its node", "by another server", "by us, and our clock was early", "by us, and only its end was seen"],
+)
+def test_what_is_ended_because_its_time_is_over_has_timed_out(looks: list[PodView], is_timing_out: bool) -> None:
+    verdict = judged(*reversed(looks), is_timing_out=is_timing_out, is_gone=True)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.phase, verdict.reason) == (Phase.FAILED, "TIMED_OUT")
+    assert "timeout of 60 s" in verdict.message
+
+
+def test_a_pod_that_somebody_deletes_before_its_time_is_over_is_lost() -> None:
+    verdict = judged(recorded("running", limited(60), deleted("2026-11-26T02:26:00Z", 5)), is_gone=True)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.phase, verdict.reason) == (Phase.LOST, "POD_DELETED")
+
+
+def test_what_we_stop_after_its_time_is_stopped() -> None:
+    pod = recorded("running", limited(60), deleted("2026-11-26T02:26:03Z", 5))
+    verdict = judged(pod, is_stopping=True, is_timing_out=True, is_gone=True)
+    assert isinstance(verdict, Verdict)
+    assert verdict.phase is Phase.STOPPED
 
 
 NOT_FOUND = 'MountVolume.SetUp failed for volume "data" : secret "nosecret" not found'

@@ -221,6 +221,25 @@ async def test_a_sidecar_that_holds_the_pod_is_ended_and_the_verdict_outlives_th
         assert closing.verdict.phase is Phase.SUCCEEDED
 
 
+async def test_a_pod_whose_time_is_over_is_ended_with_the_short_grace_and_the_verdict_outlives_it(
+    tmp_path: Path,
+) -> None:
+    async with playing(tmp_path, stop_grace_s=3) as play:
+        play.request = replace(play.request, timeout_s=60)
+        pod = play.pod("running", 5)
+        pod["status"]["startTime"] = ago(59)
+        play.server.on(f"POST {PODS}", answer(pod, 201))
+        play.server.on(f"DELETE {play.path}", answer({}))
+        await play.watched.launcher.launch(play.request)
+        await play.watched.start_of(play.request)
+        await play.server.until(lambda: bool(play.server.of(f"DELETE {play.path}")))
+        assert play.server.of(f"DELETE {play.path}")[0].body["gracePeriodSeconds"] == 3
+        closing = await play.records.closing(play.request.attempt)
+        assert closing is not None
+        assert closing.verdict is not None
+        assert (closing.verdict.phase, closing.verdict.reason) == (Phase.FAILED, "TIMED_OUT")
+
+
 async def test_what_the_server_may_not_do_is_told_at_the_start(tmp_path: Path) -> None:
     async with playing(tmp_path, start=False) as play:
         play.server.replace(REVIEWS, answer({"status": {"allowed": False}}, 201))

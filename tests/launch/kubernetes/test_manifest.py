@@ -187,7 +187,7 @@ def test_an_account_that_the_run_asks_for_comes_with_its_token() -> None:
 
 
 def test_a_time_limit_is_the_pods() -> None:
-    assert pod(step("true", timeout_s=2.5))["spec"]["activeDeadlineSeconds"] == 3
+    assert pod(step("true", timeout_s=2.5))["spec"]["activeDeadlineSeconds"] == 13
 
 
 def test_labels_and_annotations_of_ours_go_over_the_pipelines() -> None:

@@ -62,6 +62,11 @@ def test_labels_tell_people_and_tools_whose_a_pod_is() -> None:
     }
 
 
+@pytest.mark.parametrize("timeout_s", [None, 0.5, 90])
+def test_a_pod_says_how_long_it_may_take(timeout_s: float | None) -> None:
+    assert names.timeout_s_in(names.pod_annotations(step("true", timeout_s=timeout_s))) == timeout_s
+
+
 def test_a_name_tells_people_run_task_and_attempt() -> None:
     attempt = AttemptId(RunUid(uuid.UUID(int=7)), TaskId("outer.3.Train it"), 12)
     assert re.fullmatch(r"nightly-a1b2-outer-3-train-it-12-[0-9a-f]{10}", names.pod_name("nightly-a1b2", attempt))
@@ -74,3 +79,4 @@ def test_a_name_tells_people_run_task_and_attempt() -> None:
 def test_a_pod_of_somebody_else_has_no_attempt(text: str) -> None:
     assert names.attempt_in({names.ATTEMPT_ANNOTATION: text}) is None
     assert names.fence_in({names.FENCE_ANNOTATION: text}) is None
+    assert names.timeout_s_in({names.TIMEOUT_ANNOTATION: text}) is None

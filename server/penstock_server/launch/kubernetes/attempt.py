@@ -21,12 +21,13 @@ from penstock_server.launch.kubernetes.claims import is_claim_step, run_claim_st
 from penstock_server.launch.kubernetes.conclusion import closing_of, conclude, of_absent
 from penstock_server.launch.kubernetes.creation import QUOTA_EXCEEDED, QuotaError, create_pod, find_pod
 from penstock_server.launch.kubernetes.history import History
-from penstock_server.launch.kubernetes.judge import judge
+from penstock_server.launch.kubernetes.judge import is_overtime, judge, timed_out
 from penstock_server.launch.kubernetes.judgement import (
     Circumstances,
     Ending,
     Grounds,
     Judgement,
+    Overtime,
     Pending,
     Refused,
     Started,
@@ -66,6 +67,7 @@ class PodAttempt:
     _is_node_lost: bool = False
     _is_concluding: bool = False
     _is_ending_pod: bool = False
+    _is_timing_out: bool = False
     _asked_at: float = 0.0
     """When its node or its events were asked for last, or the pod was first seen, by the loop's clock."""
     _refused_since: datetime | None = None
@@ -88,7 +90,8 @@ class PodAttempt:
         """True while the mere passing of time may change what is to be said of it."""
         if self.pod is None or self._is_concluding:
             return False
-        return self.pod.deletion_at is not None or (self.last is not None and self.last.phase is Phase.PENDING)
+        is_pending = self.last is not None and self.last.phase is Phase.PENDING
+        return is_pending or self.pod.deletion_at is not None or is_overtime(self.pod, self.place.clock())
 
     @property
     def is_reported(self) -> bool:
@@ -140,7 +143,11 @@ class PodAttempt:
         if self.pod is None or self._is_concluding:
             return
         circumstances = Circumstances(
-            self.place.clock(), self.is_gone, is_stopping=self._is_stopping, is_node_lost=self._is_node_lost
+            self.place.clock(),
+            self.is_gone,
+            is_stopping=self._is_stopping,
+            is_timing_out=self._is_timing_out,
+            is_node_lost=self._is_node_lost,
         )
         self._act(judge(self.pod, self._history, circumstances, self.place.settings.graces))
 
@@ -166,6 +173,10 @@ class PodAttempt:
                     self._work.begin(self._end_pod)
             case Stuck():
                 self._ask(self._look_at_node)
+            case Overtime():
+                if not self._is_timing_out:
+                    self._is_timing_out = True
+                    self._work.begin(self._end_overtime)
             case Refused():
                 self._is_concluding = True
                 self._work.begin(self._explain)
@@ -214,6 +225,12 @@ class PodAttempt:
         ended_well = Verdict(Phase.SUCCEEDED, exit_code=0)
         await self.place.records.close(self.request.attempt, closing_of(ended_well, self.request))
         await self._delete(self.pod, grace_s=self.place.settings.frame.grace_s)
+
+    async def _end_overtime(self) -> None:
+        """End it with the short grace, before its node does with the one that *stage-out* has for outputs."""
+        assert self.pod is not None
+        await self.place.records.close(self.request.attempt, closing_of(timed_out(self.pod), self.request))
+        await self._stop_pod()
 
     async def _conclude(self, verdict: Verdict) -> None:
         assert self.pod is not None

@@ -71,8 +71,14 @@ def interfered_at(pod: PodView) -> datetime | None:
         asked.append(disruption.since)
     if pod.deletion_at is not None:
         asked.append(pod.deletion_asked_at if pod.deletion_grace_s > 0 else _EVER)
-    if pod.reason == "DeadlineExceeded":
+    if pod.reason == "DeadlineExceeded" or _has_ended_late(pod):
         asked.append(pod.deadline_at)
     elif pod.reason in DISRUPTIONS:
         asked.append(_EVER)
     return min((time for time in asked if time is not None), default=None)
+
+
+def _has_ended_late(pod: PodView) -> bool:
+    """Whether `main` has ended after the pod's deadline, of which the status tells once all containers have ended."""
+    main, limit = pod.ended(MAIN), pod.deadline_at
+    return main is not None and main.finished_at is not None and limit is not None and main.finished_at >= limit

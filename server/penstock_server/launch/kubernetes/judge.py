@@ -2,6 +2,7 @@
 
     Pending ──► Started ──► Ending ──► Verdict        Refused: *stage-in* found that it may not start
         └────────────┴──────────────────► Verdict     Stuck: its node does not answer
+                                                  Overtime: its time is over, and it is still there
 
 The step is `main`; *stage-in* and *stage-out* are ours. Whatever else is in the pod neither keeps the step alive nor
 fails it. What counts of `main` is how it ended by itself: an end that somebody else brought about - a deletion, an
@@ -10,7 +11,7 @@ eviction, the pod's deadline - says nothing of the step, even where the exit cod
 
 import re
 import signal
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from penstock_agent import exits
 from penstock_server.launch.base import Phase
@@ -21,6 +22,7 @@ from penstock_server.launch.kubernetes.judgement import (
     Graces,
     Grounds,
     Judgement,
+    Overtime,
     Pending,
     Refused,
     Started,
@@ -42,6 +44,8 @@ _UNPREPARED = {
 _KILLED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
 _OWN_LIMIT = re.compile(r"\bexceed(s|ed)\b.*\blimit\b")
 """What the kubelet says of a pod that it evicts because it has taken more than it asked for."""
+OVERTIME_S = 1.0
+"""So much later than its deadline a pod is ended by us, who go by another clock than its node."""
 _NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
 
 
@@ -51,11 +55,13 @@ def judge(pod: PodView, history: History, circumstances: Circumstances, graces: 
     if main is not None:
         return _after_main(pod, main, circumstances, graces)
     if pod.reason == "DeadlineExceeded":
-        return _timed_out(pod)
+        return timed_out(pod)
     if circumstances.is_gone or circumstances.is_node_lost or pod.is_over or pod.ended(MAIN) is not None:
         return _not_by_itself(pod, history, circumstances)
     if _is_overdue(pod, circumstances, graces):
         return Stuck()
+    if is_overtime(pod, circumstances.now):
+        return Overtime()
     if isinstance(pod.state_of(MAIN), Running):
         return Started()
     return _before_main(pod, history, circumstances, graces)
@@ -102,6 +108,12 @@ def _given_up(waits: Pending, grounds: Grounds) -> Verdict:
 
 
 # While `main` runs
+
+
+def is_overtime(pod: PodView, now: datetime) -> bool:
+    """Whether its time is over and nobody has deleted it yet."""
+    limit = pod.deadline_at
+    return limit is not None and pod.deletion_at is None and now >= limit + timedelta(seconds=OVERTIME_S)
 
 
 def _is_overdue(pod: PodView, circumstances: Circumstances, graces: Graces) -> bool:
@@ -182,11 +194,18 @@ def _own_end(pod: PodView, history: History) -> Ended | None:
     return None
 
 
-def _timed_out(pod: PodView) -> Verdict:
+def timed_out(pod: PodView) -> Verdict:
+    """The verdict on a pod whose time was over."""
     limit = f" of {pod.deadline_s:g} s" if pod.deadline_s is not None else ""
     message = f"stopped because it ran longer than its timeout{limit} allows"
     main = pod.ended(MAIN)
     return Verdict(Phase.FAILED, "TIMED_OUT", message, exit_code=main.exit_code if main is not None else None)
+
+
+def _deleted_after_deadline(pod: PodView, history: History) -> bool:
+    """Whether its time was over when somebody first asked for its end, as a server does that is gone since."""
+    asked_at, limit = history.interfered_at, pod.deadline_at
+    return asked_at is not None and limit is not None and asked_at >= limit
 
 
 def _not_by_itself(pod: PodView, history: History, circumstances: Circumstances) -> Judgement:
@@ -195,6 +214,8 @@ def _not_by_itself(pod: PodView, history: History, circumstances: Circumstances)
     exit_code = main.exit_code if main is not None else None
     if circumstances.is_stopping and not circumstances.is_node_lost:
         return Verdict(Phase.STOPPED, "STOPPED", "stopped on request", exit_code=exit_code)
+    if circumstances.is_timing_out or _deleted_after_deadline(pod, history):
+        return timed_out(pod)
     if main is None and (failure := _own_failure(pod, history)) is not None:
         return failure
     if pod.reason == "Evicted" and _OWN_LIMIT.search(pod.message):

@@ -52,6 +52,8 @@ class Circumstances:
     """The API server has no such pod any more; the view is the last one there was."""
     is_stopping: bool = False
     """It was asked to stop, by us."""
+    is_timing_out: bool = False
+    """It was asked to end because its time is over, by us."""
     is_node_lost: bool = False
     """Its node is known to be lost."""
 
@@ -86,6 +88,11 @@ class Stuck:
 
 
 @dataclass(frozen=True, slots=True)
+class Overtime:
+    """Its time is over: it has to be deleted before its node ends it, with the long grace that outputs have."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """*stage-in* did not let it start: the records of the attempt say why."""
 
@@ -102,4 +109,4 @@ class Verdict:
     """Of one that succeeded: what *stage-out* left as its termination message."""
 
 
-Judgement = Pending | Started | Ending | Stuck | Refused | Verdict
+Judgement = Pending | Started | Ending | Stuck | Overtime | Refused | Verdict

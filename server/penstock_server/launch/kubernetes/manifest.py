@@ -23,6 +23,9 @@ from penstock_server.spec.graph import Container
 from penstock_server.spec.pod_entries import SETTING_INVALID
 from penstock_server.spec.resolve import WORKSPACE_PATH
 
+NODE_PATIENCE_S = 10
+"""So much later than the servers a node ends a pod whose time is over. A node that has begun to end one gives it all
+of the grace that outputs have, whoever asks for less meanwhile, so the servers go first."""
 ARGUMENT_BYTES_MAX = 32 * 4096 - 1
 """MAX_ARG_STRLEN of Linux, less the NUL at the end."""
 ARGUMENTS_BYTES_MAX = 1024 * 1024
@@ -69,7 +72,7 @@ def _spec(
         containers.stage_out(frame.stage, plan_env, with_workspace=shared),
     ]
     asked = present(
-        activeDeadlineSeconds=math.ceil(request.timeout_s) if request.timeout_s is not None else None,
+        activeDeadlineSeconds=math.ceil(request.timeout_s) + NODE_PATIENCE_S if request.timeout_s is not None else None,
         serviceAccountName=account,
         imagePullSecrets=[{"name": name} for name in settings.image_pull_secrets],
         nodeSelector=dict(settings.node_selector),

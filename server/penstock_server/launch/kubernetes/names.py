@@ -35,6 +35,8 @@ ATTEMPT_ANNOTATION = f"{PREFIX}attempt"
 """The whole id of the attempt, as `attempt_in` reads it."""
 FENCE_ANNOTATION = f"{PREFIX}fence"
 """Of the lease under which the pod was made."""
+TIMEOUT_ANNOTATION = f"{PREFIX}timeout-s"
+"""How long the pod may take, where that is limited; servers end it then, its node only some seconds later."""
 KFP_RUN_NAME_ANNOTATION = "pipelines.kubeflow.org/run_name"
 
 NAME_LENGTH_MAX = 63
@@ -88,7 +90,8 @@ def run_labels(request: StepRequest, installation: str) -> dict[str, str]:
 
 def pod_annotations(request: StepRequest) -> dict[str, str]:
     """The annotations that every pod of ours has; they go over those of the pipeline."""
-    return {
+    limit = {TIMEOUT_ANNOTATION: str(request.timeout_s)} if request.timeout_s is not None else {}
+    return limit | {
         ATTEMPT_ANNOTATION: str(request.attempt),
         FENCE_ANNOTATION: str(request.fence),
         KFP_RUN_NAME_ANNOTATION: request.facts.run_display_name,
@@ -111,6 +114,12 @@ def fence_in(annotations: Mapping[str, str]) -> int | None:
     """The fence under which the pod was made; None where it says none."""
     text = annotations.get(FENCE_ANNOTATION, "")
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def timeout_s_in(annotations: Mapping[str, str]) -> float | None:
+    """How long the pod may take; None where it says nothing, or nonsense."""
+    text = annotations.get(TIMEOUT_ANNOTATION, "")
+    return float(text) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", text) else None
 
 
 def _slug(text: str) -> str:

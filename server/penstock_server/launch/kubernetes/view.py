@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from penstock_server.launch.kubernetes.names import timeout_s_in
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -87,7 +89,7 @@ class PodView:
     started_at: datetime | None
     """When the kubelet took it up."""
     deadline_s: float | None
-    """Seconds from `started_at` on that the pod may take."""
+    """Seconds from `started_at` on that the pod may take, by its annotation or, without one, its node."""
     containers: Mapping[str, Container]
     conditions: Mapping[str, Condition]
 
@@ -145,7 +147,7 @@ def view(pod: Mapping[str, Any]) -> PodView:
         message=status.get("message", ""),
         node=spec.get("nodeName", ""),
         started_at=_time(status.get("startTime")),
-        deadline_s=spec.get("activeDeadlineSeconds"),
+        deadline_s=timeout_s_in(metadata.get("annotations") or {}) or spec.get("activeDeadlineSeconds"),
         containers={container.name: container for container in _containers(spec, status)},
         conditions={told["type"]: _condition(told) for told in status.get("conditions") or ()},
     )
