@@ -300,6 +300,18 @@ def test_a_server_that_takes_over_does_not_tell_it_again() -> None:
     assert world.see("a", Phase.PENDING, host="node-1", reason="POD_INITIALIZING").changes != []
 
 
+def test_what_is_about_to_end_one_that_runs_is_told_of_its_task_once() -> None:
+    world = World(flat({"a": ()})).begin()
+    world.grant("a")
+    world.see("a", Phase.STARTED)
+    going = {"reason": "POD_TERMINATING", "message": "the pod is being deleted"}
+    world.see("a", Phase.STARTED, **going)
+    attempt, task = world.rows.attempts[TaskId("a"), 1], world.rows.tasks[TaskId("a")]
+    assert (attempt.state, task.state) == (AttemptState.RUNNING, TaskState.RUNNING)
+    assert (task.reason, task.message) == tuple(going.values())
+    assert world.see("a", Phase.STARTED, **going).changes == []
+
+
 def test_one_that_runs_is_not_told_to_wait() -> None:
     world = World(flat({"a": ()})).begin()
     world.grant("a")

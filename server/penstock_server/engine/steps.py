@@ -205,6 +205,8 @@ def observe(run: LiveRun, seen: Observation) -> None:
         move_attempt(run, task, attempt, AttemptState.RUNNING, seen)
         if task.reason != reasons.STARTED:
             move_task(run, task, TaskState.RUNNING, reasons.STARTED)
+    elif seen.phase is Phase.STARTED and seen.reason not in ("", task.reason) and not attempt.stop_asked:
+        move_task(run, task, TaskState.RUNNING, seen.reason, seen.message)
 
 
 def _note_wait(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Observation) -> None:

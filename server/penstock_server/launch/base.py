@@ -110,7 +110,8 @@ class Observation:
     reason: str = ""
     """Stable, UPPER_SNAKE: EXIT_CODE, OUT_OF_MEMORY, TIMED_OUT, OUTPUT_MISSING, OUTPUT_INVALID, ENVIRONMENT_FAILED,
     INPUT_UNAVAILABLE, COMMAND_INVALID, START_FAILED, PUBLISH_FAILED, LAUNCHER_ERROR, PROCESS_GONE, STOPPED; of pods
-    those of `launch.reasons` too. Of one that is PENDING what it waits for, in the launcher's words."""
+    those of `launch.reasons` too. Of one that is PENDING what it waits for, in the launcher's words;
+    of one that has STARTED what is about to end it, such as POD_TERMINATING."""
     message: str = ""
     exit_code: int | None = None
     """128 + n when signal n ended it."""

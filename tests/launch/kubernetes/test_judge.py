@@ -286,8 +286,20 @@ def test_what_we_stop_is_stopped_unless_it_was_faster() -> None:
     assert faster.phase is Phase.FAILED
 
 
-def test_what_is_deleted_goes_on_until_it_has_ended() -> None:
-    assert judged(recorded("deleting-running"), now=datetime(2026, 11, 26, 2, 26, 8, tzinfo=UTC)) == Started()
+GOING = ("POD_TERMINATING", "the pod is being deleted, and has until 02:26:07 UTC to end")
+
+
+def test_what_is_deleted_goes_on_until_it_has_ended_and_says_so() -> None:
+    now = datetime(2026, 11, 26, 2, 26, 6, tzinfo=UTC)
+    assert judged(recorded("deleting-running"), now=now) == Started(*GOING)
+
+
+@pytest.mark.parametrize("name", ["image-unknown", "stage-out-crashing", "unschedulable", "running"])
+def test_what_is_deleted_before_it_has_started_says_nothing_but_that(name: str) -> None:
+    """Its containers are ended one by one, which looks as if they crashed."""
+    main = state("main", waiting={"reason": "PodInitializing"}) if name == "running" else lambda _: None
+    pod = recorded(name, main, deleted("2026-11-26T02:26:07Z", 5))
+    assert judged(pod, now=datetime(2026, 11, 26, 2, 26, 6, tzinfo=UTC)) == Pending(*GOING)
 
 
 @pytest.mark.parametrize("name", ["unschedulable", "image-unknown", "running"])

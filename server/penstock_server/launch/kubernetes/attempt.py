@@ -164,8 +164,8 @@ class PodAttempt:
                 self._report_pending(reason, message)
                 if self.pod is not None and is_untold(self.pod):
                     self._ask(self._look_at_events)
-            case Started():
-                self._report_started()
+            case Started(reason, message):
+                self._report_started(reason, message)
             case Ending(held_by):
                 self._report_started()
                 if held_by and not self._is_ending_pod:
@@ -187,9 +187,9 @@ class PodAttempt:
     def _report_pending(self, reason: str, message: str) -> None:
         self._tell(Observation(self.request.attempt, Phase.PENDING, reason, message))
 
-    def _report_started(self) -> None:
+    def _report_started(self, reason: str = "", message: str = "") -> None:
         self._room.give_back()
-        self._tell(Observation(self.request.attempt, Phase.STARTED))
+        self._tell(Observation(self.request.attempt, Phase.STARTED, reason, message))
 
     def _keep_log(self, pod: PodView) -> None:
         """Store the log once there will be no more of it, or before it goes."""

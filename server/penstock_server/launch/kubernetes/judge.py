@@ -44,6 +44,8 @@ _UNPREPARED = {
 _KILLED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
 _OWN_LIMIT = re.compile(r"\bexceed(s|ed)\b.*\blimit\b")
 """What the kubelet says of a pod that it evicts because it has taken more than it asked for."""
+TERMINATING = "POD_TERMINATING"
+"""Reason of a pod that is being deleted, by whomever, and has not ended."""
 OVERTIME_S = 1.0
 """So much later than its deadline a pod is ended by us, who go by another clock than its node."""
 _NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
@@ -63,7 +65,7 @@ def judge(pod: PodView, history: History, circumstances: Circumstances, graces: 
     if is_overtime(pod, circumstances.now):
         return Overtime()
     if isinstance(pod.state_of(MAIN), Running):
-        return Started()
+        return Started() if pod.deletion_at is None else Started(TERMINATING, _terminating(pod.deletion_at))
     return _before_main(pod, history, circumstances, graces)
 
 
@@ -74,8 +76,10 @@ def _before_main(pod: PodView, history: History, circumstances: Circumstances, g
     stage_in = pod.ended(STAGE_IN)
     if stage_in is not None and stage_in.exit_code != 0:
         return _unprepared(stage_in)
+    if pod.deletion_at is not None:
+        return Pending(TERMINATING, _terminating(pod.deletion_at))
     waits, is_hopeless = pending(pod, history.trouble)
-    if waits.grounds is None or pod.deletion_at is not None:
+    if waits.grounds is None:
         return waits
     failing = history.failing
     is_late = failing is not None and circumstances.now - failing.since >= graces.of(waits.grounds)
@@ -120,6 +124,10 @@ def _is_overdue(pod: PodView, circumstances: Circumstances, graces: Graces) -> b
     """It has outlived its own grace by far."""
     limit = pod.deletion_at
     return limit is not None and circumstances.now > limit + timedelta(seconds=graces.lost_node_s)
+
+
+def _terminating(limit: datetime) -> str:
+    return f"the pod is being deleted, and has until {limit:%H:%M:%S} UTC to end"
 
 
 # After `main`

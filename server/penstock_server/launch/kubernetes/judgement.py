@@ -73,6 +73,10 @@ class Pending:
 class Started:
     """`main` runs."""
 
+    reason: str = ""
+    """What the user should know of that, in UPPER_SNAKE; empty: nothing."""
+    message: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
