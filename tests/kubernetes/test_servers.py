@@ -41,7 +41,8 @@ def until(test: Callable[[], bool]) -> None:
 
 
 def pods_of(cluster: Cluster, run: Run) -> list[str]:
-    listed = read("pods", "--namespace", cluster.namespace, "--selector", f"penstock.dev/run={run.uid}")
+    run_id = run.name.rpartition("/")[2]
+    listed = read("pods", "--namespace", cluster.namespace, "--selector", f"penstock.dev/run-id={run_id}")
     return [pod["metadata"]["name"] for pod in listed["items"]]
 
 
@@ -115,6 +116,7 @@ def test_a_cancelled_run_leaves_no_pod(cluster: Cluster, folder: Path, database_
     with serving(cluster, folder, database_dsn) as (server,), Client(server.grpc) as client:
         run = client.create_run(journalling(shared, 4, waits=True))
         until(lambda: len(journal(shared)) == 4)
+        assert len(pods_of(cluster, run)) == 4
         client.runs.cancel(run)
         ended = client.wait(run, timeout=RUN_TIMEOUT_S)
         assert Run.State.Name(ended.state) == "STATE_CANCELLED"
