@@ -220,6 +220,16 @@ def test_losses_have_a_bound_of_their_own() -> None:
     assert task.message == "4 attempts were lost, the last one: PROCESS_GONE"
 
 
+def test_attempts_that_failed_by_their_environment_are_not_told_as_lost() -> None:
+    world = World(flat({"a": ()})).begin()
+    for delayed in (False, True, True, False):
+        world.fail("a", reason="UNSCHEDULABLE", message="no node")
+        if delayed:
+            world.send(RetryDue(TaskId("a")))
+    task = world.rows.tasks[TaskId("a")]
+    assert (task.state, task.message) == (TaskState.FAILED, "4 attempts failed, the last one: no node")
+
+
 def test_a_launcher_that_cannot_start_the_step_is_no_fault_of_the_step() -> None:
     world = World(flat({"a": ()})).begin()
     world.fail("a", reason="START_FAILED", message="no fork")

@@ -312,7 +312,8 @@ def _after_failure(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Obs
 def _after_loss(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Observation) -> None:
     task.losses += 1
     if task.losses > LOSSES_MAX or run.stops(task):
-        account = f"{task.losses} attempts were lost, the last one: {_account(seen)}"
+        how = "failed" if attempt.state is AttemptState.FAILED else "were lost"
+        account = f"{task.losses} attempts {how}, the last one: {_account(seen)}"
         fail(run, task, seen.reason or AttemptState.LOST, account)
     else:
         delay_s = 0.0 if task.losses == 1 else LOSS_DELAY_S * 2 ** (task.losses - 2)
