@@ -14,6 +14,7 @@ import pytest
 
 from penstock_server.launch.base import Phase, StepRequest
 from penstock_server.launch.kubernetes import names
+from penstock_server.launch.kubernetes.attempt import PodAttempt
 from penstock_server.launch.kubernetes.frame import Frame, Stage
 from penstock_server.launch.kubernetes.judgement import Graces
 from penstock_server.launch.kubernetes.launcher import KubernetesLauncher
@@ -205,6 +206,44 @@ async def test_the_wait_for_a_place_does_not_count_as_a_pod_that_does_not_start(
         await play.watched.launcher.forget([play.request.attempt])
         await play.server.until(lambda: "involvedObject.uid=v" in asked_at)
     assert asked_at["involvedObject.uid=v"] - made_at[0] >= 0.2
+
+
+async def test_a_refusal_of_events_is_logged_and_takes_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The grace of a pod goes on from what events have told before."""
+    monkeypatch.setattr("penstock_server.launch.kubernetes.attempt.LOOK_S", 0)
+    missing = {"reason": "FailedMount", "message": 'secret "nosecret" not found', "lastTimestamp": ago(1)}
+    async with playing(tmp_path, graces=Graces(config_s=1)) as play:
+        waiting = {"spec": {"nodeName": "penstock"}, "status": {"phase": "Pending"}}
+        play.server.on(f"POST {PODS}", answer({**play.pod("running", 5), **waiting}, 201))
+        events = answer({"metadata": {}, "items": [missing]})
+        play.server.on("GET /api/v1/namespaces/ns/events", events, refusal(403, "Forbidden", "no events for you"))
+        end = await play.watched.run(play.request)
+        assert (end.phase, end.reason) == (Phase.FAILED, "CONTAINER_CONFIG_INVALID")
+    logged = {record.message: record.__dict__.get("error", "") for record in caplog.records}
+    assert "no events for you" in logged["events of a pod not read"]
+
+
+async def test_an_attempt_that_cannot_be_judged_does_not_keep_others_from_being_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with playing(tmp_path, graces=Graces(image_s=0.3)) as play:
+        play.server.on(f"POST {PODS}", answer(play.pod("unschedulable", 5), 201))
+        await play.watched.launcher.launch(play.request)
+        await until(lambda: any(seen.reason == "UNSCHEDULABLE" for seen in play.watched.told))
+        judged, broken = PodAttempt.look, play.request.attempt
+
+        def look(attempt: PodAttempt) -> None:
+            if attempt.request.attempt == broken:
+                raise RuntimeError("a fault of ours")
+            judged(attempt)
+
+        monkeypatch.setattr(PodAttempt, "look", look)
+        other = replace(play, request=step(of=component(["true"], image="busybox"), store=tmp_path))
+        play.server.replace(f"POST {PODS}", answer(other.pod("image-unknown", 6, uid="v"), 201))
+        assert (await play.watched.run(other.request)).reason == "IMAGE_UNAVAILABLE"
+    assert "attempt not looked at" in {record.message for record in caplog.records}
 
 
 async def test_a_sidecar_that_holds_the_pod_is_ended_and_the_verdict_outlives_the_pod(tmp_path: Path) -> None:

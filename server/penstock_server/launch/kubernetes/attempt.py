@@ -9,13 +9,14 @@ server or another, and may be done again.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from penstock_server.launch import verdicts
 from penstock_server.launch.base import Observation, Phase, StepRequest
-from penstock_server.launch.kubernetes.api import ApiConflictError, ApiUnavailableError, Kind
+from penstock_server.launch.kubernetes.api import ApiConflictError, ApiError, ApiUnavailableError, Kind
 from penstock_server.launch.kubernetes.budget import BudgetPlace
 from penstock_server.launch.kubernetes.claims import is_claim_step, run_claim_step
 from penstock_server.launch.kubernetes.conclusion import closing_of, conclude, of_absent
@@ -43,6 +44,8 @@ from penstock_server.launch.kubernetes.view import Ended, PodView, Running
 from penstock_server.launch.kubernetes.waits import is_untold
 from penstock_server.launch.kubernetes.work import Work
 from penstock_server.launch.kubernetes.workplace import Workplace
+
+_log = logging.getLogger(__name__)
 
 QUOTA_RETRY_S = 10.0
 LOOK_S = 15.0
@@ -214,7 +217,14 @@ class PodAttempt:
 
     async def _look_at_events(self) -> None:
         assert self.pod is not None
-        trouble = await newest_trouble(self.place.api, self.pod)
+        try:
+            trouble = await newest_trouble(self.place.api, self.pod)
+        except ApiUnavailableError:
+            raise
+        except ApiError as error:
+            # What they told before still counts: the grace of a pod must not begin anew because we could not ask.
+            _log.warning("events of a pod not read", extra={"pod": self.pod.name, "error": str(error)})
+            return
         if not self._is_concluding:
             self._history = replace(self._history, trouble=trouble).after(self.pod, self.place.clock())
             self.look()

@@ -197,8 +197,15 @@ class KubernetesLauncher:
         while True:
             await asyncio.sleep(self._settings.tick_s)
             for attempt in list(self._attempts.values()):
-                if attempt.depends_on_time:
-                    attempt.look()
+                self._look_again(attempt)
+
+    def _look_again(self, attempt: PodAttempt) -> None:
+        """A fault of ours must not keep the others from being looked at."""
+        try:
+            if attempt.depends_on_time:
+                attempt.look()
+        except Exception:
+            _log.exception("attempt not looked at", extra={"attempt": str(attempt.request.attempt)})
 
     # Taking and dropping
 
