@@ -41,7 +41,7 @@ from penstock_server.launch.kubernetes.policy import PodError
 from penstock_server.launch.kubernetes.records import Closing
 from penstock_server.launch.kubernetes.troubles import newest_trouble
 from penstock_server.launch.kubernetes.view import Ended, PodView, Running
-from penstock_server.launch.kubernetes.waits import is_untold
+from penstock_server.launch.kubernetes.waits import is_untold, says_the_same
 from penstock_server.launch.kubernetes.work import Work
 from penstock_server.launch.kubernetes.workplace import Workplace
 
@@ -188,7 +188,8 @@ class PodAttempt:
                 self._work.begin(lambda: self._conclude(judgement))
 
     def _report_pending(self, reason: str, message: str) -> None:
-        self._tell(Observation(self.request.attempt, Phase.PENDING, reason, message))
+        if self.last is None or not says_the_same(reason, self.last.reason):
+            self._tell(Observation(self.request.attempt, Phase.PENDING, reason, message))
 
     def _report_started(self, reason: str = "", message: str = "") -> None:
         self._room.give_back()

@@ -27,6 +27,10 @@ _WAITING: dict[str, tuple[Grounds, bool]] = {
 """Reasons of waiting containers that lead to the end of the attempt; True: nothing can make it better."""
 
 
+_PULLS = frozenset({"ERR_IMAGE_PULL", "IMAGE_PULL_BACK_OFF"})
+"""Between the two a pod goes to and fro for as long as its image cannot be pulled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """What the node says of a pod that does not start, which the pod's status does not tell."""
@@ -56,6 +60,11 @@ def pending(pod: PodView, trouble: Trouble | None) -> tuple[Pending, bool]:
         grounds = Grounds.CONFIG if is_absent else Grounds.PREPARATION
         return Pending(_upper_snake(trouble.reason), trouble.message, grounds), False
     return _preparing(pod), False
+
+
+def says_the_same(reason: str, told: str) -> bool:
+    """Whether a reason is no news to whoever was told another one before."""
+    return reason != told and {reason, told} <= _PULLS
 
 
 def is_untold(pod: PodView) -> bool:
