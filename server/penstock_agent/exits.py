@@ -7,9 +7,10 @@
 | 65 | ALREADY_ENDED | *stage-in* | the attempt has a report: it ran before and must not run again |
 | 66 | CLOSED | *stage-in* | the server has closed the attempt: it must not start any more |
 | 67 | INPUT_UNAVAILABLE | *stage-in* | an input artifact could not be fetched, or is not what was stored |
-| 68 | STORE_UNAVAILABLE | both | the object store did not answer, or refused; repeating may help |
+| 68 | STORE_UNAVAILABLE | both | the object store did not answer as it should; repeating may help |
 | 69 | VOLUME_UNUSABLE | both | the pod's own volumes could not be read or written, as when they are full |
 | 70 | INTERNAL | both | the agent itself failed |
+| 71 | STORE_REFUSED | both | the object store does not let us, as with wrong keys; repeating does not help |
 
 What is wrong with the outputs that a step has left is none of these: it stands in the report.
 """
@@ -22,6 +23,7 @@ INPUT_UNAVAILABLE = 67
 STORE_UNAVAILABLE = 68
 VOLUME_UNUSABLE = 69
 INTERNAL = 70
+STORE_REFUSED = 71
 
 
 class AgentError(Exception):

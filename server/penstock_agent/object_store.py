@@ -209,7 +209,7 @@ def _asked(request: Callable[[], T]) -> T | None:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return str(error).splitlines()[0].rstrip(": ") if str(error) else type(error).__name__
 
 
 def _is_there(at: _Bucket) -> bool:

@@ -8,6 +8,7 @@ from penstock_agent.exits import (
     ALREADY_ENDED,
     CLOSED,
     INPUT_UNAVAILABLE,
+    STORE_REFUSED,
     STORE_UNAVAILABLE,
     VOLUME_UNUSABLE,
     AgentError,
@@ -47,8 +48,9 @@ def _refuse_what_is_over(plan: StagePlan, store: Store, patience: Patience) -> N
     try:
         has_ended, is_closed = in_parallel([is_there(plan.report_uri), is_there(plan.closed_uri)])
     except StoreError as error:
+        status = STORE_REFUSED if error.is_lasting else STORE_UNAVAILABLE
         message = f"whether the attempt may start could not be asked: {error}"
-        raise AgentError(STORE_UNAVAILABLE, message) from error
+        raise AgentError(status, message) from error
     if has_ended:
         raise AgentError(ALREADY_ENDED, f"attempt {plan.attempt} has run before: {plan.report_uri} tells how it ended")
     if is_closed:

@@ -255,6 +255,13 @@ def test_an_executors_output_that_is_no_json_is_told_as_it_is(pod: Pod, made: Pa
     assert (pod.report().executor_output, pod.report().stored) == ("{", {})
 
 
+@pytest.mark.parametrize("pod", ["s3"], indirect=True)
+def test_keys_that_will_not_do_are_told_apart_from_a_store_that_is_away(pod: Pod) -> None:
+    assert pod.run("stage-in", AWS_SECRET_ACCESS_KEY="another") == exits.STORE_REFUSED
+    assert "does not let us" in pod.message
+    assert not pod.message.rstrip().endswith(":")
+
+
 def test_outputs_that_cannot_be_stored_in_time_are_told(pod: Pod, made: Path) -> None:
     (made / "outputs/model").write_text("x")
     wrong = StoreOptions("http://127.0.0.1:1", allow_http=True, root="s3://nowhere/x")

@@ -90,6 +90,11 @@ ENDINGS: Mapping[str, Ending] = {
     "INPUT_UNAVAILABLE": Ending(
         FailureClass.INPUT, "An input artifact could not be brought to the step.", "See whether it is still there."
     ),
+    "STORE_REFUSED": Ending(
+        _ENVIRONMENT,
+        "The store of artifacts did not let the pod read.",
+        "Check the secrets of `kubernetes_store_secrets`, in the namespace of the pod.",
+    ),
     "START_FAILED": Ending(_LOST, "The step could not be started.", _NOTHING),
     "PUBLISH_FAILED": Ending(_LOST, "What the step has made could not be stored.", "See that the store is reachable."),
     "STORE_UNAVAILABLE": Ending(_LOST, "The store of artifacts did not answer.", "See that it can be reached."),

@@ -148,6 +148,7 @@ VERDICTS: list[tuple[str, PodView, Phase, str, int | None, str]] = [
     ),
     ("deleted", recorded("deleted-running"), Phase.LOST, "POD_DELETED", 137, "somebody deleted it"),
     ("store did not answer", unprepared(68), Phase.LOST, "STORE_UNAVAILABLE", None, ""),
+    ("store refused", unprepared(71), Phase.FAILED, "STORE_REFUSED", None, ""),
     ("volume full", unprepared(69), Phase.FAILED, "ENVIRONMENT_FAILED", None, ""),
     ("agent broken", unprepared(70), Phase.LOST, "LAUNCHER_ERROR", None, ""),
     ("agent killed", unprepared(137), Phase.LOST, "NODE_LOST", None, ""),

@@ -21,6 +21,7 @@ from penstock_server.launch.kubernetes.launcher import KubernetesLauncher
 from penstock_server.launch.kubernetes.records import Closing, Records
 from penstock_server.launch.kubernetes.workplace import ClusterNamespaces, KubernetesSettings
 from penstock_server.model.errors import FailedPrecondition, Unavailable
+from penstock_server.model.states import FailureClass
 from penstock_server.store.records import StoredRecords
 from tests.launch.kubernetes.api_server import (
     ApiServer,
@@ -74,16 +75,14 @@ class Play:
 @asynccontextmanager
 async def playing(folder: Path, *watches: Reply, start: bool = True, **settings: Any) -> AsyncIterator[Play]:
     given: dict[str, Any] = {"graces": Graces(lost_node_s=0), "tick_s": 0.02, "sync_timeout_s": 5}
-    frame = Frame("installation", Stage("stage"))
+    given["frame"] = Frame("installation", Stage("stage"))
     async with api_server() as server, api_of(server, patience_s=0, watch_s=60) as api:
         server.on(NAMESPACE, answer({"kind": "Namespace"}))
         server.on(REVIEWS, answer({"status": {"allowed": True}}, 201))
         server.on(f"GET {PODS}", EMPTY)
         server.on(f"WATCH {PODS}", *(watches or (silence,)))
         records = Records(StoredRecords.in_folder(folder), f"file://{folder}")
-        launcher = KubernetesLauncher(
-            api, records, KubernetesSettings(ClusterNamespaces("ns"), frame, **(given | settings))
-        )
+        launcher = KubernetesLauncher(api, records, KubernetesSettings(ClusterNamespaces("ns"), **(given | settings)))
         if start:
             await launcher.start()
         watched = Watched(launcher)
@@ -244,6 +243,49 @@ async def test_an_attempt_that_cannot_be_judged_does_not_keep_others_from_being_
         play.server.replace(f"POST {PODS}", answer(other.pod("image-unknown", 6, uid="v"), 201))
         assert (await play.watched.run(other.request)).reason == "IMAGE_UNAVAILABLE"
     assert "attempt not looked at" in {record.message for record in caplog.records}
+
+
+@pytest.mark.parametrize(
+    ("secrets", "told"),
+    [
+        (("penstock-store",), "secret penstock-store of the namespace ns (`kubernetes_store_secrets`)"),
+        ((), "no secret"),
+    ],
+)
+async def test_a_store_that_refuses_is_told_with_where_its_keys_are(
+    tmp_path: Path, secrets: tuple[str, ...], told: str
+) -> None:
+    async with playing(tmp_path, frame=Frame("installation", Stage("stage", secrets=secrets))) as play:
+        pod = play.pod("stage-in-failed", 5)
+        refused = {"exitCode": 71, "reason": "Error", "message": "the object store does not let us"}
+        pod["status"]["initContainerStatuses"][0]["state"] = {"terminated": refused}
+        play.server.on(f"POST {PODS}", answer(pod, 201))
+        end = await play.watched.run(play.request)
+        assert (end.reason, end.failure_class) == ("STORE_REFUSED", FailureClass.ENVIRONMENT)
+        assert told in end.message
+
+
+async def test_an_image_that_cannot_be_pulled_is_told_once(tmp_path: Path) -> None:
+    """Between two tries the pod goes to and fro; what it says at the tries is the reason."""
+    tries = RECORDED["image-unknown"]["status"]["containerStatuses"][0]["state"]["waiting"]
+    backing_off = {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}
+    launched, events = asyncio.Event(), list[bytes]()
+
+    async def watch(writer: asyncio.StreamWriter) -> None:
+        await launched.wait()
+        await stream(*events)(writer)
+
+    async with playing(tmp_path, watch, silence) as play:
+        pods = [play.pod("image-unknown", version) for version in (6, 7, 8)] + [play.pod("running", 9)]
+        for pod, waiting in zip(pods, (backing_off, tries, backing_off), strict=False):
+            pod["status"]["containerStatuses"][0]["state"]["waiting"] = waiting
+        events += [json.dumps({"type": "MODIFIED", "object": pod}).encode() + b"\n" for pod in pods]
+        play.server.on(f"POST {PODS}", answer(play.pod("image-unknown", 5), 201))
+        await play.watched.launcher.launch(play.request)
+        await until(lambda: bool(play.watched.told))
+        launched.set()
+        await play.watched.start_of(play.request)
+        assert [seen.reason for seen in play.watched.told] == ["ERR_IMAGE_PULL", ""]
 
 
 async def test_a_sidecar_that_holds_the_pod_is_ended_and_the_verdict_outlives_the_pod(tmp_path: Path) -> None:

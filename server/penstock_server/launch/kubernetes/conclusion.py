@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 
 from penstock_agent.report import ReportError, ReportPlace, StepReport, read_message
 from penstock_server.launch import verdicts, workspace
@@ -27,6 +28,8 @@ async def conclude(verdict: Verdict, request: StepRequest, pod: PodView, place: 
     if verdict.phase is Phase.SUCCEEDED:
         return await succeeded(request, verdict.report, place)
     attempt = request.attempt
+    if verdict.reason == "STORE_REFUSED":
+        verdict = replace(verdict, message=f"{verdict.message}{_keys(pod, place)}")
     tail = await _tail(request, pod, place) if verdict.phase is not Phase.STOPPED else ""
     if verdict.reason == "EXIT_CODE" and verdict.exit_code is not None:
         return verdicts.exited(attempt, verdict.exit_code, tail)
@@ -35,6 +38,13 @@ async def conclude(verdict: Verdict, request: StepRequest, pod: PodView, place: 
     return Observation(
         attempt, verdict.phase, verdict.reason, verdict.message, exit_code=verdict.exit_code, log_tail=tail
     )
+
+
+def _keys(pod: PodView, place: Workplace) -> str:
+    secrets = ", ".join(place.settings.frame.stage.secrets)
+    if not secrets:
+        return "; no secret with keys is set (`kubernetes_store_secrets`)"
+    return f"; check the keys in the secret {secrets} of the namespace {pod.namespace} (`kubernetes_store_secrets`)"
 
 
 async def succeeded(request: StepRequest, message: str, place: Workplace) -> Observation:

@@ -37,6 +37,7 @@ from penstock_server.launch.verdicts import how_ended
 _UNPREPARED = {
     exits.INPUT_UNAVAILABLE: (Phase.FAILED, "INPUT_UNAVAILABLE"),
     exits.VOLUME_UNUSABLE: (Phase.FAILED, "ENVIRONMENT_FAILED"),
+    exits.STORE_REFUSED: (Phase.FAILED, "STORE_REFUSED"),
     exits.STORE_UNAVAILABLE: (Phase.LOST, "STORE_UNAVAILABLE"),
 }
 """What becomes of a step by the exit code of *stage-in*; any other is a fault of ours."""
