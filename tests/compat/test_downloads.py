@@ -30,12 +30,14 @@ class Site:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request."""
-        line = await reader.readline()
-        path = line.split()[1].decode() if len(line.split()) > 1 else ""
-        self.asked.append(path)
-        writer.write(self.answers.get(path, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))
-        await asyncio.gather(writer.drain(), return_exceptions=True)
-        await self.end(writer)
+        try:
+            line = await reader.readline()
+            path = line.split()[1].decode() if len(line.split()) > 1 else ""
+            self.asked.append(path)
+            writer.write(self.answers.get(path, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))
+            await asyncio.gather(writer.drain(), return_exceptions=True)
+        finally:
+            await self.end(writer)
 
     async def end(self, writer: asyncio.StreamWriter) -> None:
         """Hang up."""

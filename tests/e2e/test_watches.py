@@ -18,7 +18,7 @@ RUNS = 6
 STEPS = 12
 WATCHERS_OF_EACH = 2
 CUTS_MIN = 6
-"""Each cuts all watches of its test: they share a connection."""
+"""Each cuts all watches of its test: they share a connection. Busy machines need more runs for so many."""
 TIMEOUT_S = 90
 
 pytestmark = pytest.mark.slow
@@ -68,17 +68,17 @@ def test_watches_of_runs_tell_the_event_log_over_connections_that_are_cut(server
         cutting(server.grpc, seed=1) as proxy,
         ThreadPoolExecutor(RUNS * WATCHERS_OF_EACH) as watchers,
     ):
-        runs = create_runs(client)
-        told: list[tuple[Run, Future[list[event_pb2.Event]]]] = [
-            (run, watchers.submit(watch_run, proxy.address, run)) for run in runs for _ in range(WATCHERS_OF_EACH)
-        ]
-        if is_killed:
-            client.wait(runs[0], timeout=TIMEOUT_S)
-            server.kill()
-            server.start()
-        for run, watched in told:
-            assert watched.result(TIMEOUT_S) == event_log(client, run)
-        assert proxy.cuts >= CUTS_MIN
+        while proxy.cuts < CUTS_MIN:
+            runs = create_runs(client)
+            told: list[tuple[Run, Future[list[event_pb2.Event]]]] = [
+                (run, watchers.submit(watch_run, proxy.address, run)) for run in runs for _ in range(WATCHERS_OF_EACH)
+            ]
+            if is_killed:
+                client.wait(runs[0], timeout=TIMEOUT_S)
+                server.kill()
+                server.start()
+            for run, watched in told:
+                assert watched.result(TIMEOUT_S) == event_log(client, run)
 
 
 def test_a_watch_of_all_runs_tells_each_move_once_over_connections_that_are_cut(server: Server) -> None:
