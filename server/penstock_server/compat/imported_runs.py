@@ -88,7 +88,7 @@ class ImportedRuns:
 
     def _experiment(self, request: pb.ImportRunRequest, namespace: str) -> str:
         id = own_id(request.experiment, namespace, "experiment", experiments.DEFAULT)
-        # What only would be made by now is not there: any experiment serves to check the rest.
+        # A dry run has made no experiment, so there may be none of that id: any one serves to check the rest.
         return experiments.DEFAULT if request.validate_only else id
 
     async def _executed(
