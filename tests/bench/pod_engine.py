@@ -23,6 +23,8 @@ IDLE_S = 5.0
 QUIET_S = 1.0
 QUIET_CPU_S = 0.03
 """A server that takes no more in `QUIET_S` has done all that there was to do."""
+PATIENCE_S = 600.0
+"""A server that does not do what is waited for ends the measure."""
 CALLS_A_S = 300
 FLAT = "flat within 1.5"
 T = TypeVar("T")
@@ -108,8 +110,7 @@ def _warm_up(bed: Bed, cluster: _Simulated) -> None:
 
 def _all_running(bed: Bed, cluster: _Simulated, width: int) -> run_pb2.Run:
     run = bed.create(pipelines.wide(width, "true"))
-    while cluster.tell("look").pods < width:
-        time.sleep(LOOK_AGAIN_S)
+    _until(lambda: cluster.tell("look").pods >= width)
     return run
 
 
@@ -120,6 +121,7 @@ def _relist(bed: Bed, cluster: _Simulated, run: run_pb2.Run) -> float:
     end = time.perf_counter() + QUIET_S
     while time.perf_counter() < end or cluster.tell("look").lists == lists:
         start = time.perf_counter()
+        assert start < end + PATIENCE_S, "the pods are not listed again"
         bed.client.stubs.run.GetRun(request)
         longest_s = max(longest_s, time.perf_counter() - start)
         time.sleep(LOOK_AGAIN_S)
@@ -129,8 +131,7 @@ def _relist(bed: Bed, cluster: _Simulated, run: run_pb2.Run) -> float:
 def _all_gone(bed: Bed, cluster: _Simulated, run: run_pb2.Run) -> None:
     cluster.tell("release")
     bed.finish(run)
-    while cluster.tell("look").pods:
-        time.sleep(LOOK_AGAIN_S)
+    _until(lambda: not cluster.tell("look").pods)
 
 
 def _spent(bed: Bed, work: Callable[[], T]) -> tuple[T, float]:
@@ -149,8 +150,15 @@ def _cpu_s(bed: Bed, work: Callable[[], object]) -> float:
 
 def _settle(bed: Bed) -> None:
     """Wait until the server does nothing any more."""
-    while _cpu_s(bed, lambda: time.sleep(QUIET_S)) > QUIET_CPU_S:
-        pass
+    _until(lambda: _cpu_s(bed, lambda: time.sleep(QUIET_S)) <= QUIET_CPU_S)
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    end = time.perf_counter() + PATIENCE_S
+    while not is_so():
+        if time.perf_counter() > end:
+            raise TimeoutError(f"the server has not come so far within {PATIENCE_S:g} s")
+        time.sleep(LOOK_AGAIN_S)
 
 
 @contextmanager
