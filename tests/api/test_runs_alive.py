@@ -86,7 +86,8 @@ async def test_a_running_run_is_cancelled(api: Api, stage: Stage) -> None:
     stage.acts["s0"] = Act(gate=asyncio.Event())
     name = await create(api)
     await running(api, name)
-    await api.runs.CancelRun(pb.CancelRunRequest(name=name, message="enough"))
+    answer = (await api.runs.CancelRun(pb.CancelRunRequest(name=name, message="enough"))).run
+    assert answer.state in (run_pb2.Run.STATE_CANCELLING, run_pb2.Run.STATE_CANCELLED)
     run = await watched(api, name)
     assert run.state == run_pb2.Run.STATE_CANCELLED
     assert await reason(api.runs.CancelRun(pb.CancelRunRequest(name=name))) == "RUN_FINISHED"

@@ -11,7 +11,7 @@ from penstock_server.api.run_reads import run_message
 from penstock_server.engine.new_ids import NewIds, with_id
 from penstock_server.engine.new_runs import NewRuns
 from penstock_server.engine.requests import RunRequests
-from penstock_server.engine.taken_up import until_retried
+from penstock_server.engine.taken_up import until_cancelling, until_retried
 from penstock_server.engine.wakeups import Wakeups
 from penstock_server.model.resources import Run
 from penstock_server.rpc.call import Call
@@ -31,12 +31,16 @@ class RunControl:
     wakeups: Wakeups
 
     async def cancel_run(self, request: pb.CancelRunRequest, _call: Call) -> pb.CancelRunResponse:
-        """Asks for the run to be stopped."""
+        """Asks for the run to be stopped, and waits for an engine to take that up.
+
+        Until then the run looks as if nobody had asked.
+        """
         namespace, id = names.RUN.parse(request.name)
         revision = await self._revision(namespace, id, request.etag)
-        run = await self.requests.cancel_run(
+        asked = await self.requests.cancel_run(
             namespace, id, message=request.message, exit_tasks=request.cancel_exit_tasks, revision=revision
         )
+        run = await until_cancelling(self.database, self.wakeups, asked)
         return pb.CancelRunResponse(run=await run_message(self.database, run))
 
     async def pause_run(self, request: pb.PauseRunRequest, _call: Call) -> pb.PauseRunResponse:

@@ -202,7 +202,8 @@ class RunServiceServicer:
 
     def CancelRun(self, request, context):
         """Asks for a run to be stopped: nothing new starts but exit tasks, and what runs is stopped (asked to end, then
-        killed after a grace). The run goes through CANCELLING to CANCELLED; watch it to see that. Fails with
+        killed after a grace). Answers once an engine has taken that up, with the run CANCELLING, or ended already; if none
+        does within 3 s, with the run as it was, and it is stopped as soon as one does. Watch it to see it end. Fails with
         RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating while it is being cancelled is safe; a repeat with
         `cancel_exit_tasks` ends those too.
         """

@@ -70,7 +70,8 @@ class RunServiceStub:
     """Takes a run back from the archive. Fails with RUN_NOT_FOUND, ETAG_MISMATCH. Repeating is safe."""
     CancelRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunRequest, _run_service_pb2.CancelRunResponse]
     """Asks for a run to be stopped: nothing new starts but exit tasks, and what runs is stopped (asked to end, then
-    killed after a grace). The run goes through CANCELLING to CANCELLED; watch it to see that. Fails with
+    killed after a grace). Answers once an engine has taken that up, with the run CANCELLING, or ended already; if none
+    does within 3 s, with the run as it was, and it is stopped as soon as one does. Watch it to see it end. Fails with
     RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating while it is being cancelled is safe; a repeat with
     `cancel_exit_tasks` ends those too.
     """
@@ -165,7 +166,8 @@ class RunServiceAsyncStub(RunServiceStub):
     """Takes a run back from the archive. Fails with RUN_NOT_FOUND, ETAG_MISMATCH. Repeating is safe."""
     CancelRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.CancelRunRequest, _run_service_pb2.CancelRunResponse]  # type: ignore[assignment]
     """Asks for a run to be stopped: nothing new starts but exit tasks, and what runs is stopped (asked to end, then
-    killed after a grace). The run goes through CANCELLING to CANCELLED; watch it to see that. Fails with
+    killed after a grace). Answers once an engine has taken that up, with the run CANCELLING, or ended already; if none
+    does within 3 s, with the run as it was, and it is stopped as soon as one does. Watch it to see it end. Fails with
     RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating while it is being cancelled is safe; a repeat with
     `cancel_exit_tasks` ends those too.
     """
@@ -305,7 +307,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.CancelRunResponse, _abc.Awaitable[_run_service_pb2.CancelRunResponse]]:
         """Asks for a run to be stopped: nothing new starts but exit tasks, and what runs is stopped (asked to end, then
-        killed after a grace). The run goes through CANCELLING to CANCELLED; watch it to see that. Fails with
+        killed after a grace). Answers once an engine has taken that up, with the run CANCELLING, or ended already; if none
+        does within 3 s, with the run as it was, and it is stopped as soon as one does. Watch it to see it end. Fails with
         RUN_NOT_FOUND, ETAG_MISMATCH, RUN_FINISHED. Repeating while it is being cancelled is safe; a repeat with
         `cancel_exit_tasks` ends those too.
         """
