@@ -2,14 +2,15 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from penstock_server.main.declared import SettingError, masked
-from penstock_server.main.settings import SETTINGS, Settings, config_text, cores, load_settings
+from penstock_server.main.setting_groups.steps import cores
+from penstock_server.main.settings import SETTINGS, Settings, config_text, load_settings
 from penstock_server.main.settings_page import settings_page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -161,6 +162,10 @@ def test_passwords_in_lists_are_masked() -> None:
     loaded = load_settings({"step_extra_index_urls": "https://u:hushed@a/,https://b/"}, NOTHING)
     assert "hushed" not in config_text(loaded)
     assert "https://u:***@a/" in config_text(loaded)
+
+
+def test_every_field_of_the_settings_stands_in_a_group() -> None:
+    assert set(SETTINGS) == {field.name for field in fields(Settings)}
 
 
 def test_every_setting_is_documented() -> None:

@@ -1,7 +1,7 @@
 """How a setting is declared, read from text or TOML, and shown."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -23,7 +23,6 @@ class Declared:
 
     doc: str
     """Its meaning; the first sentence stands alone."""
-    group: str
     metavar: str
     unit: str = ""
     default_text: str = ""
@@ -51,6 +50,8 @@ class Setting:
 
     name: str
     """As in TOML."""
+    group: str
+    """The title it is shown under."""
     kind: Any
     default: Any
     declared: Declared
@@ -102,12 +103,10 @@ class Setting:
         return Path(value).expanduser() if self.kind is Path else value
 
 
-def settings_of(kind: type) -> Mapping[str, Setting]:
-    """The settings declared in the dataclass `kind`, by name, in order."""
-    return {
-        field.name: Setting(field.name, field.type, _default(field), field.metadata[_KEY])
-        for field in dataclasses.fields(kind)
-    }
+def settings_of(kind: type, group: str) -> Iterator[Setting]:
+    """The settings declared in the dataclass `kind`, in order; they are shown under `group`."""
+    for field in dataclasses.fields(kind):
+        yield Setting(field.name, group, field.type, _default(field), field.metadata[_KEY])
 
 
 def show(value: Any) -> str:

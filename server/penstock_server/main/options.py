@@ -47,7 +47,7 @@ def _parameter(setting: Setting) -> inspect.Parameter:
         setting.option,
         metavar=setting.declared.metavar,
         help=_help(setting),
-        rich_help_panel=setting.declared.group,
+        rich_help_panel=setting.group,
         show_default=False,
     )
     return _keyword(setting.name, Annotated[str | None, option])

@@ -16,10 +16,10 @@ def settings_page() -> str:
         "the environment before the file, the file before the default. Lists are separated by commas, or TOML",
         "arrays. `penstock-server config` prints what a server would use, and where each value came from.",
     ]
-    for group in dict.fromkeys(known.declared.group for known in SETTINGS.values()):
+    for group in dict.fromkeys(known.group for known in SETTINGS.values()):
         lines += ["", f"## {group}", "", "| Setting | Option and variable | Default | Meaning |", "|---|---|---|---|"]
         for known in SETTINGS.values():
-            if known.declared.group == group:
+            if known.group == group:
                 lines.append(
                     f"| `{known.name}` | `{known.option} {known.declared.metavar}`<br>`{known.variable}` "
                     f"| {_page_default(known)} | {known.declared.doc}{_range(known)} |"
