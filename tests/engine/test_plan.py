@@ -223,11 +223,20 @@ def test_losses_have_a_bound_of_their_own() -> None:
 def test_attempts_that_failed_by_their_environment_are_not_told_as_lost() -> None:
     world = World(flat({"a": ()})).begin()
     for delayed in (False, True, True, False):
-        world.fail("a", reason="UNSCHEDULABLE", message="no node")
+        world.fail("a", reason="ENVIRONMENT_FAILED", message="no network")
         if delayed:
             world.send(RetryDue(TaskId("a")))
     task = world.rows.tasks[TaskId("a")]
-    assert (task.state, task.message) == (TaskState.FAILED, "4 attempts failed, the last one: no node")
+    assert (task.state, task.message) == (TaskState.FAILED, "4 attempts failed, the last one: no network")
+
+
+def test_what_has_waited_as_long_as_it_may_is_not_tried_again_whatever_retries_are_left() -> None:
+    world = World(flat({"a": ()}, retries=2)).begin()
+    world.fail("a")
+    world.fail("a", reason="UNSCHEDULABLE", message="no node")
+    task = world.rows.tasks[TaskId("a")]
+    assert (task.state, task.reason, task.message) == (TaskState.FAILED, "UNSCHEDULABLE", "no node")
+    assert [attempt.number for attempt in world.launches] == [1, 2]
 
 
 def test_a_launcher_that_cannot_start_the_step_is_no_fault_of_the_step() -> None:

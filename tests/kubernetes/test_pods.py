@@ -75,17 +75,30 @@ async def test_what_cannot_start_fails_with_the_words_of_the_cluster(
         request = replace(scene.succeeding(), settings=PodSettings(**settings))
         end = await launched.run(request)
         assert (end.phase, end.reason, end.failure_class) == (Phase.FAILED, reason, FailureClass.ENVIRONMENT)
+        assert end.is_settled
         assert told in end.message
         assert scene.runs(request.attempt) == 0
         assert told in (await launched.log_of(request)).decode()
 
 
-async def test_a_program_that_the_image_has_not_got_cannot_start(scene: KubernetesScene) -> None:
+@pytest.mark.parametrize("program", ["/no/such/program", "no-such-program", "/etc/passwd", "/etc"])
+async def test_a_program_that_the_image_has_not_got_cannot_start(scene: KubernetesScene, program: str) -> None:
     async with on(scene.launcher()) as launched:
-        request = step(of=component(["/no/such/program"], image=SHELL_IMAGE))
+        request = step(of=component([program], image=SHELL_IMAGE))
         end = await launched.run(scene.placed(request))
-        assert (end.reason, end.failure_class) == ("CONTAINER_START_FAILED", FailureClass.ENVIRONMENT)
-        assert "/no/such/program" in end.message
+        assert (end.reason, end.failure_class) == ("PROGRAM_NOT_FOUND", FailureClass.ENVIRONMENT)
+        assert end.is_settled
+        assert program in end.message
+
+
+async def test_a_container_that_its_node_cannot_make_is_no_missing_program(scene: KubernetesScene) -> None:
+    async with on(scene.launcher()) as launched:
+        mounts = PodSettings(
+            volumes=({"name": "file", "hostPath": {"path": "/etc/passwd"}},),
+            volume_mounts=({"name": "file", "mountPath": "/etc"},),
+        )
+        end = await launched.run(replace(scene.succeeding(), settings=mounts))
+        assert (end.reason, end.is_settled) == ("CONTAINER_START_FAILED", False), end
 
 
 async def test_too_much_memory_is_told_with_the_limit(scene: KubernetesScene) -> None:

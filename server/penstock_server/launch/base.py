@@ -140,7 +140,7 @@ class Observation:
 
     @property
     def is_settled(self) -> bool:
-        """True for a failure that every further attempt would have too."""
+        """True for a failure that no further attempt follows: it would end the same way, or waited as long already."""
         return self.phase is Phase.FAILED and self.reason in SETTLED
 
 

@@ -22,7 +22,7 @@ class Ending:
     hint: str
     """What to do, in a sentence."""
     is_settled: bool = False
-    """Another attempt would end the same way, and is not made."""
+    """Another attempt is not made: it would end the same way, or this one has waited as long as anything may."""
 
 
 _STEP, _ENVIRONMENT, _LOST = FailureClass.STEP, FailureClass.ENVIRONMENT, FailureClass.LOST
@@ -49,22 +49,36 @@ ENDINGS: Mapping[str, Ending] = {
         _ENVIRONMENT,
         "The image cannot be pulled, or has an impossible name.",
         "Check its name and tag, and the pull secret of the step.",
+        is_settled=True,
     ),
     "CONTAINER_CONFIG_INVALID": Ending(
         _ENVIRONMENT,
         "A secret, config map or key that the step needs is not there, or the image does not fit its user.",
         "Make what the message names, in the namespace of the pod.",
+        is_settled=True,
+    ),
+    "PROGRAM_NOT_FOUND": Ending(
+        _ENVIRONMENT,
+        "The image has no such program, or it may not be executed.",
+        "Correct the command of the component, or its image.",
+        is_settled=True,
     ),
     "CONTAINER_START_FAILED": Ending(
-        _ENVIRONMENT, "The container cannot be started: there is no such program.", "Check the command and the image."
+        _ENVIRONMENT,
+        "The node could not start the container; the message holds its words.",
+        "Correct what the message names, or see the node.",
     ),
     "UNSCHEDULABLE": Ending(
         _ENVIRONMENT,
         "No node takes the pod; the message holds the scheduler's words.",
         "Ask for less, or for nodes that there are; wait for room.",
+        is_settled=True,
     ),
     "QUOTA_EXCEEDED": Ending(
-        _ENVIRONMENT, "The namespace of the cluster has no room for the pod.", "Raise its quota, or wait for room."
+        _ENVIRONMENT,
+        "The namespace of the cluster has no room for the pod.",
+        "Raise its quota, or wait for room.",
+        is_settled=True,
     ),
     "CLAIM_FAILED": Ending(
         _ENVIRONMENT, "A volume claim could not be made or deleted.", "Correct what the message names."

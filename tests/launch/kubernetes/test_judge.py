@@ -82,6 +82,17 @@ def unprepared(code: int) -> PodView:
     return recorded("stage-in-failed", state("penstock-stage-in", terminated=ended(code)))
 
 
+RUNC = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed:"
+    " unable to start container process: {}: unknown"
+)
+NO_CGROUP = RUNC.format("unable to apply cgroup configuration: open /sys/fs/cgroup/a: no such file or directory")
+
+
+def unstarted(message: str) -> PodView:
+    return recorded("command-missing", state("main", terminated=ended(128, "StartError", message)))
+
+
 VERDICTS: list[tuple[str, PodView, Phase, str, int | None, str]] = [
     ("ended well", recorded("succeeded"), Phase.SUCCEEDED, "", 0, ""),
     ("ended with a code", recorded("failed"), Phase.FAILED, "EXIT_CODE", 3, "exit code 3"),
@@ -92,9 +103,20 @@ VERDICTS: list[tuple[str, PodView, Phase, str, int | None, str]] = [
     ("no input", recorded("stage-in-failed"), Phase.FAILED, "INPUT_UNAVAILABLE", None, "no such artifact"),
     ("not stored", recorded("stage-out-failed"), Phase.LOST, "PUBLISH_FAILED", 0, "full"),
     ("bad image", recorded("image-invalid"), Phase.FAILED, "IMAGE_UNAVAILABLE", None, "Not A Name"),
-    ("no program", recorded("command-missing"), Phase.FAILED, "CONTAINER_START_FAILED", 128, "/no/such/program"),
+    ("no program", recorded("command-missing"), Phase.FAILED, "PROGRAM_NOT_FOUND", 128, "/no/such/program"),
+    ("node cannot start it", unstarted(NO_CGROUP), Phase.FAILED, "CONTAINER_START_FAILED", 128, "cgroup"),
     ("a mesh's sidecar was killed", recorded("mesh-native"), Phase.SUCCEEDED, "", 0, ""),
     ("init container failed", recorded("init-failed"), Phase.FAILED, "ENVIRONMENT_FAILED", None, "'mine' ended"),
+    (
+        "init container without its program",
+        recorded(
+            "init-failed", state("mine", terminated=ended(128, "StartError", RUNC.format('exec: "a": is a directory')))
+        ),
+        Phase.FAILED,
+        "PROGRAM_NOT_FOUND",
+        None,
+        "'mine': failed to create",
+    ),
     ("took more than its limit", recorded("ephemeral-evicted"), Phase.FAILED, "LIMIT_EXCEEDED", 137, "storage"),
     (
         "evicted for others",
@@ -163,6 +185,37 @@ def test_what_has_ended_is_judged(pod: PodView, phase: Phase, reason: str, code:
     assert isinstance(verdict, Verdict)
     assert (verdict.phase, verdict.reason, verdict.exit_code) == (phase, reason, code)
     assert told in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (RUNC.format('exec: "train": executable file not found in $PATH'), "PROGRAM_NOT_FOUND"),
+        (
+            RUNC.format('error during container init: exec: "./a": stat ./a: no such file or directory'),
+            "PROGRAM_NOT_FOUND",
+        ),
+        (RUNC.format('exec: "/etc/passwd": permission denied'), "PROGRAM_NOT_FOUND"),
+        ("container create failed: executable file `train` not found in $PATH: No such file", "PROGRAM_NOT_FOUND"),
+        (NO_CGROUP, "CONTAINER_START_FAILED"),
+        (RUNC.format('error mounting "/a" to rootfs at "/b": no such file or directory'), "CONTAINER_START_FAILED"),
+        (RUNC.format("error running hook #0: fork/exec /usr/bin/hook: no such file"), "CONTAINER_START_FAILED"),
+        (
+            'unable to retrieve OCI runtime error: exec: "nvidia": executable file not found in $PATH',
+            "CONTAINER_START_FAILED",
+        ),
+        ("", "CONTAINER_START_FAILED"),
+    ],
+)
+def test_a_program_that_is_not_there_is_told_apart_from_a_node_that_cannot_start_it(message: str, reason: str) -> None:
+    """Some container runtimes look for the program when the container is made: the pod waits then."""
+    verdict = judged(unstarted(message))
+    assert isinstance(verdict, Verdict)
+    assert verdict.reason == reason
+    waiting = state("main", waiting={"reason": "CreateContainerError", "message": message})
+    pending = judged(recorded("config-missing", waiting))
+    assert isinstance(pending, Pending)
+    assert pending.grounds == reason
 
 
 def test_the_report_of_a_success_is_handed_on() -> None:

@@ -31,7 +31,7 @@ from penstock_server.launch.kubernetes.judgement import (
 )
 from penstock_server.launch.kubernetes.names import MAIN, STAGE_IN, STAGE_OUT
 from penstock_server.launch.kubernetes.view import Container, Ended, PodView, Running
-from penstock_server.launch.kubernetes.waits import pending
+from penstock_server.launch.kubernetes.waits import pending, start_grounds
 from penstock_server.launch.verdicts import how_ended
 
 _UNPREPARED = {
@@ -101,10 +101,18 @@ def _failed_init(pod: PodView) -> Verdict | None:
     others = (each for each in pod.containers.values() if each.is_init and each.name not in (STAGE_IN, STAGE_OUT))
     for container in others if pod.is_over else ():
         if isinstance(container.state, Ended) and container.state.exit_code != 0:
+            if container.state.reason in _NEVER_RAN:
+                return _not_started(container.state, f"the init container {container.name!r}: ")
             how = how_ended(container.state.exit_code)
             message = f"the step could not start: the init container {container.name!r} ended with {how}"
             return Verdict(Phase.FAILED, "ENVIRONMENT_FAILED", message)
     return None
+
+
+def _not_started(container: Ended, which: str = "", exit_code: int | None = None) -> Verdict:
+    """The end of a step one of whose containers its node could not start."""
+    message = f"the pod cannot start: {which}{container.message or container.reason}"
+    return Verdict(Phase.FAILED, start_grounds(container.message).value, message, exit_code=exit_code)
 
 
 def _given_up(waits: Pending, grounds: Grounds) -> Verdict:
@@ -136,8 +144,7 @@ def _terminating(limit: datetime) -> str:
 
 def _after_main(pod: PodView, main: Ended, circumstances: Circumstances, graces: Graces) -> Judgement:
     if main.reason in _NEVER_RAN:
-        message = f"the pod cannot start: {main.message or main.reason}"
-        return Verdict(Phase.FAILED, Grounds.START.value, message, exit_code=main.exit_code)
+        return _not_started(main, exit_code=main.exit_code)
     if main.reason == "OOMKilled":
         message = _out_of_memory(pod.containers[MAIN])
         return Verdict(Phase.FAILED, "OUT_OF_MEMORY", message, exit_code=main.exit_code)

@@ -12,6 +12,7 @@ class Grounds(StrEnum):
 
     IMAGE = "IMAGE_UNAVAILABLE"
     CONFIG = "CONTAINER_CONFIG_INVALID"
+    PROGRAM = "PROGRAM_NOT_FOUND"
     START = "CONTAINER_START_FAILED"
     SCHEDULING = "UNSCHEDULABLE"
     PREPARATION = "ENVIRONMENT_FAILED"
@@ -36,6 +37,7 @@ class Graces:
         seconds = {
             Grounds.IMAGE: self.image_s,
             Grounds.CONFIG: self.config_s,
+            Grounds.PROGRAM: self.start_s,
             Grounds.START: self.start_s,
             Grounds.SCHEDULING: self.scheduling_s,
             Grounds.PREPARATION: self.preparation_s,

@@ -25,7 +25,12 @@ _WAITING: dict[str, tuple[Grounds, bool]] = {
     "PreStartHookError": (Grounds.START, False),
 }
 """Reasons of waiting containers that lead to the end of the attempt; True: nothing can make it better."""
-
+_NO_PROGRAM = re.compile(
+    r"container process\b.*\bexec: \".*(no such file|executable file not found|permission denied|is a directory)"
+    r"|executable file [`'\"].*not found in \$PATH",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What runc and crun say where the image has no such program; of what the node itself lacks they say other things."""
 
 _PULLS = frozenset({"ERR_IMAGE_PULL", "IMAGE_PULL_BACK_OFF"})
 """Between the two a pod goes to and fro for as long as its image cannot be pulled."""
@@ -46,6 +51,8 @@ def pending(pod: PodView, trouble: Trouble | None) -> tuple[Pending, bool]:
         state = pod.state_of(name)
         if isinstance(state, Waiting) and state.reason in _WAITING:
             grounds, is_hopeless = _WAITING[state.reason]
+            if grounds is Grounds.START:
+                grounds = start_grounds(state.message)
             return Pending(_upper_snake(state.reason), f"{name}: {state.message or state.reason}", grounds), is_hopeless
     stage_out = pod.ended(STAGE_OUT)
     if stage_out is not None:  # It is started again and again, and between two tries it waits.
@@ -60,6 +67,11 @@ def pending(pod: PodView, trouble: Trouble | None) -> tuple[Pending, bool]:
         grounds = Grounds.CONFIG if is_absent else Grounds.PREPARATION
         return Pending(_upper_snake(trouble.reason), trouble.message, grounds), False
     return _preparing(pod), False
+
+
+def start_grounds(message: str) -> Grounds:
+    """On what grounds a container could not be started, by the words of the container runtime."""
+    return Grounds.PROGRAM if _NO_PROGRAM.search(message) else Grounds.START
 
 
 def says_the_same(reason: str, told: str) -> bool:
