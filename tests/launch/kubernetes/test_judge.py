@@ -285,18 +285,26 @@ def test_before_main_has_started_the_pod_is_told_to_get_ready() -> None:
 
 def test_a_success_is_told_once_stage_out_has_ended() -> None:
     pod = recorded("succeeded", status(phase="Running"), state("penstock-stage-out", running={}))
-    assert judged(pod) == Ending()
+    assert isinstance(judged(pod), Ending)
 
 
 def test_an_earlier_life_of_stage_out_is_no_end() -> None:
     crashed = state("penstock-stage-out", terminated=ended(0, at="2026-11-26T02:24:59Z"))
-    assert judged(recorded("succeeded", status(phase="Running"), crashed)) == Ending()
+    assert isinstance(judged(recorded("succeeded", status(phase="Running"), crashed)), Ending)
+
+
+def test_a_pod_that_does_not_end_after_main_may_have_been_done_long_ago() -> None:
+    """As its status says once more only when the last container of others has ended."""
+    pod = recorded("mesh-native", status(phase="Running"), state("penstock-stage-out", running={}))
+    ended_at = datetime(2026, 11, 26, 2, 25, 18, tzinfo=UTC)
+    assert judged(pod, now=ended_at + timedelta(seconds=4)) == Ending()
+    assert judged(pod, now=ended_at + timedelta(seconds=5)) == Ending(is_slow=True)
 
 
 def test_an_old_mesh_sidecar_holds_the_pod_which_has_to_be_ended() -> None:
     assert judged(recorded("mesh-old-holds")) == Ending(held_by=("istio-proxy",))
     ending = recorded("mesh-old-holds", deleted("2026-11-26T02:27:00Z"))
-    assert judged(ending) == Ending()
+    assert judged(ending) == Ending(is_slow=True)
     assert judged(ending, now=NOW + timedelta(minutes=1)) == Stuck()
 
 

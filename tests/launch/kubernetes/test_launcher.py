@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from penstock_agent.report import StepReport
 from penstock_server.launch.base import Phase, StepRequest
 from penstock_server.launch.kubernetes import names
 from penstock_server.launch.kubernetes.attempt import PodAttempt
@@ -300,6 +301,24 @@ async def test_a_sidecar_that_holds_the_pod_is_ended_and_the_verdict_outlives_th
         assert closing is not None
         assert closing.verdict is not None
         assert closing.verdict.phase is Phase.SUCCEEDED
+
+
+async def test_a_sidecar_that_holds_the_status_back_does_not_hold_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock_server.launch.kubernetes.attempt.LOOK_S", 0)
+    async with playing(tmp_path) as play:
+        pod = play.pod("mesh-native", 5)
+        pod["status"]["phase"] = "Running"
+        for told in pod["status"]["initContainerStatuses"][1:]:
+            told["state"] = {"running": {"startedAt": "2026-11-26T02:25:17Z"}}
+        play.server.on(f"POST {PODS}", answer(pod, 201))
+        play.server.on(f"GET {play.path}/log", stream(b""))
+        await play.watched.launcher.launch(play.request)
+        await play.watched.start_of(play.request)
+        report = StepReport(str(play.request.attempt), None, {}, {}, ())
+        await play.records.store.write(play.records.report_uri(play.request.attempt), report.to_json())
+        assert (await play.watched.end_of(play.request)).phase is Phase.SUCCEEDED
 
 
 async def test_a_pod_whose_time_is_over_is_ended_with_the_short_grace_and_the_verdict_outlives_it(

@@ -94,7 +94,8 @@ class PodAttempt:
         if self.pod is None or self._is_concluding:
             return False
         is_pending = self.last is not None and self.last.phase is Phase.PENDING
-        return is_pending or self.pod.deletion_at is not None or is_overtime(self.pod, self.place.clock())
+        is_ending = self.pod.deletion_at is not None or self.pod.ended(MAIN) is not None
+        return is_pending or is_ending or is_overtime(self.pod, self.place.clock())
 
     @property
     def is_reported(self) -> bool:
@@ -169,11 +170,13 @@ class PodAttempt:
                     self._ask(self._look_at_events)
             case Started(reason, message):
                 self._report_started(reason, message)
-            case Ending(held_by):
+            case Ending(held_by, is_slow):
                 self._report_started()
                 if held_by and not self._is_ending_pod:
                     self._is_ending_pod = True
                     self._work.begin(self._end_pod)
+                if is_slow:
+                    self._ask(self._look_for_report)
             case Stuck():
                 self._ask(self._look_at_node)
             case Overtime():
@@ -229,6 +232,12 @@ class PodAttempt:
         if not self._is_concluding:
             self._history = replace(self._history, trouble=trouble).after(self.pod, self.place.clock())
             self.look()
+
+    async def _look_for_report(self) -> None:
+        """*stage-out* may have done its work, though containers of others keep the pod's status from telling so."""
+        if await self.place.records.is_reported(self.request.attempt) and not self._is_concluding:
+            self._is_concluding = True
+            await self._conclude(Verdict(Phase.SUCCEEDED, exit_code=0))
 
     async def _end_pod(self) -> None:
         """Others keep the pod from ending, though the step has ended well: end it, which lets *stage-out* begin."""

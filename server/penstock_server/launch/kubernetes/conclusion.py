@@ -75,7 +75,7 @@ async def of_absent(request: StepRequest, place: Workplace) -> Observation | Non
     closing = await place.records.closing(attempt)
     if closing is not None:
         return await _closed(request, closing, place)
-    if await place.records.store.read(place.records.report_uri(attempt)) is not None:
+    if await place.records.is_reported(attempt):
         message = "the attempt has run before, and its pod, which would tell how it ended, is gone"
         return Observation(attempt, Phase.LOST, "POD_DELETED", message)
     return None

@@ -49,6 +49,8 @@ TERMINATING = "POD_TERMINATING"
 """Reason of a pod that is being deleted, by whomever, and has not ended."""
 OVERTIME_S = 1.0
 """So much later than its deadline a pod is ended by us, who go by another clock than its node."""
+SLOW_S = 5.0
+"""So long after `main` a pod usually has ended, but for large outputs and sidecars that are slow to end."""
 _NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
 
 
@@ -129,6 +131,10 @@ def is_overtime(pod: PodView, now: datetime) -> bool:
     return limit is not None and pod.deletion_at is None and now >= limit + timedelta(seconds=OVERTIME_S)
 
 
+def _is_past(moment: datetime | None, seconds: float, circumstances: Circumstances) -> bool:
+    return moment is not None and circumstances.now >= moment + timedelta(seconds=seconds)
+
+
 def _is_overdue(pod: PodView, circumstances: Circumstances, graces: Graces) -> bool:
     """It has outlived its own grace by far."""
     limit = pod.deletion_at
@@ -166,7 +172,8 @@ def _after_success(pod: PodView, main: Ended, circumstances: Circumstances, grac
         return Verdict(Phase.LOST, "PUBLISH_FAILED", message, exit_code=0)
     if _is_overdue(pod, circumstances, graces):
         return Stuck()
-    return Ending(() if pod.deletion_at is not None else _others_running(pod))
+    held_by = () if pod.deletion_at is not None else _others_running(pod)
+    return Ending(held_by, is_slow=not held_by and _is_past(main.finished_at, SLOW_S, circumstances))
 
 
 def _not_before(stage_out: Ended, main: Ended) -> bool:

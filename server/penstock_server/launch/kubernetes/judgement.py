@@ -86,6 +86,8 @@ class Ending:
 
     held_by: tuple[str, ...] = ()
     """Containers that would keep the pod from ending: it has to be deleted for *stage-out* to begin."""
+    is_slow: bool = False
+    """It may be done long ago: the status of a pod that ends is told anew only when its last container has ended."""
 
 
 @dataclass(frozen=True, slots=True)

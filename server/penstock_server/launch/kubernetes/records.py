@@ -86,6 +86,10 @@ class Records:
         verdict = verdicts.from_json(attempt, kept["verdict"]) if "verdict" in kept else None
         return Closing(kept["reason"], kept["message"], verdict)
 
+    async def is_reported(self, attempt: AttemptId) -> bool:
+        """Whether *stage-out* has stored its report, which it does last."""
+        return await self.store.read(self.report_uri(attempt)) is not None
+
     async def discard(self, run: RunUid) -> None:
         """Drop all that is kept of the attempts of a run."""
         await self.store.drop(self.folder(run))
