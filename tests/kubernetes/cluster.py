@@ -41,9 +41,16 @@ class Cluster:
         self.folder = folder
         self.store = folder / "store"
 
-    def launcher(self, installation: str, *, registry: Registry | None = None, **settings: Any) -> KubernetesLauncher:
+    def launcher(
+        self,
+        installation: str,
+        *,
+        registry: Registry | None = None,
+        client: type[ClusterApi] = ClusterApi,
+        **settings: Any,
+    ) -> KubernetesLauncher:
         """A launcher on the cluster, not started."""
-        api = ClusterApi(ClusterAccess(environ=os.environ), ApiLimits())
+        api = client(ClusterAccess(environ=os.environ), ApiLimits())
         records = Records(StoredRecords.in_folder(self.store), f"file://{self.store}")
         given: dict[str, Any] = {
             "namespaces": ClusterNamespaces(self.namespace),

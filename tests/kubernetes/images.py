@@ -2,17 +2,20 @@
 
 PENSTOCK_TEST_IMAGE=NAME            an image that the cluster can pull, made of the sources that are tested
 PENSTOCK_TEST_IMAGE_LOADER=COMMAND  without it: `COMMAND --user USER --cmd JSON NAME FOLDER` loads one
+PENSTOCK_TEST_STATIC_IMAGE=NAME     an image with nothing in it but /rclone, its entrypoint; the loader makes one too
 """
 
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from tests.kubernetes.kubectl import kubectl
+from tests.object_stores import RCLONE
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "image"
@@ -47,6 +50,18 @@ def _loaded(name: str) -> str:
         run(sys.executable, str(ROOT / "deploy" / "docker" / "rootfs.py"), str(BUILD / "rootfs"))
         run(command, "--user", USER, "--cmd", '["penstock-server", "serve"]', name, str(BUILD / "rootfs"))
         loaded.touch()
+    return name
+
+
+def static_image() -> str:
+    """An image made from nothing: one static binary, which is its entrypoint, and no shell, library or user."""
+    if given := os.environ.get("PENSTOCK_TEST_STATIC_IMAGE"):
+        return given
+    name = "penstock.local/static:1"
+    files = BUILD / "static"
+    files.mkdir(parents=True, exist_ok=True)
+    shutil.copy(RCLONE, files / "rclone")
+    run(loader(), "--entrypoint", '["/rclone"]', name, str(files))
     return name
 
 

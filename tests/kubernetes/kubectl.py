@@ -41,4 +41,4 @@ def namespaces(*names: str) -> Iterator[None]:
     try:
         yield
     finally:
-        kubectl("delete", "namespace", "--wait=false", *names)
+        kubectl("delete", "namespace", "--wait=false", "--ignore-not-found", *names)

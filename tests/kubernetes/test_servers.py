@@ -16,7 +16,7 @@ from penstock_server.engine.history import check
 from tests.e2e.cutting_proxy import cutting
 from tests.e2e.histories import events_of, tasks_of
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.kubectl import kubectl, read
+from tests.kubernetes.kubectl import kubectl, namespaces, read
 from tests.kubernetes.servers import journal, journalling, kubeconfig_to, serving
 
 pytestmark = pytest.mark.kubernetes
@@ -94,6 +94,25 @@ def test_pods_that_are_deleted_are_made_good_without_the_retries_of_the_pipeline
         until(lambda: len(journal(shared)) == 6)
         (shared / "gate").touch()
         check_ended_well(client, cluster, client.wait(run, timeout=RUN_TIMEOUT_S))
+
+
+def test_a_run_whose_namespace_is_deleted_fails_and_says_so(
+    cluster: Cluster, folder: Path, database_dsn: str
+) -> None:
+    shared = folder / "shared"
+    doomed = f"{cluster.namespace}-doomed"
+    with namespaces(doomed):
+        moved = ("--kubernetes-namespaces", f"default={doomed}", "--kubernetes-pod-grace-s", "5")
+        with serving(cluster, folder, database_dsn, 1, *moved) as (server,), Client(server.grpc) as client:
+            run = client.create_run(journalling(shared, 2, waits=True))
+            until(lambda: len(journal(shared)) == 2)
+            kubectl("delete", "namespace", doomed, "--wait=false")
+            ended = client.wait(run, timeout=RUN_TIMEOUT_S)
+            assert Run.State.Name(ended.state) == "STATE_FAILED"
+            assert check(events_of(client, run)) == []
+            refused = [task for task in tasks_of(client, run) if task.reason == "POD_REFUSED"]
+            assert len(refused) == 2
+            assert all(doomed in task.message for task in refused)
 
 
 def test_an_api_server_that_is_cut_off_again_and_again_delays_only(
