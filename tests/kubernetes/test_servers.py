@@ -96,9 +96,7 @@ def test_pods_that_are_deleted_are_made_good_without_the_retries_of_the_pipeline
         check_ended_well(client, cluster, client.wait(run, timeout=RUN_TIMEOUT_S))
 
 
-def test_a_run_whose_namespace_is_deleted_fails_and_says_so(
-    cluster: Cluster, folder: Path, database_dsn: str
-) -> None:
+def test_a_run_whose_namespace_is_deleted_fails_and_says_so(cluster: Cluster, folder: Path, database_dsn: str) -> None:
     shared = folder / "shared"
     doomed = f"{cluster.namespace}-doomed"
     with namespaces(doomed):
