@@ -5,13 +5,12 @@ in every store, and says whether it is whole.
 """
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from penstock_agent.report import StoredContent
+from penstock_agent.report import StoredContent, new_digest
 
 BLOCK_BYTES = 1024 * 1024
 _NOT_FILES = frozenset({errno.ELOOP, errno.ENXIO})
@@ -99,7 +98,7 @@ class Blocks:
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = pieces
-        self._digest = hashlib.sha256()
+        self._digest = new_digest()
         self._size_bytes = 0
 
     def __iter__(self) -> Iterator[bytes]:
@@ -122,7 +121,7 @@ def blocks_of(fd: int) -> Iterator[bytes]:
 
 def folder_content(files: Iterable[tuple[str, StoredContent]]) -> StoredContent:
     """The content of a folder of these files, in the order of digests."""
-    digest, size_bytes = hashlib.sha256(), 0
+    digest, size_bytes = new_digest(), 0
     for name, stored in files:
         digest.update(os.fsencode(name) + f"\0{stored.size_bytes}\0{stored.digest}\n".encode())
         size_bytes += stored.size_bytes

@@ -5,11 +5,13 @@ The report carries the texts as the step wrote them. What they mean, and whether
 """
 
 import binascii
-import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 MESSAGE_BYTES_MAX = 4096
 """What Kubernetes keeps of the termination message of a container; of all in a pod it keeps 12 KiB."""
@@ -68,7 +70,15 @@ class ReportPlace(NamedTuple):
 
 def sha256(content: bytes) -> str:
     """The digest of a report, or of any other content."""
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return f"sha256:{new_digest(content).hexdigest()}"
+
+
+def new_digest(content: bytes = b"") -> "_Hash":
+    """A SHA-256 that takes further content."""
+    # Imported where it is needed: it brings OpenSSL, and most pods have no inputs to digest before their step.
+    import hashlib
+
+    return hashlib.sha256(content)
 
 
 def message_of(report: bytes, place: ReportPlace) -> str:

@@ -9,7 +9,7 @@ from penstock_agent.exits import STORE_UNAVAILABLE, AgentError
 from penstock_agent.leavings import Leavings, collect
 from penstock_agent.parallel import Patience, in_parallel
 from penstock_agent.plan import StagePlan
-from penstock_agent.report import ReportPlace, StepReport, StoredContent, message_of, sha256
+from penstock_agent.report import ReportPlace, StepReport, StoredContent, message_of, new_digest, sha256
 from penstock_agent.stores import Store, StoreError
 from penstock_agent.surroundings import plan_of, store_of, tell
 
@@ -25,6 +25,7 @@ def stage_out(environ: Mapping[str, str]) -> None:
     """
     with suppress(Exception):
         # What will be needed is loaded while the step runs; what is wrong will be again when its time has come.
+        new_digest()
         plan_of(environ, store_of(environ), Patience(0))
     signal.sigwait(END)
     store = store_of(environ)

@@ -69,7 +69,8 @@ def open_store(options: StoreOptions) -> Store:
         from penstock_agent.folder_store import FolderStore
 
         return FolderStore(options.root.removeprefix("file://"))
-    from penstock_agent.object_store import SCHEMES, ObjectStore
+    from penstock_agent.buckets import SCHEMES
+    from penstock_agent.object_store import ObjectStore
 
     if scheme_of(options.root) not in SCHEMES:
         raise StoreRefusedError(f"{options.root!r} lies in no store that is known: file, {', '.join(SCHEMES)}")

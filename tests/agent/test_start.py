@@ -8,6 +8,7 @@ import pytest
 
 SERVER = Path(__file__).resolve().parents[2] / "server"
 HEAVY = {"asyncio", "dataclasses", "inspect", "logging", "pathlib", "shutil", "socket", "ssl", "subprocess", "tempfile"}
+HEAVY |= {"hashlib"}  # It brings OpenSSL.
 LOADED = """
 import sys
 sys.path.append(sys.argv[1])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock_agent import object_store
+from penstock_agent import buckets
 from penstock_agent.content import ContentError, ContentMissingError, Source
-from penstock_agent.object_store import PART_BYTES
+from penstock_agent.object_files import PART_BYTES
 from penstock_agent.plan import StoreOptions
 from penstock_agent.stores import Store, StoreError, StoreRefusedError, open_store
 from tests.object_stores import BUCKET, S3Server
@@ -202,17 +202,17 @@ def test_a_prefix_of_somebody_elses_making_is_read_as_it_is(s3: S3Server, tmp_pa
 
 KILLED = """
 import os, sys
-from penstock_agent import object_store
+from penstock_agent import object_folders
 from penstock_agent.content import Source
 from penstock_agent.plan import StoreOptions
 from penstock_agent.stores import open_store
-put, left = object_store._put_file, [int(sys.argv[4])]
+put, left = object_folders.put_file, [int(sys.argv[4])]
 def put_until(source, name, at):
     if not left[0]:
         os.kill(os.getpid(), 9)
     left[0] -= 1
     return put(source, name, at)
-object_store._put_file, object_store.FILES_AT_ONCE = put_until, 1
+object_folders.put_file, object_folders.FILES_AT_ONCE = put_until, 1
 open_store(StoreOptions.from_text(sys.argv[1])).publish(Source(sys.argv[2]), sys.argv[3])
 """
 
@@ -268,7 +268,7 @@ def test_an_endpoint_of_the_environment_will_do(s3: S3Server, monkeypatch: pytes
 @pytest.fixture
 def away(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A store that nobody serves."""
-    monkeypatch.setattr(object_store, "RETRIES", 0)
+    monkeypatch.setattr(buckets, "RETRIES", 0)
     return open_store(s3.options()._replace(endpoint="http://127.0.0.1:1"))
 
 

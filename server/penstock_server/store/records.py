@@ -9,7 +9,7 @@ import obstore
 from obstore.exceptions import BaseError, GenericError
 from obstore.store import LocalStore, ObjectStore
 
-from penstock_agent.object_store import REQUEST_TIMEOUTS, SCHEMES
+from penstock_agent.buckets import REQUEST_TIMEOUTS, SCHEMES
 from penstock_agent.plan import StoreOptions
 from penstock_agent.stores import FILE_SCHEME, scheme_of
 from penstock_server.model.errors import InvalidArgument, NotFound, Unavailable

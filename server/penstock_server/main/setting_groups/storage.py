@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from penstock_agent.object_store import SCHEMES
+from penstock_agent.buckets import SCHEMES
 from penstock_agent.stores import FILE_SCHEME
 from penstock_server.main.declared import masked, setting
 from penstock_server.main.setting_kinds import flag, http_url, number, seconds, text
