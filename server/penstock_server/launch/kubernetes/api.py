@@ -1,18 +1,21 @@
 """What we use of the Kubernetes API: pods, claims, nodes, events, as plain JSON.
 
-    call ──► throttle ──► request, with a time limit ──► JSON
-      ▲                       │ 429, 5xx, disconnect: wait and repeat while there is patience
-      └───────────────────────┘
+    call ──► place ──► throttle ──► request, with a time limit ──► JSON
+      ▲                                │ 429, 5xx, disconnect: wait and repeat while there is patience
+      └────────────────────────────────┘
 
 Configuration, credentials and transport are those of the `kubernetes` package; its models are left out, since what
 they make of a pod costs more time than all else that happens to it. Every call may be repeated safely: what is created
 has a name made of what it is for, and a deletion names the uid.
+
+There are so many places for calls under way, taken in the order the calls came, so that a slow API server is not asked
+ever more. Watches and logs that are followed last as long as what they tell of, and need none.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
@@ -78,6 +81,8 @@ class ApiLimits:
     """Calls a second, of this server, in the long run."""
     burst: int = 100
     """Calls at once after a rest."""
+    calls_max: int = 100
+    """Calls under way at a time. More would make a slow API server slower, and this one busy with what has to wait."""
     call_timeout_s: float = 15
     """An answer that takes longer is given up."""
     patience_s: float = 20
@@ -112,6 +117,7 @@ class ClusterApi:
         self._access = access
         self._limits = limits
         self._sleep = sleep
+        self._places = asyncio.Semaphore(limits.calls_max)
         self._throttle = Throttle(limits.rate_per_s, limits.burst, clock=_now, sleep=sleep)
         self._configuration: Configuration | None = None
         self._transport: Transport | None = None
@@ -202,7 +208,7 @@ class ClusterApi:
             "timeoutSeconds": self._limits.watch_s,
         }
         limit = aiohttp.ClientTimeout(total=self._limits.watch_s + self._limits.call_timeout_s)
-        async with self._response(_Call("GET", _path(kind, namespace), limit, query)) as response:
+        with _ended(await self._answer(_Call("GET", _path(kind, namespace), limit, query))) as response:
             async for line in _lines(response):
                 with _as_unavailable():
                     event = json.loads(line)
@@ -213,15 +219,17 @@ class ClusterApi:
     async def log(self, namespace: str, pod: str, container: str, *, follow: bool = False) -> AsyncIterator[bytes]:
         """What a container has written, from its beginning; with `follow` until it ends.
 
-        A connection that breaks ends it with ApiUnavailableError.
+        A connection that breaks ends it with ApiUnavailableError. It is a call under way until its answer has begun:
+        whoever reads it may be slow.
         """
         query: Query = {"container": container, "follow": "true" if follow else "false"}
         limit = aiohttp.ClientTimeout(sock_connect=self._limits.call_timeout_s, sock_read=self._limits.silence_s)
-        path = f"{_path(Kind.PODS, namespace, pod)}/log"
-        async with self._response(_Call("GET", path, limit, query)) as response:
-            with _as_unavailable():
-                async for chunk in response.content.iter_any():
-                    yield chunk
+        call = _Call("GET", f"{_path(Kind.PODS, namespace, pod)}/log", limit, query)
+        async with nullcontext() if follow else self._places:
+            answer = await self._answer(call)
+        with _ended(answer) as response, _as_unavailable():
+            async for chunk in response.content.iter_any():
+                yield chunk
 
     async def _json(self, method: str, path: str, query: Query | None = None, body: Json | None = None) -> Json:
         """One call, repeated while that may help."""
@@ -238,26 +246,23 @@ class ClusterApi:
             wait_s *= 2
 
     async def _once(self, call: "_Call") -> Json:
-        async with self._response(call) as response:
-            with _as_unavailable():
+        async with self._places:
+            with _ended(await self._answer(call)) as response, _as_unavailable():
                 content: Json = json.loads(await response.read())
                 return content
 
-    @asynccontextmanager
-    async def _response(self, call: "_Call") -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer to a call, once its status says that it is one; closed when it was read."""
+    async def _answer(self, call: "_Call") -> aiohttp.ClientResponse:
+        """The answer to a call, once its status says that it is one. Who gets it lets go of it."""
         used = self._transport
         response = await self._request(call)
         if response.status == HTTPStatus.UNAUTHORIZED:
             response.close()
             await self._reopen(used)
             response = await self._request(call)
-        try:
-            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+        if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            with _ended(response):
                 raise await self._refusal(response)
-            yield response
-        finally:
-            _end(response)
+        return response
 
     async def _reopen(self, used: Transport | None) -> None:
         """Read the credentials anew, once for all calls that were refused: tokens are exchanged while we run."""
@@ -314,13 +319,17 @@ class _as_unavailable:  # noqa: N801  # read as a statement
             raise ApiUnavailableError(0, "Unavailable", message) from error
 
 
-def _end(response: aiohttp.ClientResponse) -> None:
-    """Let go of an answer. The connection of one that was not read to its end is cut off: it would wait for the
-    server's farewell."""
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
-    response.close()
+@contextmanager
+def _ended(response: aiohttp.ClientResponse) -> Iterator[aiohttp.ClientResponse]:
+    """Let go of an answer at the end. The connection of one that was not read to its end is cut off: it would wait for
+    the server's farewell."""
+    try:
+        yield response
+    finally:
+        connection = response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+        response.close()
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -33,7 +33,6 @@ class ClusterAccess:
         """The address, the certificates and the credentials, read anew. Raises FailedPrecondition
         (KUBERNETES_ACCESS)."""
         configuration = Configuration()
-        configuration.connection_pool_maxsize = 0  # Followed logs hold connections; the throttle bounds the calls.
         try:
             if self._is_inside:
                 self._load_inside(configuration)

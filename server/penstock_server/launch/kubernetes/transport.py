@@ -30,7 +30,8 @@ class Transport(RESTClientObject):  # type: ignore[misc]  # the library's own ha
             await asyncio.sleep(_POLL_S)
 
     def _create_connector(self) -> aiohttp.TCPConnector:
-        return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, socket_factory=self._socket)
+        """Any number of connections: watches and logs hold some, and calls have a bound of their own (`ApiLimits`)."""
+        return aiohttp.TCPConnector(limit=0, ssl=self.ssl_context, socket_factory=self._socket)
 
     def _socket(self, address: Any) -> socket.socket:
         family, kind, protocol, *_ = address
