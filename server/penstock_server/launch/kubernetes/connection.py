@@ -13,6 +13,7 @@ from kubernetes.aio.config.incluster_config import (
     InClusterConfigLoader,
 )
 
+from penstock_server.launch.kubernetes.proxies import proxy_of
 from penstock_server.model.errors import FailedPrecondition
 
 _DEFAULT_KUBECONFIG = "~/.kube/config"
@@ -27,10 +28,10 @@ class ClusterAccess:
     context: str = ""
     """Of the kubeconfig; empty: its current one."""
     environ: Mapping[str, str] = field(default_factory=dict)
-    """The server's environment, for KUBECONFIG and for what a pod is told of its cluster."""
+    """The server's environment, for KUBECONFIG, proxies, and for what a pod is told of its cluster."""
 
     async def load(self) -> Configuration:
-        """The address, the certificates and the credentials, read anew. Raises FailedPrecondition
+        """The address, the certificates, the credentials and the proxy, read anew. Raises FailedPrecondition
         (KUBERNETES_ACCESS)."""
         configuration = Configuration()
         try:
@@ -42,6 +43,7 @@ class ClusterAccess:
                 )
         except (ConfigException, OSError) as error:
             raise _unusable(str(error)) from error
+        configuration.proxy = configuration.proxy or proxy_of(configuration.host, self.environ)
         return configuration
 
     @property

@@ -10,6 +10,8 @@ from kubernetes.aio.client.rest import RESTClientObject
 
 FAREWELL_S = 1.0
 """So long a closing client waits for connections that were cut off to be gone."""
+READ_AHEAD_BYTES = 2 * 1024 * 1024
+"""So much of an answer may have come before it is read: an event of a watch can be as long."""
 _POLL_S = 0.01
 _KEEPALIVE = (("TCP_KEEPIDLE", 20), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 
@@ -28,6 +30,10 @@ class Transport(RESTClientObject):  # type: ignore[misc]  # the library's own ha
             if all(each.fileno() == -1 for each in self._sockets):
                 return
             await asyncio.sleep(_POLL_S)
+
+    def _create_pool_manager(self) -> aiohttp.ClientSession:
+        """A session that does not look for proxies and ~/.netrc anew with every call, as the library's own does."""
+        return aiohttp.ClientSession(connector=self._create_connector(), read_bufsize=READ_AHEAD_BYTES)
 
     def _create_connector(self) -> aiohttp.TCPConnector:
         """Any number of connections: watches and logs hold some, and calls have a bound of their own (`ApiLimits`)."""
