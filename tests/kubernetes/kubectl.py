@@ -34,6 +34,14 @@ def apply(*documents: dict[str, Any]) -> None:
     kubectl("apply", "--filename", "-", given=yaml.safe_dump_all(documents))
 
 
+def evict(namespace: str, pod: str, **options: Any) -> None:
+    """As draining its node does; `options` are those of the deletion."""
+    metadata = {"name": pod, "namespace": namespace}
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata, "deleteOptions": options}
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction"
+    kubectl("create", "--raw", path, "--filename", "-", given=json.dumps(eviction))
+
+
 @contextmanager
 def namespaces(*names: str) -> Iterator[None]:
     """Namespaces of their own, gone at the end with all that is in them."""

@@ -1,7 +1,6 @@
 """What a launcher of pods has to do beyond what every launcher does, on a real cluster."""
 
 import asyncio
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +19,7 @@ from penstock_server.spec.pod_settings import PodSettings
 from tests.conformance.scenes import on
 from tests.kubernetes.cluster import SHELL_IMAGE, Cluster, stage_from_store
 from tests.kubernetes.images import penstock_image
-from tests.kubernetes.kubectl import apply, kubectl
+from tests.kubernetes.kubectl import apply, evict, kubectl
 from tests.kubernetes.scenes import KubernetesScene
 from tests.launch.test_workspace import importing, sibling
 from tests.launch.world import STRING, WAIT_S, Watched, attempt_id, component, step, until
@@ -124,7 +123,7 @@ async def test_time_that_runs_out_ends_the_step_without_a_server(scene: Kubernet
 async def test_time_that_runs_out_ends_a_step_that_hears_no_signal_within_the_short_grace(
     cluster: Cluster, scene: KubernetesScene
 ) -> None:
-    """The first process of a container is deaf to signals that it has not asked for; outputs would have a minute."""
+    """The first process of a container is deaf to signals that it has not asked for; artifacts have ten minutes."""
     request, _ = scene.waiting(log="slow\n")
     async with on(scene.launcher(frame=Frame(scene.installation, stage_from_store(cluster.store), grace_s=600))) as it:
         end = await it.run(replace(request, timeout_s=3))
@@ -160,7 +159,7 @@ async def test_a_pod_that_is_evicted_from_a_drained_node_is_lost(cluster: Cluste
         request, _ = scene.waiting()
         await launched.launcher.launch(request)
         await launched.start_of(request)
-        await asyncio.to_thread(evict, cluster, request)
+        await asyncio.to_thread(evict, cluster.namespace, pod_of(request), gracePeriodSeconds=1)
         end = await launched.end_of(request)
         assert (end.phase, end.reason) == (Phase.LOST, "POD_EVICTED")
 
@@ -296,15 +295,6 @@ async def test_the_steps_of_a_run_share_a_workspace_which_goes_with_the_run(
 
 def delete(cluster: Cluster, request: StepRequest, *how: str) -> None:
     kubectl("delete", "pod", pod_of(request), "--namespace", cluster.namespace, "--wait=false", *how)
-
-
-def evict(cluster: Cluster, request: StepRequest) -> None:
-    """As draining its node does."""
-    metadata = {"name": pod_of(request), "namespace": cluster.namespace}
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
-    eviction["deleteOptions"] = {"gracePeriodSeconds": 1}
-    path = f"/api/v1/namespaces/{cluster.namespace}/pods/{pod_of(request)}/eviction"
-    kubectl("create", "--raw", path, "--filename", "-", given=json.dumps(eviction))
 
 
 async def test_an_importer_brings_its_artifact_to_the_workspace_once(cluster: Cluster, scene: KubernetesScene) -> None:

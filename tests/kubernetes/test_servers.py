@@ -16,13 +16,15 @@ from penstock_server.engine.history import check
 from tests.e2e.cutting_proxy import cutting
 from tests.e2e.histories import events_of, tasks_of
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.kubectl import kubectl, namespaces, read
+from tests.kubernetes.kubectl import evict, kubectl, namespaces, read
 from tests.kubernetes.servers import journal, journalling, kubeconfig_to, serving
 
 pytestmark = pytest.mark.kubernetes
 RUN_TIMEOUT_S = 240
 STEPS = 10
 MANY = 200
+MADE_GOOD_S = 60
+"""A step that hears no signal, and whose pod somebody deletes, is begun anew sooner."""
 
 
 @pytest.fixture
@@ -32,9 +34,9 @@ def folder(cluster: Cluster, request: pytest.FixtureRequest) -> Path:
     return made
 
 
-def until(test: Callable[[], bool]) -> None:
+def until(test: Callable[[], bool], timeout_s: float = RUN_TIMEOUT_S) -> None:
     """Wait until it is true; others make it so, and nothing tells of that."""
-    end = time.monotonic() + RUN_TIMEOUT_S
+    end = time.monotonic() + timeout_s
     while not test():
         assert time.monotonic() < end, "it did not come about"
         time.sleep(0.1)
@@ -100,7 +102,7 @@ def test_a_run_whose_namespace_is_deleted_fails_and_says_so(cluster: Cluster, fo
     shared = folder / "shared"
     doomed = f"{cluster.namespace}-doomed"
     with namespaces(doomed):
-        moved = ("--kubernetes-namespaces", f"default={doomed}", "--kubernetes-pod-grace-s", "5")
+        moved = ("--kubernetes-namespaces", f"default={doomed}", "--kubernetes-disruption-grace-s", "5")
         with serving(cluster, folder, database_dsn, 1, *moved) as (server,), Client(server.grpc) as client:
             run = client.create_run(journalling(shared, 2, waits=True))
             until(lambda: len(journal(shared)) == 2)
@@ -111,6 +113,28 @@ def test_a_run_whose_namespace_is_deleted_fails_and_says_so(cluster: Cluster, fo
             refused = [task for task in tasks_of(client, run) if task.reason == "POD_REFUSED"]
             assert len(refused) == 2
             assert all(doomed in task.message for task in refused)
+
+
+@pytest.mark.parametrize("how", ["deleted", "drained"])
+def test_a_step_that_hears_no_signal_is_begun_anew_soon_after_its_pod_was_deleted(
+    cluster: Cluster, folder: Path, database_dsn: str, how: str
+) -> None:
+    """A shell that is the first process of its container is deaf to signals; nobody asks for a short grace here."""
+    shared = folder / "shared"
+    with serving(cluster, folder, database_dsn) as (server,), Client(server.grpc) as client:
+        run = client.create_run(journalling(shared, 1, waits=True))
+        until(lambda: journal(shared) == ["s0 0"])
+        (pod,) = pods_of(cluster, run)
+        if how == "deleted":
+            kubectl("delete", "pod", pod, "--namespace", cluster.namespace, "--wait=false")
+        else:
+            evict(cluster.namespace, pod)
+        until(lambda: client.runs.task(run, "s0").reason == "POD_TERMINATING")
+        until(lambda: journal(shared) == ["s0 0", "s0 1"], MADE_GOOD_S)
+        (shared / "gate").touch()
+        check_ended_well(client, cluster, client.wait(run, timeout=RUN_TIMEOUT_S))
+        lost, _ = client.runs.task(run, "s0").attempts
+        assert lost.reason == {"deleted": "POD_DELETED", "drained": "POD_EVICTED"}[how]
 
 
 def test_an_api_server_that_is_cut_off_again_and_again_delays_only(

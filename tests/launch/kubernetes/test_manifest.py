@@ -1,6 +1,7 @@
 """What is in a pod: ours around the user's, which is as the user made it."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,14 +10,17 @@ from penstock_server.launch.base import StepRequest
 from penstock_server.launch.kubernetes.frame import Frame, Stage
 from penstock_server.launch.kubernetes.manifest import pod_manifest
 from penstock_server.launch.kubernetes.places import places
+from penstock_server.launch.kubernetes.plans import stage_plan
 from penstock_server.launch.kubernetes.policy import PodError
+from penstock_server.launch.kubernetes.records import Records
 from penstock_server.model.resources import ArtifactValue, TaskValues
-from penstock_server.spec.graph import Constant, Importer, ParameterType
+from penstock_server.spec.graph import Component, Constant, Importer, ParameterType
 from penstock_server.spec.pod_settings import PodSettings
+from penstock_server.store.records import StoredRecords
 from tests.launch.world import FACTS, component, step
 
 Pod = dict[str, Any]
-FRAME = Frame("here", Stage("penstock:1", secrets=("store",)), grace_s=45)
+FRAME = Frame("here", Stage("penstock:1", secrets=("store",)), grace_s=45, artifacts_grace_s=900)
 PLAN = {"PENSTOCK_PLAN": '{"a": "$(b)"}'}
 
 
@@ -46,6 +50,34 @@ def test_a_pod_is_ours_around_the_users() -> None:
     assert spec["enableServiceLinks"] is False
     assert spec["automountServiceAccountToken"] is False
     assert "activeDeadlineSeconds" not in spec
+
+
+@pytest.mark.parametrize(
+    ("of", "grace_s"),
+    [
+        (component(outputs={"loss": ParameterType.NUMBER_DOUBLE}), 45),
+        (component(output_artifacts=["model"]), 900),
+        (
+            replace(
+                component(output_artifacts=["data"]),
+                body=Importer("exec-import", Constant("s3://b/x"), "", "", {}, False, False),
+            ),
+            45,
+        ),
+    ],
+    ids=["parameters", "artifacts", "imported"],
+)
+def test_only_a_pod_that_stores_artifacts_may_take_long_to_end(of: Component, grace_s: int) -> None:
+    request = step(of=of)
+    assert pod(request)["spec"]["terminationGracePeriodSeconds"] == grace_s
+    assert (
+        stage_plan(request, Records(StoredRecords.in_folder(Path("/store")), "file:///store"), FRAME).grace_s == grace_s
+    )
+
+
+def test_no_pod_may_take_less_than_what_has_no_artifacts() -> None:
+    frame = replace(FRAME, artifacts_grace_s=10)
+    assert pod(step(of=component(output_artifacts=["model"])), frame)["spec"]["terminationGracePeriodSeconds"] == 45
 
 
 def test_the_same_request_gives_the_same_pod() -> None:

@@ -244,7 +244,7 @@ class PodAttempt:
         assert self.pod is not None
         ended_well = Verdict(Phase.SUCCEEDED, exit_code=0)
         await self.place.records.close(self.request.attempt, closing_of(ended_well, self.request))
-        await self._delete(self.pod, grace_s=self.place.settings.frame.grace_s)
+        await self._delete(self.pod, grace_s=self.place.settings.frame.grace_of(self.request))
 
     async def _end_overtime(self) -> None:
         """End it with the short grace, before its node does with the one that *stage-out* has for outputs."""

@@ -58,7 +58,7 @@ async def succeeded(request: StepRequest, message: str, place: Workplace) -> Obs
         if report is None:
             why = "the step ended well, but there is no report of its outputs"
             return Observation(attempt, Phase.LOST, "PUBLISH_FAILED", why, exit_code=0)
-        plan = stage_plan(request, place.records, place.settings.frame.grace_s)
+        plan = stage_plan(request, place.records, place.settings.frame)
         return verdicts.succeeded(attempt, outputs_of_report(request, plan, report))
     except OutputError as error:
         return verdicts.failed(attempt, error.reason, str(error), exit_code=0)

@@ -33,7 +33,7 @@ async def create_pod(request: StepRequest, place: Workplace) -> PodView:
     namespace = place.namespace_of(request)
     if request.has_workspace:
         await ensure_workspace(request, place)
-    plan = stage_plan(request, place.records, place.settings.frame.grace_s)
+    plan = stage_plan(request, place.records, place.settings.frame)
     manifest = place.manifest(request, await plan_variables(plan, request, place.records))
     for _ in range(FOUND_TRIES_MAX):
         try:

@@ -1,10 +1,12 @@
-"""What is the same in all pods of an installation: our two containers, how they reach the store, the grace."""
+"""What is the same in all pods of an installation: our two containers, how they reach the store, the graces."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from penstock_server.launch.base import StepRequest
 from penstock_server.launch.kubernetes.policy import Policies
+from penstock_server.spec.graph import Importer
 
 STAGE_REQUESTS: Mapping[str, str] = {"cpu": "10m", "memory": "64Mi"}
 
@@ -46,4 +48,13 @@ class Frame:
     stage: Stage
     policies: Policies = field(default_factory=Policies)
     grace_s: int = 30
-    """Seconds that the containers have to end once the pod is ended: for `stage-out` also to store the outputs."""
+    """Seconds that the containers have to end once the pod is ended, by whomever: for *stage-out* also to report."""
+    artifacts_grace_s: int = 600
+    """The same where *stage-out* has artifacts to store."""
+
+    def grace_of(self, request: StepRequest) -> int:
+        """The grace of the attempt's pod, in seconds. Kubernetes knows one for all that ends a pod, and a node keeps to
+        it once it has begun to end one: so only those get a long one that may need it."""
+        component = request.component
+        stores = bool(component.output_artifacts) and not isinstance(component.body, Importer)
+        return max(self.grace_s, self.artifacts_grace_s) if stores else self.grace_s

@@ -81,7 +81,7 @@ def _spec(
     )
     return {
         "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": frame.grace_s,
+        "terminationGracePeriodSeconds": frame.grace_of(request),
         "automountServiceAccountToken": bool(account),
         "enableServiceLinks": False,
         **asked,

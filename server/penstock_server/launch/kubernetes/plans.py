@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from penstock_agent.plan import PLAN_URI_VARIABLE, PLAN_VARIABLE, Fetch, OutputArtifact, StagePlan
 from penstock_server.launch.base import StepRequest
 from penstock_server.launch.kubernetes import places
+from penstock_server.launch.kubernetes.frame import Frame
 from penstock_server.launch.kubernetes.records import Records
 from penstock_server.spec.graph import Importer
 from penstock_server.spec.resolve import WORKSPACE_PATH
 
 
-def stage_plan(request: StepRequest, records: Records, grace_s: float) -> StagePlan:
-    """The plan of an attempt. `grace_s` is how long its pod may take to end."""
+def stage_plan(request: StepRequest, records: Records, frame: Frame) -> StagePlan:
+    """The plan of an attempt."""
     where = places.places(request)
     paths, component = where.paths, request.component
     brought = tuple(_fetches(request, where.fetches))
@@ -24,7 +25,7 @@ def stage_plan(request: StepRequest, records: Records, grace_s: float) -> StageP
         shared=places.ROOT,
         outputs=places.OUTPUTS,
         output_file=paths.output_file,
-        grace_s=grace_s,
+        grace_s=frame.grace_of(request),
         folders=(places.INPUTS, places.OUTPUTS, places.PARAMETERS),
         fetches=() if imports else brought,
         downloads=brought if imports else (),

@@ -85,7 +85,17 @@ class PodSettings:
         maximum=3600,
     )
     kubernetes_pod_grace_s: int = seconds(
-        "How long outputs may take to be stored once a step has ended.", default=60, minimum=1, maximum=86_400
+        "How long the output artifacts of a step may take to be stored once it has ended. So long such a step may "
+        "go on, too, whose pod somebody deletes: Kubernetes knows one grace for a pod.",
+        default=600,
+        minimum=1,
+        maximum=86_400,
+    )
+    kubernetes_disruption_grace_s: int = seconds(
+        "How long a step without output artifacts may go on whose pod somebody deletes, as to save its state.",
+        default=30,
+        minimum=1,
+        maximum=86_400,
     )
     kubernetes_image_grace_s: float = seconds(
         "An attempt whose image cannot be pulled fails after so long.", default=120.0, minimum=0
