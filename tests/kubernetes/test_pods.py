@@ -88,6 +88,7 @@ async def test_a_program_that_the_image_has_not_got_cannot_start(scene: Kubernet
         assert (end.reason, end.failure_class) == ("PROGRAM_NOT_FOUND", FailureClass.ENVIRONMENT)
         assert end.is_settled
         assert program in end.message
+        assert program in (await launched.log_of(request)).decode()
 
 
 async def test_a_container_that_its_node_cannot_make_is_no_missing_program(scene: KubernetesScene) -> None:
@@ -174,6 +175,23 @@ async def test_a_stopped_step_keeps_its_log_and_leaves_no_pod(cluster: Cluster, 
         await launched.launcher.forget([request.attempt])
         assert await launched.log_of(request) == b"working\n"
         await gone(cluster, request)
+
+
+async def test_a_step_that_is_stopped_while_it_pulls_says_nothing_but_that(
+    cluster: Cluster, scene: KubernetesScene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its sidecar is ended, as if it had crashed, and its node tells an end of a container that never was."""
+    async with on(scene.launcher()) as launched:
+        request = replace(scene.succeeding(), settings=PodSettings(image="nowhere.example/none:1"))
+        await launched.launcher.launch(request)
+        await until(lambda: any(seen.reason.endswith("IMAGE_PULL") for seen in launched.told))
+        await launched.launcher.stop(request.attempt)
+        assert (await launched.end_of(request)).phase is Phase.STOPPED
+        await launched.launcher.forget([request.attempt])
+        await gone(cluster, request)
+        told = [seen.reason for seen in launched.told]
+        assert set(told[told.index("ERR_IMAGE_PULL") + 1 :]) <= {"POD_TERMINATING", "STOPPED"}
+    assert "log not kept" not in {record.message for record in caplog.records}
 
 
 async def test_a_log_is_read_by_any_server_while_it_is_written(scene: KubernetesScene) -> None:

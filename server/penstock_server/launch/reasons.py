@@ -110,7 +110,11 @@ ENDINGS: Mapping[str, Ending] = {
         "Check the secrets of `kubernetes_store_secrets`, in the namespace of the pod.",
     ),
     "START_FAILED": Ending(_LOST, "The step could not be started.", _NOTHING),
-    "PUBLISH_FAILED": Ending(_LOST, "What the step has made could not be stored.", "See that the store is reachable."),
+    "PUBLISH_FAILED": Ending(
+        _LOST,
+        "What the step has made could not be stored.",
+        "See that the store is reachable; of a pod whose artifacts take longer raise `kubernetes_pod_grace_s`.",
+    ),
     "STORE_UNAVAILABLE": Ending(_LOST, "The store of artifacts did not answer.", "See that it can be reached."),
     "LAUNCHER_ERROR": Ending(_LOST, "The launcher failed.", "Report it, with the message."),
     "PROCESS_GONE": Ending(_LOST, "The process is gone, and nobody can tell how it ended.", _NOTHING),

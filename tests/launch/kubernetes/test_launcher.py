@@ -289,6 +289,37 @@ async def test_an_image_that_cannot_be_pulled_is_told_once(tmp_path: Path) -> No
         assert [seen.reason for seen in play.watched.told] == ["ERR_IMAGE_PULL", ""]
 
 
+NEVER_RAN = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None}
+
+
+async def test_a_container_that_never_ran_has_no_log_to_keep(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A pod that is stopped while it pulls ends with a container that its node cannot find."""
+    deleted, events = asyncio.Event(), list[bytes]()
+
+    async def watch(writer: asyncio.StreamWriter) -> None:
+        await deleted.wait()
+        await stream(*events)(writer)
+
+    async def delete(writer: asyncio.StreamWriter) -> None:
+        await answer({})(writer)
+        deleted.set()
+
+    async with playing(tmp_path, watch, silence) as play:
+        ended = play.pod("image-unknown", 6, deletionTimestamp=ago(1))
+        ended["status"]["phase"] = "Failed"
+        ended["status"]["containerStatuses"][0]["state"] = {"terminated": NEVER_RAN}
+        events += [json.dumps({"type": what, "object": ended}).encode() + b"\n" for what in ("MODIFIED", "DELETED")]
+        play.server.on(f"POST {PODS}", answer(play.pod("image-unknown", 5), 201))
+        play.server.on(f"DELETE {play.path}", delete)
+        await play.watched.launcher.launch(play.request)
+        await until(lambda: bool(play.watched.told))
+        await play.watched.launcher.stop(play.request.attempt)
+        assert (await play.watched.end_of(play.request)).phase is Phase.STOPPED
+        await play.watched.launcher.forget([play.request.attempt])
+        assert play.server.of(f"GET {play.path}/log") == []
+    assert "log not kept" not in {record.message for record in caplog.records}
+
+
 async def test_a_sidecar_that_holds_the_pod_is_ended_and_the_verdict_outlives_the_pod(tmp_path: Path) -> None:
     """Whoever adopts the attempt when the pod is gone learns from its records that the step had ended well."""
     async with playing(tmp_path) as play:

@@ -40,7 +40,7 @@ from penstock_server.launch.kubernetes.nodes import is_lost
 from penstock_server.launch.kubernetes.policy import PodError
 from penstock_server.launch.kubernetes.records import Closing
 from penstock_server.launch.kubernetes.troubles import newest_trouble
-from penstock_server.launch.kubernetes.view import Ended, PodView, Running
+from penstock_server.launch.kubernetes.view import PodView
 from penstock_server.launch.kubernetes.waits import is_untold, says_the_same
 from penstock_server.launch.kubernetes.work import Work
 from penstock_server.launch.kubernetes.workplace import Workplace
@@ -200,9 +200,8 @@ class PodAttempt:
 
     def _keep_log(self, pod: PodView) -> None:
         """Store the log once there will be no more of it, or before it goes."""
-        main = pod.state_of(MAIN)
-        is_going = isinstance(main, Ended) or (isinstance(main, Running) and pod.deletion_at is not None)
-        if is_going and not self.is_gone:
+        is_going = pod.ended(MAIN) is not None or pod.deletion_at is not None
+        if is_going and pod.has_run(MAIN) and not self.is_gone:
             self.place.logs.keep(self.request.attempt, pod)
 
     def _ask(self, question: Callable[[], Awaitable[None]]) -> None:

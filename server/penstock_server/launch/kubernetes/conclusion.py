@@ -11,9 +11,10 @@ from penstock_server.launch.kubernetes.judgement import Verdict
 from penstock_server.launch.kubernetes.names import MAIN
 from penstock_server.launch.kubernetes.plans import stage_plan
 from penstock_server.launch.kubernetes.records import Closing
-from penstock_server.launch.kubernetes.view import PodView, Waiting
+from penstock_server.launch.kubernetes.view import PodView
 from penstock_server.launch.kubernetes.workplace import Workplace
 from penstock_server.launch.outputs import outputs_of_report
+from penstock_server.model.ids import AttemptId
 from penstock_server.model.resources import TaskValues
 from penstock_server.spec.graph import Importer
 from penstock_server.spec.imports import OUTPUT as IMPORTED
@@ -33,7 +34,7 @@ async def conclude(verdict: Verdict, request: StepRequest, pod: PodView, place: 
     tail = await _tail(request, pod, place) if verdict.phase is not Phase.STOPPED else ""
     if verdict.reason == "EXIT_CODE" and verdict.exit_code is not None:
         return verdicts.exited(attempt, verdict.exit_code, tail)
-    if verdict.phase is Phase.FAILED and not _has_run(pod):
+    if verdict.phase is Phase.FAILED and not _may_have_log(attempt, pod, place):
         await place.logs.note(attempt, verdict.message)
     return Observation(
         attempt, verdict.phase, verdict.reason, verdict.message, exit_code=verdict.exit_code, log_tail=tail
@@ -106,15 +107,15 @@ async def _report(request: StepRequest, message: str, place: Workplace) -> StepR
 
 async def _tail(request: StepRequest, pod: PodView, place: Workplace) -> str:
     """The last lines of its log, if it has run; the log is stored on the way."""
-    if not _has_run(pod):
+    if not _may_have_log(request.attempt, pod, place):
         return ""
     task = place.logs.keep(request.attempt, pod)
     done, _ = await asyncio.wait([task], timeout=LOG_PATIENCE_S)
     return task.result() if done and not task.cancelled() else ""
 
 
-def _has_run(pod: PodView) -> bool:
-    return not isinstance(pod.state_of(MAIN), Waiting)
+def _may_have_log(attempt: AttemptId, pod: PodView, place: Workplace) -> bool:
+    return pod.has_run(MAIN) or place.logs.is_keeping(attempt)
 
 
 def closing_of(verdict: Verdict, request: StepRequest) -> Closing:

@@ -25,7 +25,7 @@ from penstock_server.launch.kubernetes.pod_logs import PodLogs
 from penstock_server.launch.kubernetes.records import Closing, Records
 from penstock_server.launch.kubernetes.reflector import Reflector, ReflectorSettings
 from penstock_server.launch.kubernetes.strays import Registry, Strays
-from penstock_server.launch.kubernetes.view import Ended, PodView, Waiting
+from penstock_server.launch.kubernetes.view import PodView
 from penstock_server.launch.kubernetes.workplace import KubernetesSettings, Workplace
 from penstock_server.model.errors import FailedPrecondition, Unavailable
 from penstock_server.model.ids import AttemptId, RunUid
@@ -223,7 +223,7 @@ class KubernetesLauncher:
 
     async def _stop_pod(self, attempt: AttemptId, pod: PodView) -> None:
         """End a pod of an attempt that nobody has told us of; its log is stored meanwhile."""
-        if not isinstance(pod.state_of(names.MAIN), Waiting):
+        if pod.has_run(names.MAIN):
             self._logs.keep(attempt, pod)
         await self._delete(pod, self._settings.stop_grace_s)
 
@@ -235,7 +235,7 @@ class KubernetesLauncher:
             await known.close()
             is_reported = known.is_reported
             pod = known.pod if known.pod is not None and not known.is_gone else pod
-        if pod is not None and isinstance(pod.state_of(names.MAIN), Ended):
+        if pod is not None and pod.ended(names.MAIN) is not None and pod.has_run(names.MAIN):
             self._logs.keep(attempt, pod)
         await self._logs.kept(attempt)
         self._logs.forget(attempt)

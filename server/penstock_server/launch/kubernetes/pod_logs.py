@@ -14,7 +14,7 @@ from penstock_server.launch.base import LogChunk
 from penstock_server.launch.kubernetes.api import ApiError, ApiNotFoundError, ApiUnavailableError, ClusterApi
 from penstock_server.launch.kubernetes.names import MAIN
 from penstock_server.launch.kubernetes.records import Records
-from penstock_server.launch.kubernetes.view import Ended, PodView, Waiting
+from penstock_server.launch.kubernetes.view import Ended, PodView
 from penstock_server.model.errors import NotFound, Unavailable
 from penstock_server.model.ids import AttemptId
 
@@ -50,6 +50,10 @@ class PodLogs:
             self._keeping[attempt] = task
         return task
 
+    def is_keeping(self, attempt: AttemptId) -> bool:
+        """Whether its log is being stored, or was, as far as there is one."""
+        return attempt in self._keeping
+
     async def kept(self, attempt: AttemptId) -> None:
         """Wait until the log is stored, where that was begun."""
         task = self._keeping.get(attempt)
@@ -83,9 +87,9 @@ class PodLogs:
                 pod = None if is_gone else self.find(attempt)
                 if pod is None and began:
                     return
-                if pod is None or (not follow and not _has_run(pod)):
+                if pod is None or (not follow and not pod.has_run(MAIN)):
                     raise
-            if _has_run(pod):
+            if pod.has_run(MAIN):
                 try:
                     async for chunk in self._live(pod, offset, follow=follow):
                         yield chunk
@@ -170,7 +174,3 @@ async def _contents(log: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _has_ended(pod: PodView | None) -> bool:
     return pod is None or isinstance(pod.state_of(MAIN), Ended)
-
-
-def _has_run(pod: PodView) -> bool:
-    return not isinstance(pod.state_of(MAIN), Waiting)

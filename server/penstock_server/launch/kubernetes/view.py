@@ -12,6 +12,9 @@ from typing import Any
 
 from penstock_server.launch.kubernetes.names import timeout_s_in
 
+_NEVER = datetime.fromtimestamp(0, UTC)
+"""The time that a node tells where there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -123,6 +126,14 @@ class PodView:
         container = self.containers.get(name)
         return container.state if container is not None else Waiting()
 
+    def has_run(self, name: str) -> bool:
+        """Whether a container has ever run, so that there may be a log of it. Of one that could not be started, or
+        was not yet when its pod was ended, the node tells an end as well, and no beginning."""
+        state = self.state_of(name)
+        if isinstance(state, Ended):
+            return state.started_at is not None and state.started_at > _NEVER
+        return isinstance(state, Running)
+
     def ended(self, name: str) -> Ended | None:
         """The end of a container; None while it has not ended."""
         state = self.state_of(name)
@@ -139,7 +150,7 @@ def view(pod: Mapping[str, Any]) -> PodView:
         resource_version=metadata.get("resourceVersion", ""),
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
-        created_at=_time(metadata.get("creationTimestamp")) or datetime.fromtimestamp(0, UTC),
+        created_at=_time(metadata.get("creationTimestamp")) or _NEVER,
         deletion_at=_time(metadata.get("deletionTimestamp")),
         deletion_grace_s=float(metadata.get("deletionGracePeriodSeconds") or 0),
         phase=status.get("phase", ""),
