@@ -7,7 +7,7 @@ from typing import Any
 import obstore
 from obstore.exceptions import BaseError
 
-from penstock_agent.buckets import Place, asked, first_line
+from penstock_agent.buckets import Place, asked, in_short
 from penstock_agent.content import BLOCK_BYTES, Blocks, ContentError, Source, blocks_of, write_file
 from penstock_agent.report import StoredContent
 from penstock_agent.stores import StoreError, StoreRefusedError
@@ -96,4 +96,4 @@ def fetch_file(at: Place, target: str) -> StoredContent | None:
     try:
         return write_file(target, map(bytes, answer.stream(min_chunk_size=BLOCK_BYTES)))
     except BaseError as error:
-        raise StoreError(f"the object store stopped in the middle of {at.key}: {first_line(error)}") from error
+        raise StoreError(f"the object store stopped in the middle of {at.key}: {in_short(error)}") from error

@@ -25,6 +25,10 @@ class StoreRefusedError(StoreError):
     is_lasting = True
 
 
+class StoreDeniedError(StoreRefusedError):
+    """It is for us that the store does not do it: for our keys, or our user."""
+
+
 class Store(Protocol):
     """Content by URI. Every method raises StoreError."""
 

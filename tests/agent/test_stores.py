@@ -12,8 +12,8 @@ from penstock_agent import buckets
 from penstock_agent.content import ContentError, ContentMissingError, Source
 from penstock_agent.object_files import PART_BYTES
 from penstock_agent.plan import StoreOptions
-from penstock_agent.stores import Store, StoreError, StoreRefusedError, open_store
-from tests.object_stores import BUCKET, S3Server
+from penstock_agent.stores import Store, StoreDeniedError, StoreError, StoreRefusedError, open_store
+from tests.object_stores import BUCKET, CREDENTIALS, S3Server
 
 NAMES = [
     "a.txt",
@@ -246,8 +246,10 @@ def test_a_folder_that_has_lost_a_file_is_not_fetched(s3: S3Server, folder: Path
 def test_a_signature_that_is_wrong_is_refused(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
     options = s3.options()
-    with pytest.raises(StoreRefusedError, match="does not let us"):
+    with pytest.raises(StoreDeniedError) as denied:
         open_store(options).write(f"{options.root}/x", b"")
+    assert f"does not let us: PUT {s3.endpoint}: " in str(denied.value)
+    assert str(denied.value).endswith("403 Forbidden: SignatureDoesNotMatch")
 
 
 def test_a_bucket_that_is_not_there_takes_nothing(s3: S3Server, folder: Path, tmp_path: Path) -> None:
@@ -255,6 +257,25 @@ def test_a_bucket_that_is_not_there_takes_nothing(s3: S3Server, folder: Path, tm
     for source in (file(tmp_path, b"1"), file(tmp_path, bytes(2 * PART_BYTES)), Source(str(folder))):
         with pytest.raises(StoreRefusedError):
             store.publish(source, uri)
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_an_endpoint_that_is_given_goes_over_the_environment(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    options = s3.options()
+    assert not open_store(options).exists(f"{options.root}/x")
+
+
+@pytest.mark.parametrize("root", ["s3://bucket", "gs://bucket", "az://bucket"])
+def test_an_endpoint_that_is_given_is_asked_in_every_kind_of_store(monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    keys = {"GOOGLE_SKIP_SIGNATURE": "true", "AZURE_STORAGE_ACCOUNT_NAME": "a", "AZURE_STORAGE_ACCOUNT_KEY": "a2V5"}
+    for name, value in (CREDENTIALS | keys).items():
+        monkeypatch.setenv(name, value)
+    store = open_store(StoreOptions("http://127.0.0.1:1", allow_http=True, root=root))
+    with pytest.raises(StoreError, match=r"http://127\.0\.0\.1:1: Connection refused"):
+        store.exists(f"{root}/x")
 
 
 def test_an_endpoint_of_the_environment_will_do(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,10 +293,18 @@ def away(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Store:
     return open_store(s3.options()._replace(endpoint="http://127.0.0.1:1"))
 
 
-def test_a_store_that_is_away_may_be_asked_again(away: Store) -> None:
+def test_a_store_that_is_away_may_be_asked_again_and_is_told_with_its_endpoint(away: Store) -> None:
     with pytest.raises(StoreError) as failed:
         away.exists(f"s3://{BUCKET}/x")
     assert not failed.value.is_lasting
+    assert str(failed.value).endswith("HEAD http://127.0.0.1:1: Connection refused")
+
+
+def test_a_store_that_cannot_be_asked_for_want_of_a_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+        monkeypatch.delenv(name)
+    with pytest.raises(StoreRefusedError, match=r"cannot be asked: .*Account must be specified"):
+        open_store(StoreOptions(root="az://bucket/x")).exists("az://bucket/x/y")
 
 
 @pytest.mark.parametrize(
