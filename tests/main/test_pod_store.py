@@ -24,17 +24,21 @@ BUCKET = "s3://bucket/folder"
     ],
 )
 def test_an_endpoint_on_loopback_is_doubtful(endpoint: str, is_doubtful: bool) -> None:
+    """It may be named by a setting or by the environment, and is told by where it was named."""
     artifacts = Artifacts.at(StoreOptions(root=BUCKET, endpoint=endpoint, allow_http=True))
-    told = store_doubts(Settings(artifacts_url=BUCKET, artifacts_endpoint=endpoint), artifacts)
-    assert ("name an address that pods reach as well" in told) is is_doubtful
-    assert bool(told) is is_doubtful
+    in_settings = store_doubts(Settings(artifacts_url=BUCKET, artifacts_endpoint=endpoint), artifacts, {})
+    in_environment = store_doubts(Settings(artifacts_url=BUCKET), artifacts, {"AWS_ENDPOINT": endpoint})
+    for told, source in ((in_settings, "artifacts_endpoint"), (in_environment, "AWS_ENDPOINT of the environment")):
+        assert told.startswith(f"{source} is {endpoint}") is is_doubtful
+        assert ("name an address that pods reach as well" in told) is is_doubtful
+        assert bool(told) is is_doubtful
 
 
 def test_a_folder_without_a_claim_is_doubtful(tmp_path: Path) -> None:
-    told = store_doubts(Settings(), Artifacts.in_folder(tmp_path))
+    told = store_doubts(Settings(), Artifacts.in_folder(tmp_path), {})
     assert told.startswith(f"artifacts lie in {tmp_path} of this machine")
     assert "--artifacts-url" in told
 
 
 def test_a_folder_on_a_shared_volume_is_none(tmp_path: Path) -> None:
-    assert store_doubts(Settings(kubernetes_store_claim="artifacts"), Artifacts.in_folder(tmp_path)) == ""
+    assert store_doubts(Settings(kubernetes_store_claim="artifacts"), Artifacts.in_folder(tmp_path), {}) == ""

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import structlog
 
-from penstock_agent.plan import StoreOptions
 from penstock_server.api.grpc_server import GrpcServer, GrpcSettings
 from penstock_server.api.server_info import ServerFacts
 from penstock_server.api.services import ApiParts, api_services
@@ -42,6 +41,7 @@ from penstock_server.main.addresses import Address, parse_address
 from penstock_server.main.launchers import make_launcher, parallel_steps_max
 from penstock_server.main.readiness import Load, Readiness
 from penstock_server.main.settings import Settings
+from penstock_server.main.store_options import store_options
 from penstock_server.main.telemetry import TelemetrySettings, make_telemetry
 from penstock_server.model.errors import FailedPrecondition, Unavailable
 from penstock_server.model.resources import CachePolicy
@@ -167,13 +167,7 @@ class Assembly:
 
     async def _artifacts(self) -> Artifacts:
         """The artifact store; one that does not answer at this moment may later."""
-        settings = self._settings
-        options = StoreOptions(
-            endpoint=settings.artifacts_endpoint,
-            region=settings.artifacts_region,
-            allow_http=settings.artifacts_allow_http,
-            root=settings.artifacts_url.rstrip("/") or f"file://{self._data_dir}/artifacts",
-        )
+        options = store_options(self._settings, self._data_dir, os.environ)
         artifacts = Artifacts.at(options)
         try:
             await artifacts.check()

@@ -67,7 +67,7 @@ async def _kubernetes(settings: Settings, database: Database, artifacts: Artifac
         )
     async with database.transaction() as connection:
         installation = await secrets.installation(connection)
-    if doubts := store_doubts(settings, artifacts):
+    if doubts := store_doubts(settings, artifacts, os.environ):
         _log.warning("pods may not reach the artifacts", extra={"why": doubts})
     access = ClusterAccess(settings.kubeconfig, settings.kubernetes_context, os.environ)
     limits = ApiLimits(rate_per_s=settings.kubernetes_api_rate, burst=settings.kubernetes_api_burst)

@@ -39,7 +39,7 @@ def texts(
 
 def http_url(doc: str, *, default_text: str) -> str:
     """Where something answers by HTTP; empty by default."""
-    return text(doc, metavar="URL", default_text=default_text, check=_check_http_url)
+    return text(doc, metavar="URL", default_text=default_text, check=check_http_url)
 
 
 def choice(doc: str, default: str, choices: tuple[str, ...], *, metavar: str, default_text: str = "") -> str:
@@ -71,6 +71,7 @@ def size_bytes(doc: str, default: int, *, minimum: int, maximum: int) -> int:
     return setting(default, doc=doc, metavar="BYTES", unit="bytes", minimum=minimum, maximum=maximum)
 
 
-def _check_http_url(url: str) -> None:
+def check_http_url(url: str) -> None:
+    """Raises ValueError for what is neither empty nor an address of HTTP."""
     if url and urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"{url!r} has to begin with http:// or https://, such as http://127.0.0.1:4317")

@@ -61,10 +61,13 @@ class StorageSettings:
     )
     artifacts_endpoint: str = http_url(
         "Where the object store answers, if it is none of the cloud's own. With the launcher `kubernetes` pods of "
-        "steps have to reach it there too.",
-        default_text="the cloud's",
+        "steps are given it, and have to reach it there too.",
+        default_text="AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_ENDPOINT, AZURE_STORAGE_ENDPOINT, AZURE_ENDPOINT or "
+        "GOOGLE_BASE_URL in the environment of the server, else the cloud's",
     )
-    artifacts_region: str = text("The region of the bucket, for S3.", default_text="AWS_REGION, else us-east-1")
+    artifacts_region: str = text(
+        "The region of the bucket, for S3.", default_text="AWS_REGION or AWS_DEFAULT_REGION, else us-east-1"
+    )
     artifacts_allow_http: bool = flag(
         "Speak to the object store over plain http too. Whoever is between can read and change artifacts.",
         default=False,
