@@ -57,6 +57,20 @@ def is_there(path: str) -> bool:
     return True
 
 
+def size_of(path: str) -> int:
+    """How many bytes are at `path` by now, in a file or in a folder that somebody may be writing."""
+    files = (os.path.join(parent, name) for parent, _, names in os.walk(path) for name in names)
+    return sum(map(_file_size, (path, *files)))
+
+
+def _file_size(path: str) -> int:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
 def open_file(path: str, within: tuple[str, ...] = (), name: str = "") -> int:
     """A descriptor of a file that somebody else has written, whatever it is. Raises ContentError.
 

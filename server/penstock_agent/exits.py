@@ -15,6 +15,8 @@
 What is wrong with the outputs that a step has left is none of these: it stands in the report.
 """
 
+from penstock_agent.stores import StoreError
+
 DONE = 0
 PLAN_INVALID = 64
 ALREADY_ENDED = 65
@@ -24,6 +26,11 @@ STORE_UNAVAILABLE = 68
 VOLUME_UNUSABLE = 69
 INTERNAL = 70
 STORE_REFUSED = 71
+
+
+def status_of(error: StoreError) -> int:
+    """That of a store which did not do what it was asked."""
+    return STORE_REFUSED if error.is_lasting else STORE_UNAVAILABLE
 
 
 class AgentError(Exception):

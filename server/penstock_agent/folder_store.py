@@ -8,6 +8,7 @@ A URI is taken literally: it is the path below the root, as text, and nothing in
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -23,11 +24,13 @@ from penstock_agent.content import (
     write_file,
 )
 from penstock_agent.report import StoredContent
-from penstock_agent.stores import StoreError, StoreRefusedError
+from penstock_agent.stores import StoreDeniedError, StoreError, StoreRefusedError
 
 TEMPORARY = ".unpublished"
 ABANDONED_AFTER_S = 24 * 3600.0
 """What lies under a temporary name for longer was left behind by a process that was killed."""
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _OCCUPIED = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR})
 T = TypeVar("T")
 
@@ -48,16 +51,16 @@ class FolderStore:
 
     def exists(self, uri: str) -> bool:
         """Whether there is content."""
-        return os.path.exists(self._place(uri))
+        return self._mode(self._place(uri)) != 0
 
     def is_file(self, uri: str) -> bool:
         """Whether there is a file."""
-        return os.path.isfile(self._place(uri))
+        return stat.S_ISREG(self._mode(self._place(uri)))
 
     def read(self, uri: str, size_bytes_max: int) -> bytes | None:
         """The content of a file; None where there is none."""
         path = self._place(uri)
-        if not os.path.exists(path):
+        if not self._has_readable(path):
             return None
         fd = open_file(path)
         with open(fd, "rb") as file:
@@ -77,14 +80,14 @@ class FolderStore:
     def fetch(self, uri: str, target: str, digest: str = "") -> bool:
         """Bring the content to `target`."""
         path = self._place(uri)
-        if not os.path.exists(path):
+        if not self._has_readable(path):
             return False
         check_digest(uri, digest, _copy(Source(path), target))
         return True
 
     def delete(self, uri: str) -> None:
         """Remove the content."""
-        _told(lambda: remove(self._place(uri)))
+        self._told(lambda: remove(self._place(uri)))
 
     def sweep(self) -> None:
         """Remove what processes that were killed have left behind; another may be doing the same."""
@@ -115,16 +118,40 @@ class FolderStore:
             return stored
 
         try:
-            return _told(put)
+            return self._told(put)
         finally:
-            remove(workplace)
+            if os.path.isdir(workplace):
+                remove(workplace)
 
+    def _has_readable(self, path: str) -> bool:
+        """Whether there is anything. Raises StoreDeniedError for what we may not read."""
+        if not self._mode(path):
+            return False
+        if not os.access(path, os.R_OK):
+            raise self._failed("read", PermissionError(errno.EACCES, os.strerror(errno.EACCES), path))
+        return True
 
-def _told(action: Callable[[], T]) -> T:
-    try:
-        return action()
-    except OSError as error:
-        raise StoreError(f"the artifact store cannot be written: {error.strerror or error}") from error
+    def _mode(self, path: str) -> int:
+        """What is there, and who may do what with it; 0 where there is nothing."""
+        try:
+            return os.stat(path).st_mode
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return 0
+            raise self._failed("read", error) from error
+
+    def _told(self, action: Callable[[], T]) -> T:
+        """What `action`, which writes, returns."""
+        try:
+            return action()
+        except OSError as error:
+            raise self._failed("write", error) from error
+
+    def _failed(self, what: str, error: OSError) -> StoreError:
+        place, why = error.filename or self._root, error.strerror or str(error)
+        if error.errno in _DENIED:
+            return StoreDeniedError(f"the artifact store does not let user {os.geteuid()} {what} {place}: {why}")
+        return StoreError(f"the artifact store cannot be {'written' if what == 'write' else what}: {place}: {why}")
 
 
 def _copy(source: Source, target: str) -> StoredContent:

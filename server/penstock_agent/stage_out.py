@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from penstock_agent.content import ContentError, ContentMissingError, Source
-from penstock_agent.exits import STORE_UNAVAILABLE, AgentError
+from penstock_agent.exits import AgentError, status_of
 from penstock_agent.leavings import Leavings, collect
 from penstock_agent.parallel import Patience, in_parallel
 from penstock_agent.plan import StagePlan
@@ -16,6 +16,8 @@ from penstock_agent.surroundings import plan_of, store_of, tell
 END = frozenset({signal.SIGTERM, signal.SIGINT})
 MARGIN_S = 3.0
 """Of the grace, kept back to say what went wrong."""
+REFUSALS_S = 60.0
+"""So long outputs that are refused are offered again: the step will not be run another time for that."""
 
 
 def stage_out(environ: Mapping[str, str]) -> None:
@@ -31,7 +33,7 @@ def stage_out(environ: Mapping[str, str]) -> None:
     store = store_of(environ)
     plan = plan_of(environ, store, Patience(MARGIN_S))
     tell(f"the outputs of {plan.attempt} were not stored within {plan.grace_s:g} s", environ)
-    tell(store_outputs(plan, store, Patience(plan.grace_s - MARGIN_S)), environ)
+    tell(store_outputs(plan, store, Patience(plan.grace_s - MARGIN_S, refusals_s=REFUSALS_S)), environ)
 
 
 def store_outputs(plan: StagePlan, store: Store, patience: Patience) -> str:
@@ -43,7 +45,7 @@ def store_outputs(plan: StagePlan, store: Store, patience: Patience) -> str:
     try:
         patience(lambda: store.write(plan.report_uri, report))
     except StoreError as error:
-        raise AgentError(STORE_UNAVAILABLE, f"the report could not be stored at {plan.report_uri}: {error}") from error
+        raise AgentError(status_of(error), f"the report could not be stored at {plan.report_uri}: {error}") from error
     return message_of(report, ReportPlace(plan.report_uri, sha256(report)))
 
 
@@ -59,7 +61,7 @@ def _storing(uri: str, source: Source, store: Store, patience: Patience) -> Call
             return f"an output artifact cannot be stored: {error}"
         except StoreError as error:
             message = f"an output artifact could not be stored at {uri}: {error}"
-            raise AgentError(STORE_UNAVAILABLE, message) from error
+            raise AgentError(status_of(error), message) from error
 
     return publish
 

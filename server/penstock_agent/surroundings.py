@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from penstock_agent.exits import STORE_REFUSED, STORE_UNAVAILABLE, AgentError
+from penstock_agent.exits import AgentError, status_of
 from penstock_agent.parallel import Patience
 from penstock_agent.plan import PLAN_URI_VARIABLE, PLAN_VARIABLE, STORE_VARIABLE, PlanError, StagePlan, StoreOptions
 from penstock_agent.report import MESSAGE_BYTES_MAX
@@ -33,8 +33,7 @@ def plan_of(environ: Mapping[str, str], store: Store, patience: Patience) -> Sta
     try:
         content = patience(lambda: store.read(uri, PLAN_BYTES_MAX))
     except StoreError as error:
-        status = STORE_REFUSED if error.is_lasting else STORE_UNAVAILABLE
-        raise AgentError(status, f"the plan at {uri} could not be read: {error}") from error
+        raise AgentError(status_of(error), f"the plan at {uri} could not be read: {error}") from error
     if content is None:
         raise PlanError(f"there is no plan at {uri}")
     return StagePlan.from_json(content.decode(errors="replace"))

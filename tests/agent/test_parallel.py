@@ -1,11 +1,13 @@
 """Several things at a time, and things tried again."""
 
+import re
 import threading
 from functools import partial
 
 import pytest
 
-from penstock_agent.parallel import DELAY_S_MAX, FIRST_DELAY_S, Patience, in_parallel
+from penstock_agent.notices import STORE_REFUSED, STORE_UNREACHABLE, last_notice
+from penstock_agent.parallel import DELAY_S_MAX, FIRST_DELAY_S, TOLD_EVERY_S, Patience, in_parallel
 from penstock_agent.stores import StoreError, StoreRefusedError
 
 WAIT_S = 30
@@ -73,12 +75,50 @@ def test_what_comes_back_is_used() -> None:
     assert len(time.slept) == 2
 
 
+def refuse() -> None:
+    raise StoreRefusedError("no")
+
+
 def test_a_store_that_refuses_is_not_asked_again() -> None:
     time = Time()
-
-    def refuse() -> None:
-        raise StoreRefusedError("no")
-
     with pytest.raises(StoreRefusedError):
         Patience(60, lambda: time.now, time.sleep)(refuse)
     assert time.slept == []
+
+
+@pytest.mark.parametrize(("patience_s", "refusals_s"), [(60, 10), (10, 60)])
+def test_a_store_that_refuses_is_asked_again_for_as_long_as_that_may_help(
+    capsys: pytest.CaptureFixture[str], patience_s: float, refusals_s: float
+) -> None:
+    time = Time()
+    with pytest.raises(StoreRefusedError):
+        Patience(patience_s, lambda: time.now, time.sleep, refusals_s=refusals_s)(refuse)
+    assert 10 - DELAY_S_MAX < time.now <= 10
+    assert (last_notice(capsys.readouterr().err) or ("",))[0] == STORE_REFUSED
+
+
+def test_the_log_says_at_once_that_a_store_does_not_answer_and_then_rarely(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line is the same each time, so that whoever hands it on has no news."""
+    time = Time()
+    patience = Patience(60, lambda: time.now, time.sleep)
+
+    def away() -> None:
+        raise StoreError("no answer\nfrom there")
+
+    with pytest.raises(StoreError):
+        in_parallel([lambda: patience(away)])
+    lines = capsys.readouterr().err.splitlines()
+    assert 60 / (TOLD_EVERY_S + DELAY_S_MAX) <= len(lines) <= 60 / TOLD_EVERY_S
+    assert len(set(lines)) == 1
+    reason, message = last_notice(lines[0]) or ("", "")
+    assert reason == STORE_UNREACHABLE
+    assert re.fullmatch(r"no answer from there; asked again until \d\d:\d\d:\d\d UTC", message)
+
+
+def test_the_log_is_empty_where_all_goes_well_and_where_nobody_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    Patience(60)(lambda: None)
+    with pytest.raises(StoreRefusedError):
+        Patience(60)(refuse)
+    with pytest.raises(StoreRefusedError):
+        Patience(0, refusals_s=60)(refuse)
+    assert capsys.readouterr().err == ""

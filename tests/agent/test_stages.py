@@ -2,16 +2,12 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,120 +15,13 @@ import pytest
 from penstock_agent import exits
 from penstock_agent.content import ContentError, Source
 from penstock_agent.leavings import collect
-from penstock_agent.plan import Fetch, OutputArtifact, StagePlan, StoreOptions
+from penstock_agent.plan import Fetch, StoreOptions
 from penstock_agent.report import ReportPlace, StepReport, read_message, sha256
-from penstock_agent.stores import Store, open_store
+from penstock_agent.stores import open_store
 from penstock_agent.texts import TEXT_BYTES_MAX
-from tests.object_stores import CREDENTIALS, S3Server
+from tests.agent.pod import AWAY, TIMEOUT_S, Pod, agent, until_signals_are_kept
 
-SERVER = Path(__file__).resolve().parents[2] / "server"
-TIMEOUT_S = 60
 NOBODY = 65534
-
-
-@dataclass
-class Pod:
-    """The volumes of a pod, and its store."""
-
-    root: Path
-    options: StoreOptions
-    store: Store
-
-    @property
-    def plan(self) -> StagePlan:
-        """One output parameter, one output artifact, one input."""
-        shared, root = self.root / "penstock", f"{self.options.root}/run/train/1"
-        return StagePlan(
-            attempt="run/train/1",
-            report_uri=f"{root}/.penstock/report.json",
-            closed_uri=f"{root}/.penstock/closed.json",
-            output_root=root,
-            shared=str(shared),
-            outputs=f"{shared}/outputs",
-            output_file=f"{shared}/outputs/output_metadata.json",
-            grace_s=30,
-            folders=tuple(f"{shared}/{name}" for name in ("inputs", "outputs", "parameters")),
-            fetches=(Fetch(f"{self.options.root}/data", f"{shared}/inputs/data.0"),),
-            inputs={"data": (f"{shared}/inputs/data.0",)},
-            parameters={"accuracy": f"{shared}/parameters/accuracy"},
-            artifacts={"model": OutputArtifact(f"{shared}/outputs/model", f"{root}/model")},
-            workspace=str(self.root / "kfp-workspace"),
-        )
-
-    @property
-    def message(self) -> str:
-        """The termination message."""
-        return (self.root / "message").read_text()
-
-    def environ(self, plan: StagePlan | None = None, **more: str) -> dict[str, str]:
-        plan = plan or self.plan
-        return {
-            **CREDENTIALS,
-            "PYTHONPATH": str(SERVER),
-            "PENSTOCK_PLAN": plan.to_variable() or "",
-            "PENSTOCK_STORE": self.options.to_text(),
-            "PENSTOCK_MESSAGE_FILE": str(self.root / "message"),
-            **more,
-        }
-
-    def run(self, command: str, plan: StagePlan | None = None, **more: str) -> int:
-        return subprocess.run(
-            _agent(command), env=self.environ(plan, **more), check=False, timeout=TIMEOUT_S
-        ).returncode
-
-    @contextmanager
-    def waiting(self, plan: StagePlan | None = None, **more: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """*stage-out* on its way to wait for its end."""
-        with subprocess.Popen(_agent("stage-out"), env=self.environ(plan, **more)) as process:
-            _until_signals_are_kept(process.pid)
-            yield process
-
-    def end(self, plan: StagePlan | None = None, **more: str) -> int:
-        """Run *stage-out* and end it."""
-        with self.waiting(plan, **more) as process:
-            process.terminate()
-            return process.wait(TIMEOUT_S)
-
-    def report(self) -> StepReport:
-        content = self.store.read(self.plan.report_uri, 1024 * 1024)
-        assert content is not None
-        return StepReport.from_json(content)
-
-
-def _agent(*command: str) -> list[str]:
-    return [sys.executable, "-m", "penstock_agent", *command]
-
-
-def _until_signals_are_kept(pid: int) -> None:
-    """Whoever ends a container before its first instruction ends it for good, here as in a pod."""
-    kept = re.compile(rb"^Sig(Blk|Cgt):\s*[0-9a-f]*[4-7c-f][0-9a-f]{3}$", re.MULTILINE)
-    process = Path(f"/proc/{pid}")
-    deadline = time.monotonic() + TIMEOUT_S
-    # One that waits for signals is not told to block those.
-    while (
-        not kept.search((process / "status").read_bytes()) and b"sigtimedwait" not in (process / "wchan").read_bytes()
-    ):
-        assert time.monotonic() < deadline, "the agent does not ask for its signals"
-        os.sched_yield()
-
-
-@pytest.fixture(params=["folder", "s3"])
-def pod(request: pytest.FixtureRequest, tmp_path: Path) -> Pod:
-    options = StoreOptions(root=f"file://{tmp_path}/store")
-    if request.param == "s3":
-        s3: S3Server = request.getfixturevalue("s3")
-        options = s3.options()
-    (tmp_path / "penstock").mkdir()
-    (tmp_path / "kfp-workspace").mkdir()
-    return Pod(tmp_path, options, open_store(options))
-
-
-@pytest.fixture
-def made(pod: Pod) -> Path:
-    """The shared folder of a pod in which *stage-in* has run."""
-    pod.store.write(f"{pod.options.root}/data", b"1,2,3")
-    assert pod.run("stage-in") == exits.DONE
-    return pod.root / "penstock"
 
 
 def test_folders_are_made_for_whoever_runs_the_step_and_inputs_brought(made: Path) -> None:
@@ -225,6 +114,7 @@ def test_what_the_step_has_left_is_stored_and_told_in_the_message(pod: Pod, made
     assert (report.attempt, report.parameters, report.executor_output) == ("run/train/1", {"accuracy": "0.5\n"}, None)
     assert report.stored == {f"{pod.plan.output_root}/model": (sha256(b"weights"), 7)}
     assert pod.store.read(f"{pod.plan.output_root}/model", 10) == b"weights"
+    assert pod.log == ""
     assert pod.run("stage-in") == exits.ALREADY_ENDED
 
 
@@ -260,20 +150,6 @@ def test_an_executors_output_that_is_no_json_is_told_as_it_is(pod: Pod, made: Pa
     (made / "outputs/model").write_text("x")
     assert pod.end() == exits.DONE
     assert (pod.report().executor_output, pod.report().stored) == ("{", {})
-
-
-@pytest.mark.parametrize("pod", ["s3"], indirect=True)
-def test_keys_that_will_not_do_are_told_apart_from_a_store_that_is_away(pod: Pod) -> None:
-    assert pod.run("stage-in", AWS_SECRET_ACCESS_KEY="another") == exits.STORE_REFUSED
-    assert "does not let us" in pod.message
-    assert not pod.message.rstrip().endswith(":")
-
-
-def test_outputs_that_cannot_be_stored_in_time_are_told(pod: Pod, made: Path) -> None:
-    (made / "outputs/model").write_text("x")
-    wrong = StoreOptions("http://127.0.0.1:1", allow_http=True, root="s3://nowhere/x")
-    assert pod.end(pod.plan._replace(grace_s=3), PENSTOCK_STORE=wrong.to_text()) == exits.STORE_UNAVAILABLE
-    assert "could not be stored" in pod.message
 
 
 LEFT = {
@@ -367,11 +243,10 @@ def _refusal(source: Source) -> str | None:
 
 def test_before_the_step_the_agent_ends_at_once_when_its_pod_goes(pod: Pod) -> None:
     uri = f"{pod.plan.output_root}/.penstock/plan.json"
-    away = StoreOptions("http://127.0.0.1:1", allow_http=True, root="s3://nowhere/x")
-    environ = pod.environ(PENSTOCK_PLAN="", PENSTOCK_PLAN_URI=uri, PENSTOCK_STORE=away.to_text())
-    blocking = ["env", "--block-signal=TERM", *_agent("stage-in")]
-    with subprocess.Popen(blocking, env={**environ, "PATH": os.environ["PATH"]}) as process:
-        _until_signals_are_kept(process.pid)
+    environ = pod.environ(PENSTOCK_PLAN="", PENSTOCK_PLAN_URI=uri, PENSTOCK_STORE=AWAY.to_text())
+    blocking = ["env", "--block-signal=TERM", *agent("stage-in")]
+    with subprocess.Popen(blocking, env=environ) as process:
+        until_signals_are_kept(process.pid)
         process.terminate()
         assert process.wait(TIMEOUT_S) == 128 + signal.SIGTERM
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from penstock_server.launch.base import Observation, Phase
-from penstock_server.launch.reasons import ENDINGS, endings_table, hint_of
+from penstock_server.launch.reasons import ENDINGS, WAITS, endings_table, hint_of
 from penstock_server.model.states import FailureClass
 from tests.launch.world import attempt_id
 
@@ -28,6 +28,7 @@ def test_the_documentation_has_the_table() -> None:
         (Phase.FAILED, "CONTAINER_START_FAILED", FailureClass.ENVIRONMENT, False),
         (Phase.FAILED, "ENVIRONMENT_FAILED", FailureClass.ENVIRONMENT, False),
         (Phase.FAILED, "STORE_REFUSED", FailureClass.ENVIRONMENT, False),
+        (Phase.FAILED, "PUBLISH_REFUSED", FailureClass.ENVIRONMENT, True),
         (Phase.FAILED, "POLICY_DENIED", FailureClass.ENVIRONMENT, True),
         (Phase.FAILED, "SOMETHING_ELSE", FailureClass.STEP, False),
         (Phase.LOST, "POD_EVICTED", FailureClass.LOST, False),
@@ -43,6 +44,6 @@ def test_a_reason_says_whose_failure_it_is(
     assert (seen.failure_class, seen.is_settled) == (failure, settled)
 
 
-def test_every_end_says_what_to_do_in_a_sentence() -> None:
-    assert all(hint_of(reason).endswith(".") for reason in ENDINGS)
+def test_every_reason_says_what_to_do_in_a_sentence() -> None:
+    assert all(hint_of(reason).endswith(".") for reason in (*ENDINGS, *WAITS))
     assert hint_of("SOMETHING_ELSE") == ""

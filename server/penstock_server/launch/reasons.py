@@ -7,6 +7,7 @@ docs/reference/states.md is this one.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from penstock_agent.notices import FETCHING_INPUTS, STORE_UNREACHABLE
 from penstock_server.model.states import FailureClass
 from penstock_server.spec.pod_entries import SETTING_INVALID
 
@@ -27,6 +28,10 @@ class Ending:
 
 _STEP, _ENVIRONMENT, _LOST = FailureClass.STEP, FailureClass.ENVIRONMENT, FailureClass.LOST
 _NOTHING = "Nothing needs to be done: another attempt is made."
+_KEYS = (
+    "Check the secrets of `kubernetes_store_secrets` in the namespace of the pod, or who may use the store's volume."
+)
+_ADDRESS = "See that the store answers at an address that pods reach (`artifacts_endpoint`)."
 
 ENDINGS: Mapping[str, Ending] = {
     "EXIT_CODE": Ending(_STEP, "The step ended with another exit status than 0.", "Read the last lines of its log."),
@@ -107,7 +112,13 @@ ENDINGS: Mapping[str, Ending] = {
     "STORE_REFUSED": Ending(
         _ENVIRONMENT,
         "The store of artifacts did not let the pod read.",
-        "Check the secrets of `kubernetes_store_secrets`, in the namespace of the pod.",
+        _KEYS,
+    ),
+    "PUBLISH_REFUSED": Ending(
+        _ENVIRONMENT,
+        "The step ended well, and the store of artifacts did not take its outputs from the pod.",
+        f"{_KEYS} Then retry the run: the step runs again.",
+        is_settled=True,
     ),
     "START_FAILED": Ending(_LOST, "The step could not be started.", _NOTHING),
     "PUBLISH_FAILED": Ending(
@@ -115,7 +126,7 @@ ENDINGS: Mapping[str, Ending] = {
         "What the step has made could not be stored.",
         "See that the store is reachable; of a pod whose artifacts take longer raise `kubernetes_pod_grace_s`.",
     ),
-    "STORE_UNAVAILABLE": Ending(_LOST, "The store of artifacts did not answer.", "See that it can be reached."),
+    "STORE_UNAVAILABLE": Ending(_LOST, "The store of artifacts did not answer.", _ADDRESS),
     "LAUNCHER_ERROR": Ending(_LOST, "The launcher failed.", "Report it, with the message."),
     "PROCESS_GONE": Ending(_LOST, "The process is gone, and nobody can tell how it ended.", _NOTHING),
     "NODE_LOST": Ending(_LOST, "The pod's node is gone, or does not answer.", _NOTHING),
@@ -128,6 +139,12 @@ ENDINGS: Mapping[str, Ending] = {
     "POD_REJECTED": Ending(_LOST, "The node did not take the pod.", _NOTHING),
 }
 """By reason, in the order in which they are told to people."""
+
+WAITS: Mapping[str, str] = {
+    STORE_UNREACHABLE: _ADDRESS,
+    FETCHING_INPUTS: "Nothing needs to be done: large inputs take their time.",
+}
+"""What to do about waits that are no ends, where the cluster does not say it."""
 
 CLASSES: Mapping[str, FailureClass] = {reason: ending.failure for reason, ending in ENDINGS.items()}
 SETTLED = frozenset(reason for reason, ending in ENDINGS.items() if ending.is_settled)
@@ -149,4 +166,4 @@ def _class(ending: Ending) -> str:
 def hint_of(reason: str) -> str:
     """What can be done about an end, or a wait, with this reason; empty where that is not known."""
     ending = ENDINGS.get(reason)
-    return ending.hint if ending is not None else ""
+    return ending.hint if ending is not None else WAITS.get(reason, "")

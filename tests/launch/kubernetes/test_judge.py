@@ -28,7 +28,7 @@ from penstock_server.launch.kubernetes.judgement import (
 )
 from penstock_server.launch.kubernetes.names import TIMEOUT_ANNOTATION
 from penstock_server.launch.kubernetes.view import PodView, view
-from penstock_server.launch.kubernetes.waits import Trouble
+from penstock_server.launch.kubernetes.waits import Trouble, is_unclear
 
 RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("recorded.json").read_text())
 NOW = datetime(2026, 11, 26, 2, 27, tzinfo=UTC)
@@ -102,6 +102,14 @@ VERDICTS: list[tuple[str, PodView, Phase, str, int | None, str]] = [
     ("timed out", recorded("deadline-handled"), Phase.FAILED, "TIMED_OUT", 137, "timeout of 3 s"),
     ("no input", recorded("stage-in-failed"), Phase.FAILED, "INPUT_UNAVAILABLE", None, "no such artifact"),
     ("not stored", recorded("stage-out-failed"), Phase.LOST, "PUBLISH_FAILED", 0, "full"),
+    (
+        "not let store",
+        recorded("stage-out-failed", state("penstock-stage-out", terminated=ended(71, message="no such key"))),
+        Phase.FAILED,
+        "PUBLISH_REFUSED",
+        0,
+        "no such key",
+    ),
     ("bad image", recorded("image-invalid"), Phase.FAILED, "IMAGE_UNAVAILABLE", None, "Not A Name"),
     ("no program", recorded("command-missing"), Phase.FAILED, "PROGRAM_NOT_FOUND", 128, "/no/such/program"),
     ("node cannot start it", unstarted(NO_CGROUP), Phase.FAILED, "CONTAINER_START_FAILED", 128, "cgroup"),
@@ -216,6 +224,28 @@ def test_a_program_that_is_not_there_is_told_apart_from_a_node_that_cannot_start
     pending = judged(recorded("config-missing", waiting))
     assert isinstance(pending, Pending)
     assert pending.grounds == reason
+
+
+def staging(seconds: float) -> PodView:
+    """A pod whose *stage-in* has run for so long."""
+    since = (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    stage_in = state("penstock-stage-in", running={"startedAt": since})
+    return recorded(
+        "stage-in-failed", status(phase="Pending"), state("main", waiting={"reason": "PodInitializing"}), stage_in
+    )
+
+
+def test_what_stage_in_says_of_itself_is_told_while_it_runs() -> None:
+    said = History(trouble=Trouble("STORE_UNREACHABLE", "no answer", is_of_stage=True))
+    assert judged(staging(20), history=said) == Pending("STORE_UNREACHABLE", "no answer")
+    assert judged(staging(20), history=History(trouble=Trouble("FailedMount", NOT_FOUND))) == judged(staging(20))
+    done = recorded("running", state("main", waiting={"reason": "PodInitializing"}))
+    assert judged(done, history=said) == judged(done)
+
+
+def test_the_log_of_stage_in_is_read_only_where_it_takes_long() -> None:
+    assert [is_unclear(staging(seconds), NOW) for seconds in (0, 14, 15, 900)] == [False, False, True, True]
+    assert not is_unclear(recorded("running"), NOW)
 
 
 def test_the_report_of_a_success_is_handed_on() -> None:

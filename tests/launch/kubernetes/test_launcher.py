@@ -222,7 +222,7 @@ async def test_a_refusal_of_events_is_logged_and_takes_nothing_back(
         end = await play.watched.run(play.request)
         assert (end.phase, end.reason) == (Phase.FAILED, "CONTAINER_CONFIG_INVALID")
     logged = {record.message: record.__dict__.get("error", "") for record in caplog.records}
-    assert "no events for you" in logged["events of a pod not read"]
+    assert "no events for you" in logged["events or log of a pod not read"]
 
 
 async def test_an_attempt_that_cannot_be_judged_does_not_keep_others_from_being_looked_at(
@@ -247,23 +247,50 @@ async def test_an_attempt_that_cannot_be_judged_does_not_keep_others_from_being_
 
 
 @pytest.mark.parametrize(
-    ("secrets", "told"),
+    ("stage", "told"),
     [
-        (("penstock-store",), "secret penstock-store of the namespace ns (`kubernetes_store_secrets`)"),
-        ((), "no secret"),
+        (
+            Stage("stage", secrets=("penstock-store",)),
+            "secret penstock-store of the namespace ns (`kubernetes_store_secrets`)",
+        ),
+        (Stage("stage"), "no secret"),
+        (Stage("stage", user=7, store_volume={"emptyDir": {}}), "are user 7 (`kubernetes_stage_user`)"),
     ],
+    ids=["keys", "no keys", "volume"],
 )
-async def test_a_store_that_refuses_is_told_with_where_its_keys_are(
-    tmp_path: Path, secrets: tuple[str, ...], told: str
+@pytest.mark.parametrize(
+    ("recorded", "container", "reason", "is_settled"),
+    [("stage-in-failed", 0, "STORE_REFUSED", False), ("stage-out-failed", 1, "PUBLISH_REFUSED", True)],
+)
+async def test_a_store_that_refuses_is_told_with_who_asked_it(
+    tmp_path: Path, stage: Stage, told: str, recorded: str, container: int, reason: str, is_settled: bool
 ) -> None:
-    async with playing(tmp_path, frame=Frame("installation", Stage("stage", secrets=secrets))) as play:
-        pod = play.pod("stage-in-failed", 5)
+    async with playing(tmp_path, frame=Frame("installation", stage)) as play:
+        pod = play.pod(recorded, 5)
         refused = {"exitCode": 71, "reason": "Error", "message": "the object store does not let us"}
-        pod["status"]["initContainerStatuses"][0]["state"] = {"terminated": refused}
+        pod["status"]["initContainerStatuses"][container]["state"] = {"terminated": refused}
         play.server.on(f"POST {PODS}", answer(pod, 201))
         end = await play.watched.run(play.request)
-        assert (end.reason, end.failure_class) == ("STORE_REFUSED", FailureClass.ENVIRONMENT)
+        assert (end.reason, end.failure_class, end.is_settled) == (reason, FailureClass.ENVIRONMENT, is_settled)
+        assert "the object store does not let us" in end.message
         assert told in end.message
+
+
+async def test_what_stage_in_says_of_itself_is_told_while_it_takes_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock_server.launch.kubernetes.attempt.LOOK_S", 0)
+    async with playing(tmp_path) as play:
+        pod = play.pod("stage-in-failed", 5)
+        pod["status"]["phase"] = "Pending"
+        pod["status"]["initContainerStatuses"][0]["state"] = {"running": {"startedAt": ago(20)}}
+        pod["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": "PodInitializing"}}
+        play.server.on(f"POST {PODS}", answer(pod, 201))
+        play.server.on(f"GET {play.path}/log", answer(b"penstock: STORE_UNREACHABLE: no answer\n"))
+        await play.watched.launcher.launch(play.request)
+        await until(lambda: any(seen.reason == "STORE_UNREACHABLE" for seen in play.watched.told))
+        assert [seen.reason for seen in play.watched.told] == ["POD_INITIALIZING", "STORE_UNREACHABLE"]
+        assert play.watched.told[-1].message == "no answer"
 
 
 async def test_an_image_that_cannot_be_pulled_is_told_once(tmp_path: Path) -> None:

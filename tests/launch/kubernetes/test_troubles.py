@@ -42,6 +42,32 @@ async def test_without_events_nothing_is_told() -> None:
         assert await newest_trouble(api, POD) is None
 
 
+LOG = "GET /api/v1/namespaces/ns/pods/a/log"
+STAGING: PodView = view(
+    {
+        "metadata": {"name": "a", "namespace": "ns", "uid": "u"},
+        "status": {"initContainerStatuses": [{"name": "penstock-stage-in", "state": {"running": {}}}]},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "trouble"),
+    [
+        (b"penstock: STORE_UNREACHABLE: no answer\n", Trouble("STORE_UNREACHABLE", "no answer", is_of_stage=True)),
+        (b"Traceback", None),
+        (b"", None),
+    ],
+)
+async def test_of_a_pod_whose_inputs_are_fetched_the_last_line_of_stage_in_is_read(
+    line: bytes, trouble: Trouble | None
+) -> None:
+    async with api_server() as server, api_of(server) as api:
+        server.on(LOG, answer(line))
+        assert await newest_trouble(api, STAGING) == trouble
+        assert server.asked[0].query == {"container": "penstock-stage-in", "follow": "false", "tailLines": "1"}
+
+
 def node(ready: str) -> Reply:
     return answer({"status": {"conditions": [{"type": "Ready", "status": ready}]}})
 

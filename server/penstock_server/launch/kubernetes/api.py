@@ -216,13 +216,17 @@ class ClusterApi:
                     raise _error(int(event["object"].get("code") or 0), event["object"], None)
                 yield event
 
-    async def log(self, namespace: str, pod: str, container: str, *, follow: bool = False) -> AsyncIterator[bytes]:
-        """What a container has written, from its beginning; with `follow` until it ends.
+    async def log(
+        self, namespace: str, pod: str, container: str, *, follow: bool = False, lines_max: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """What a container has written, from its beginning, or its last lines; with `follow` until it ends.
 
         A connection that breaks ends it with ApiUnavailableError. It is a call under way until its answer has begun:
         whoever reads it may be slow.
         """
-        query: Query = {"container": container, "follow": "true" if follow else "false"}
+        query: dict[str, str | int] = {"container": container, "follow": "true" if follow else "false"}
+        if lines_max is not None:
+            query["tailLines"] = lines_max
         limit = aiohttp.ClientTimeout(sock_connect=self._limits.call_timeout_s, sock_read=self._limits.silence_s)
         call = _Call("GET", f"{_path(Kind.PODS, namespace, pod)}/log", limit, query)
         async with nullcontext() if follow else self._places:

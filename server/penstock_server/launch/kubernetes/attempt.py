@@ -41,7 +41,7 @@ from penstock_server.launch.kubernetes.policy import PodError
 from penstock_server.launch.kubernetes.records import Closing
 from penstock_server.launch.kubernetes.troubles import newest_trouble
 from penstock_server.launch.kubernetes.view import PodView
-from penstock_server.launch.kubernetes.waits import is_untold, says_the_same
+from penstock_server.launch.kubernetes.waits import is_unclear, says_the_same
 from penstock_server.launch.kubernetes.work import Work
 from penstock_server.launch.kubernetes.workplace import Workplace
 
@@ -166,8 +166,8 @@ class PodAttempt:
         match judgement:
             case Pending(reason, message):
                 self._report_pending(reason, message)
-                if self.pod is not None and is_untold(self.pod):
-                    self._ask(self._look_at_events)
+                if self.pod is not None and is_unclear(self.pod, self.place.clock()):
+                    self._ask(self._look_for_trouble)
             case Started(reason, message):
                 self._report_started(reason, message)
             case Ending(held_by, is_slow):
@@ -218,15 +218,15 @@ class PodAttempt:
             self.look()
             await self._delete(self.pod, grace_s=0)
 
-    async def _look_at_events(self) -> None:
+    async def _look_for_trouble(self) -> None:
         assert self.pod is not None
         try:
             trouble = await newest_trouble(self.place.api, self.pod)
         except ApiUnavailableError:
             raise
         except ApiError as error:
-            # What they told before still counts: the grace of a pod must not begin anew because we could not ask.
-            _log.warning("events of a pod not read", extra={"pod": self.pod.name, "error": str(error)})
+            # What was told before still counts: the grace of a pod must not begin anew because we could not ask.
+            _log.warning("events or log of a pod not read", extra={"pod": self.pod.name, "error": str(error)})
             return
         if not self._is_concluding:
             self._history = replace(self._history, trouble=trouble).after(self.pod, self.place.clock())

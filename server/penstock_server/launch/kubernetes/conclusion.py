@@ -29,8 +29,8 @@ async def conclude(verdict: Verdict, request: StepRequest, pod: PodView, place: 
     if verdict.phase is Phase.SUCCEEDED:
         return await succeeded(request, verdict.report, place)
     attempt = request.attempt
-    if verdict.reason == "STORE_REFUSED":
-        verdict = replace(verdict, message=f"{verdict.message}{_keys(pod, place)}")
+    if verdict.reason in ("STORE_REFUSED", "PUBLISH_REFUSED"):
+        verdict = replace(verdict, message=f"{verdict.message}; {_who_asked(pod, place)}")
     tail = await _tail(request, pod, place) if verdict.phase is not Phase.STOPPED else ""
     if verdict.reason == "EXIT_CODE" and verdict.exit_code is not None:
         return verdicts.exited(attempt, verdict.exit_code, tail)
@@ -41,11 +41,15 @@ async def conclude(verdict: Verdict, request: StepRequest, pod: PodView, place: 
     )
 
 
-def _keys(pod: PodView, place: Workplace) -> str:
-    secrets = ", ".join(place.settings.frame.stage.secrets)
+def _who_asked(pod: PodView, place: Workplace) -> str:
+    """By what the containers around the step are known to the store, and what to look at."""
+    stage = place.settings.frame.stage
+    if stage.store_volume:
+        return f"the containers around the step are user {stage.user} (`kubernetes_stage_user`)"
+    secrets = ", ".join(stage.secrets)
     if not secrets:
-        return "; no secret with keys is set (`kubernetes_store_secrets`)"
-    return f"; check the keys in the secret {secrets} of the namespace {pod.namespace} (`kubernetes_store_secrets`)"
+        return "no secret with keys is set (`kubernetes_store_secrets`)"
+    return f"check the keys in the secret {secrets} of the namespace {pod.namespace} (`kubernetes_store_secrets`)"
 
 
 async def succeeded(request: StepRequest, message: str, place: Workplace) -> Observation:

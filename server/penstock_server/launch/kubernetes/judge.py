@@ -165,8 +165,7 @@ def _after_success(pod: PodView, main: Ended, circumstances: Circumstances, grac
     if stage_out is not None and (is_final or _not_before(stage_out, main)):
         if stage_out.exit_code == 0:
             return Verdict(Phase.SUCCEEDED, exit_code=0, report=stage_out.message)
-        told = stage_out.message.strip() or how_ended(stage_out.exit_code)
-        return Verdict(Phase.LOST, "PUBLISH_FAILED", f"the step's outputs could not be stored: {told}", exit_code=0)
+        return _unpublished(stage_out)
     if is_final:
         message = "the step ended well, but its pod was gone before the outputs were stored"
         return Verdict(Phase.LOST, "PUBLISH_FAILED", message, exit_code=0)
@@ -174,6 +173,14 @@ def _after_success(pod: PodView, main: Ended, circumstances: Circumstances, grac
         return Stuck()
     held_by = () if pod.deletion_at is not None else _others_running(pod)
     return Ending(held_by, is_slow=not held_by and _is_past(main.finished_at, SLOW_S, circumstances))
+
+
+def _unpublished(stage_out: Ended) -> Verdict:
+    """The end of a step that has ended well and whose outputs were not stored."""
+    is_refused = stage_out.exit_code == exits.STORE_REFUSED
+    phase, reason = (Phase.FAILED, "PUBLISH_REFUSED") if is_refused else (Phase.LOST, "PUBLISH_FAILED")
+    told = stage_out.message.strip() or how_ended(stage_out.exit_code)
+    return Verdict(phase, reason, f"the step's outputs could not be stored: {told}", exit_code=0)
 
 
 def _not_before(stage_out: Ended, main: Ended) -> bool:

@@ -1,18 +1,31 @@
-"""What a pod waits for that its status does not tell: volumes that cannot be mounted, a network that is not there.
+"""What a pod waits for that its status does not tell.
 
-The kubelet tells of it in events only.
+Of volumes that cannot be mounted and a network that is not there the kubelet tells in events only; of a store that does
+not answer, and of inputs that are large, *stage-in* tells in its log.
 """
 
+from penstock_agent.notices import last_notice
 from penstock_server.launch.kubernetes.api import ClusterApi, Kind
+from penstock_server.launch.kubernetes.names import STAGE_IN
 from penstock_server.launch.kubernetes.view import PodView
-from penstock_server.launch.kubernetes.waits import Trouble
+from penstock_server.launch.kubernetes.waits import Trouble, is_staging
 
 _PASSING = frozenset({"FailedScheduling", "BackOff", "Unhealthy", "Failed"})
 """Of these the status tells as well, and better."""
 
 
 async def newest_trouble(api: ClusterApi, pod: PodView) -> Trouble | None:
-    """The newest warning about the pod; None without one. Raises ApiError, as where we may not ask."""
+    """The newest thing said of the pod; None without one. Raises ApiError, as where we may not ask."""
+    return await _of_stage_in(api, pod) if is_staging(pod) else await _of_events(api, pod)
+
+
+async def _of_stage_in(api: ClusterApi, pod: PodView) -> Trouble | None:
+    pieces = [piece async for piece in api.log(pod.namespace, pod.name, STAGE_IN, lines_max=1)]
+    found = last_notice(b"".join(pieces).decode("utf-8", "replace"))
+    return Trouble(*found, is_of_stage=True) if found is not None else None
+
+
+async def _of_events(api: ClusterApi, pod: PodView) -> Trouble | None:
     fields = f"involvedObject.uid={pod.uid},type=Warning"
     found: list[tuple[str, Trouble]] = []
     async for page in api.pages(Kind.EVENTS, pod.namespace, fields=fields):

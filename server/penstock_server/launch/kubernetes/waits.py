@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from penstock_server.launch.kubernetes.judgement import Grounds, Pending
-from penstock_server.launch.kubernetes.names import MAIN, STAGE_OUT
-from penstock_server.launch.kubernetes.view import PodView, Waiting
+from penstock_server.launch.kubernetes.names import MAIN, STAGE_IN, STAGE_OUT
+from penstock_server.launch.kubernetes.view import PodView, Running, Waiting
 from penstock_server.launch.verdicts import how_ended
 
 _WAITING: dict[str, tuple[Grounds, bool]] = {
@@ -34,15 +35,19 @@ _NO_PROGRAM = re.compile(
 
 _PULLS = frozenset({"ERR_IMAGE_PULL", "IMAGE_PULL_BACK_OFF"})
 """Between the two a pod goes to and fro for as long as its image cannot be pulled."""
+LONG_S = 15.0
+"""*stage-in* that runs for longer may have something to say; in the ordinary case its log is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What the node says of a pod that does not start, which the pod's status does not tell."""
+    """Why a pod does not start, where its status does not tell: in the words of its node, or of *stage-in*."""
 
     reason: str
-    """As Kubernetes words it: `FailedMount`, `FailedCreatePodSandBox` ..."""
+    """As Kubernetes words it: `FailedMount`, `FailedCreatePodSandBox` ...; of *stage-in* in UPPER_SNAKE."""
     message: str
+    is_of_stage: bool = False
+    """*stage-in* says it of itself, in its log."""
 
 
 def pending(pod: PodView, trouble: Trouble | None) -> tuple[Pending, bool]:
@@ -62,7 +67,9 @@ def pending(pod: PodView, trouble: Trouble | None) -> tuple[Pending, bool]:
         is_stuck = scheduled.reason == "Unschedulable"
         reason = _upper_snake(scheduled.reason or "Scheduling")
         return Pending(reason, scheduled.message, Grounds.SCHEDULING if is_stuck else None), False
-    if trouble is not None and is_untold(pod):
+    if trouble is not None and trouble.is_of_stage and is_staging(pod):
+        return Pending(trouble.reason, trouble.message), False
+    if trouble is not None and not trouble.is_of_stage and is_untold(pod):
         is_absent = trouble.reason == "FailedMount" and "not found" in trouble.message
         grounds = Grounds.CONFIG if is_absent else Grounds.PREPARATION
         return Pending(_upper_snake(trouble.reason), trouble.message, grounds), False
@@ -83,6 +90,19 @@ def is_untold(pod: PodView) -> bool:
     """True for a pod that has a node and nothing of it has started, and whose status does not say why."""
     started = any(not isinstance(container.state, Waiting) for container in pod.containers.values())
     return bool(pod.node) and not started and not pod.is_over
+
+
+def is_staging(pod: PodView, since: datetime | None = None) -> bool:
+    """True while *stage-in* runs; with `since` only if it was running then."""
+    state = pod.state_of(STAGE_IN)
+    if not isinstance(state, Running):
+        return False
+    return since is None or (state.started_at is not None and state.started_at <= since)
+
+
+def is_unclear(pod: PodView, now: datetime) -> bool:
+    """True for a pod that does not start and whose status does not say why: events or *stage-in* may do so."""
+    return is_untold(pod) or is_staging(pod, now - timedelta(seconds=LONG_S))
 
 
 def _preparing(pod: PodView) -> Pending:
