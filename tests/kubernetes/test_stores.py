@@ -2,7 +2,6 @@
 
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,7 +67,7 @@ def waiting_for(client: Client, run: Run, reason: str) -> Task:
 
 
 @pytest.fixture
-def scene(cluster: Cluster) -> Iterator[KubernetesScene]:
+def scene(cluster: Cluster) -> KubernetesScene:
     """Its store is a folder that only we may write to, and the containers around its steps are somebody else."""
     cluster.store.mkdir(exist_ok=True)
     cluster.store.chmod(0o755)
