@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ NAMESPACE = "namespaces/default"
 FINAL = frozenset({run_pb2.Run.STATE_SUCCEEDED, run_pb2.Run.STATE_FAILED, run_pb2.Run.STATE_CANCELLED})
 AT_ONCE = 8
 LOOK_AGAIN_S = 0.02
+MADE_WITHIN_S = 120.0
+"""A process that is to make a run has started and made it by then, however busy the machine is."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,15 @@ def inline(spec: dict[str, Any]) -> run_pb2.Run:
     run = run_pb2.Run()
     run.inline_spec.struct.CopyFrom(struct)
     return run
+
+
+def until(is_so: Callable[[], bool], within_s: float, otherwise: str) -> None:
+    """Look again and again whether it is so. Raises TimeoutError, which says what is `otherwise`."""
+    end = time.perf_counter() + within_s
+    while not is_so():
+        if time.perf_counter() > end:
+            raise TimeoutError(f"{otherwise} within {within_s:g} s")
+        time.sleep(LOOK_AGAIN_S)
 
 
 class Bed:
@@ -155,10 +166,9 @@ class Bed:
         return self.client.stubs.run.CreateRun(request).run
 
     def await_run(self, name: str) -> None:
-        """Wait until there is a run of that name, which somebody else makes."""
+        """Wait until there is a run of that name, which somebody else makes. Raises TimeoutError."""
         request = run_service_pb2.ListRunsRequest(parent=NAMESPACE, page_size=1, filter=f'name = "{name}"')
-        while not self.client.stubs.run.ListRuns(request).runs:
-            time.sleep(LOOK_AGAIN_S)
+        until(lambda: bool(self.client.stubs.run.ListRuns(request).runs), MADE_WITHIN_S, f"nobody has made {name}")
 
     def finish(self, run: run_pb2.Run) -> None:
         """Watch the run to its end."""

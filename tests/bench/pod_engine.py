@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from penstock.v1 import run_pb2, run_service_pb2
 from tests import pipelines
 from tests.bench import processes
-from tests.bench.bed import LOOK_AGAIN_S, Bed, Row
+from tests.bench.bed import LOOK_AGAIN_S, Bed, Row, until
 from tests.bench.simulated_cluster import NAMESPACE as SIMULATED
 
 WIDTHS = (500, 5_000)
@@ -154,11 +154,7 @@ def _settle(bed: Bed) -> None:
 
 
 def _until(is_so: Callable[[], bool]) -> None:
-    end = time.perf_counter() + PATIENCE_S
-    while not is_so():
-        if time.perf_counter() > end:
-            raise TimeoutError(f"the server has not come so far within {PATIENCE_S:g} s")
-        time.sleep(LOOK_AGAIN_S)
+    until(is_so, PATIENCE_S, "the server has not come so far")
 
 
 @contextmanager
