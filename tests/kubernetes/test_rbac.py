@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from penstock_server.launch.kubernetes import permissions
-from penstock_server.launch.kubernetes.api import ApiError, ApiLimits, ApiNotFoundError, ClusterApi, Kind
+from penstock_server.launch.kubernetes.api import ApiLimits, ClusterApi, Kind
+from penstock_server.launch.kubernetes.api_errors import ApiError, ApiNotFoundError
 from penstock_server.launch.kubernetes.connection import ClusterAccess
 from penstock_server.launch.kubernetes.permissions import PERMISSIONS, Permission
 from penstock_server.model.errors import FailedPrecondition

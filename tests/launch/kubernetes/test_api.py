@@ -4,13 +4,13 @@ import time
 
 import pytest
 
-from penstock_server.launch.kubernetes.api import (
+from penstock_server.launch.kubernetes.api import Kind
+from penstock_server.launch.kubernetes.api_errors import (
     ApiConflictError,
     ApiError,
     ApiGoneError,
     ApiNotFoundError,
     ApiUnavailableError,
-    Kind,
 )
 from tests.launch.kubernetes.api_server import Reply, answer, api_of, api_server, cut, refusal, silence, stream
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from penstock_server.launch.kubernetes.api import ApiUnavailableError
+from penstock_server.launch.kubernetes.api_errors import ApiUnavailableError
 from penstock_server.launch.kubernetes.nodes import is_lost
 from penstock_server.launch.kubernetes.troubles import newest_trouble
 from penstock_server.launch.kubernetes.view import PodView, view

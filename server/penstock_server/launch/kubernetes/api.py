@@ -25,44 +25,19 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio.client.configuration import Configuration
 
+from penstock_server.launch.kubernetes.api_errors import (
+    ApiError,
+    ApiNotFoundError,
+    ApiUnavailableError,
+    as_unavailable,
+    error_of,
+)
 from penstock_server.launch.kubernetes.throttle import Throttle
 from penstock_server.launch.kubernetes.transport import Transport
 
 _ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 Json = dict[str, Any]
 Query = Mapping[str, str | int]
-
-
-class ApiError(Exception):
-    """The API server refused: the call was wrong, not allowed, or turned down by an admission rule."""
-
-    def __init__(self, status: int, reason: str, message: str, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        """Of HTTP; 0 where there was no answer."""
-        self.reason = reason
-        """As Kubernetes words it: `Forbidden`, `Invalid` ..."""
-        self.message = message
-        self.retry_after_s = retry_after_s
-
-    def __str__(self) -> str:
-        return f"{self.reason or self.status}: {self.message}"
-
-
-class ApiNotFoundError(ApiError):
-    """There is no such object."""
-
-
-class ApiConflictError(ApiError):
-    """An object of that name exists, or it is not the one that was meant."""
-
-
-class ApiGoneError(ApiError):
-    """The resource version is too old: list again."""
-
-
-class ApiUnavailableError(ApiError):
-    """No answer, or none that says anything: nothing is known of what has happened, and repeating may help."""
 
 
 class Kind(StrEnum):
@@ -210,10 +185,10 @@ class ClusterApi:
         limit = aiohttp.ClientTimeout(total=self._limits.watch_s + self._limits.call_timeout_s)
         with _ended(await self._answer(_Call("GET", _path(kind, namespace), limit, query))) as response:
             async for line in _lines(response):
-                with _as_unavailable():
+                with as_unavailable():
                     event = json.loads(line)
                 if event["type"] == "ERROR":
-                    raise _error(int(event["object"].get("code") or 0), event["object"], None)
+                    raise error_of(int(event["object"].get("code") or 0), event["object"], None)
                 yield event
 
     async def log(
@@ -231,7 +206,7 @@ class ClusterApi:
         call = _Call("GET", f"{_path(Kind.PODS, namespace, pod)}/log", limit, query)
         async with nullcontext() if follow else self._places:
             answer = await self._answer(call)
-        with _ended(answer) as response, _as_unavailable():
+        with _ended(answer) as response, as_unavailable():
             async for chunk in response.content.iter_any():
                 yield chunk
 
@@ -251,7 +226,7 @@ class ClusterApi:
 
     async def _once(self, call: "_Call") -> Json:
         async with self._places:
-            with _ended(await self._answer(call)) as response, _as_unavailable():
+            with _ended(await self._answer(call)) as response, as_unavailable():
                 content: Json = json.loads(await response.read())
                 return content
 
@@ -282,19 +257,19 @@ class ClusterApi:
         headers = {"Accept": "application/json", "User-Agent": "penstock-server"}
         auth = await self._configuration.auth_settings()
         headers |= {setting["key"]: setting["value"] for setting in auth.values()}
-        with _as_unavailable():
+        with as_unavailable():
             answer = await self._transport.request(call.method, url, headers, call.body, _request_timeout=call.limit)
         response: aiohttp.ClientResponse = answer.response
         return response
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> ApiError:
-        with _as_unavailable():
+        with as_unavailable():
             content = await response.read()
         try:
             told = json.loads(content)
         except ValueError:
             told = {"message": content[:500].decode("utf-8", "replace").strip() or response.reason or ""}
-        error = _error(response.status, told, response.headers.get("Retry-After"))
+        error = error_of(response.status, told, response.headers.get("Retry-After"))
         if response.status == 429 and error.retry_after_s:
             self._throttle.rest(error.retry_after_s)
         return error
@@ -309,18 +284,6 @@ class _Call:
     limit: aiohttp.ClientTimeout
     query: Query = field(default_factory=dict)
     body: Json | None = None
-
-
-class _as_unavailable:  # noqa: N801  # read as a statement
-    """Turns what goes wrong on the way into ApiUnavailableError."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (aiohttp.ClientError, TimeoutError, OSError, ValueError)):
-            message = f"the API server of the cluster did not answer: {error or type(error).__name__}"
-            raise ApiUnavailableError(0, "Unavailable", message) from error
 
 
 @contextmanager
@@ -339,7 +302,7 @@ def _ended(response: aiohttp.ClientResponse) -> Iterator[aiohttp.ClientResponse]
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """The lines of a body, of any length."""
     rest = b""
-    with _as_unavailable():
+    with as_unavailable():
         async for chunk in response.content.iter_any():
             *whole, rest = (rest + chunk).split(b"\n")
             for line in whole:
@@ -350,24 +313,6 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 def _path(kind: Kind, namespace: str, name: str = "") -> str:
     place = f"/api/v1/namespaces/{namespace}/{kind}" if namespace else f"/api/v1/{kind}"
     return f"{place}/{name}" if name else place
-
-
-def _error(status: int, told: Mapping[str, Any], retry_after: str | None) -> ApiError:
-    reason, message = str(told.get("reason") or ""), str(told.get("message") or "")
-    details = told.get("details") or {}
-    asked = retry_after or details.get("retryAfterSeconds")
-    kinds = {404: ApiNotFoundError, 409: ApiConflictError, 410: ApiGoneError}
-    if status in (429, 500, 502, 503, 504):
-        return ApiUnavailableError(status, reason, message, _seconds(asked))
-    return kinds.get(status, ApiError)(status, reason, message)
-
-
-def _seconds(asked: Any) -> float | None:
-    """A wait that was asked for; a date is not understood, since Kubernetes sends none."""
-    try:
-        return float(asked)
-    except (TypeError, ValueError):
-        return None
 
 
 def _now() -> float:

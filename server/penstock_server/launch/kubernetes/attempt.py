@@ -16,7 +16,8 @@ from datetime import datetime
 
 from penstock_server.launch import verdicts
 from penstock_server.launch.base import Observation, Phase, StepRequest
-from penstock_server.launch.kubernetes.api import ApiConflictError, ApiError, ApiUnavailableError, Kind
+from penstock_server.launch.kubernetes.api import Kind
+from penstock_server.launch.kubernetes.api_errors import ApiConflictError, ApiError, ApiUnavailableError
 from penstock_server.launch.kubernetes.budget import BudgetPlace
 from penstock_server.launch.kubernetes.claims import is_claim_step, run_claim_step
 from penstock_server.launch.kubernetes.conclusion import closing_of, conclude, of_absent

@@ -8,7 +8,8 @@ from typing import Any
 from penstock_server.launch import verdicts
 from penstock_server.launch.base import Observation, StepRequest
 from penstock_server.launch.kubernetes import names
-from penstock_server.launch.kubernetes.api import ApiConflictError, ApiError, ApiUnavailableError, Json, Kind
+from penstock_server.launch.kubernetes.api import Json, Kind
+from penstock_server.launch.kubernetes.api_errors import ApiConflictError, ApiError, ApiUnavailableError
 from penstock_server.launch.kubernetes.policy import PodError
 from penstock_server.launch.kubernetes.workplace import Workplace
 from penstock_server.model.json import Json as Value

@@ -2,12 +2,12 @@
 
 from penstock_server.launch.base import StepRequest
 from penstock_server.launch.kubernetes import names
-from penstock_server.launch.kubernetes.api import (
+from penstock_server.launch.kubernetes.api import Kind
+from penstock_server.launch.kubernetes.api_errors import (
     ApiConflictError,
     ApiError,
     ApiNotFoundError,
     ApiUnavailableError,
-    Kind,
 )
 from penstock_server.launch.kubernetes.claims import ensure_workspace
 from penstock_server.launch.kubernetes.plans import plan_variables, stage_plan

@@ -12,13 +12,8 @@ from collections.abc import AsyncIterator
 from penstock_server.launch import verdicts
 from penstock_server.launch.base import Capability, LogChunk, Observation, StepRequest
 from penstock_server.launch.kubernetes import names, permissions
-from penstock_server.launch.kubernetes.api import (
-    ApiConflictError,
-    ApiError,
-    ApiUnavailableError,
-    ClusterApi,
-    Kind,
-)
+from penstock_server.launch.kubernetes.api import ClusterApi, Kind
+from penstock_server.launch.kubernetes.api_errors import ApiConflictError, ApiError, ApiUnavailableError
 from penstock_server.launch.kubernetes.attempt import PodAttempt
 from penstock_server.launch.kubernetes.budget import PodBudget
 from penstock_server.launch.kubernetes.pod_logs import PodLogs

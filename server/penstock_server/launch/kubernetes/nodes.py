@@ -1,6 +1,7 @@
 """Whether a node is lost: the only ground on which a pod is removed that its node has not ended."""
 
-from penstock_server.launch.kubernetes.api import ApiError, ApiNotFoundError, ApiUnavailableError, ClusterApi
+from penstock_server.launch.kubernetes.api import ClusterApi
+from penstock_server.launch.kubernetes.api_errors import ApiError, ApiNotFoundError, ApiUnavailableError
 
 
 async def is_lost(api: ClusterApi, node: str) -> bool:

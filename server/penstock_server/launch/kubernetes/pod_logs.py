@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from penstock_server.launch import verdicts
 from penstock_server.launch.base import LogChunk
-from penstock_server.launch.kubernetes.api import ApiError, ApiNotFoundError, ApiUnavailableError, ClusterApi
+from penstock_server.launch.kubernetes.api import ClusterApi
+from penstock_server.launch.kubernetes.api_errors import ApiError, ApiNotFoundError, ApiUnavailableError
 from penstock_server.launch.kubernetes.names import MAIN
 from penstock_server.launch.kubernetes.records import Records
 from penstock_server.launch.kubernetes.view import Ended, PodView

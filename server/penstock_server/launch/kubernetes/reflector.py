@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from penstock_server.launch.kubernetes.api import ApiError, ApiGoneError, ApiUnavailableError, ClusterApi, Kind
+from penstock_server.launch.kubernetes.api import ClusterApi, Kind
+from penstock_server.launch.kubernetes.api_errors import ApiError, ApiGoneError, ApiUnavailableError
 from penstock_server.launch.kubernetes.view import PodView, view
 
 _log = logging.getLogger(__name__)

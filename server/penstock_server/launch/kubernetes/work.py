@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from penstock_server.launch.kubernetes.api import ApiUnavailableError
+from penstock_server.launch.kubernetes.api_errors import ApiUnavailableError
 from penstock_server.model.errors import Unavailable
 from penstock_server.model.ids import AttemptId
 
