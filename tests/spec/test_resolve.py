@@ -11,11 +11,12 @@ from penstock_server.model.states import TaskState
 from penstock_server.spec import resolve
 from penstock_server.spec.caching import cache_key, differences, result_key
 from penstock_server.spec.compile import compile_pipeline
+from penstock_server.spec.constants import RunConstants
 from penstock_server.spec.document import Document
 from penstock_server.spec.expressions import ExpressionError, select
 from penstock_server.spec.graph import Container, Dag, PipelineGraph
 from penstock_server.spec.interface import check_parameters, interface
-from penstock_server.spec.resolve import Ending, ResolutionError, RunConstants
+from penstock_server.spec.resolve import Ending, ResolutionError
 from tests import pipelines
 from tests.spec.graphs import of_corpus
 

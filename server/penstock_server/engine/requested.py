@@ -9,9 +9,9 @@ from penstock_server.launch.base import RunFacts, StepRequest
 from penstock_server.model.ids import AttemptId
 from penstock_server.model.resources import SERVICE_ACCOUNT_LABEL, Run, TaskValues
 from penstock_server.model.states import AttemptState
+from penstock_server.spec.constants import RunConstants
 from penstock_server.spec.graph import PipelineGraph
 from penstock_server.spec.pod_settings import NO_SETTINGS, PodSettings
-from penstock_server.spec.resolve import RunConstants
 from penstock_server.spec.settings import has_workspace, workspace
 
 

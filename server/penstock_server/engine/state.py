@@ -15,6 +15,7 @@ from penstock_server.model.changes import RunLimits
 from penstock_server.model.ids import ROOT_TASK, RunUid, TaskId, child_task_id
 from penstock_server.model.resources import Run, TaskKind, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
+from penstock_server.spec.constants import RunConstants
 from penstock_server.spec.graph import (
     Component,
     Container,
@@ -27,7 +28,6 @@ from penstock_server.spec.graph import (
 )
 from penstock_server.spec.loops import Items
 from penstock_server.spec.pod_settings import PodSettings
-from penstock_server.spec.resolve import RunConstants
 from penstock_server.spec.settings import run_deadline_s, shortest
 
 _NO_KEYS: frozenset[str] = frozenset()

@@ -15,9 +15,9 @@ from penstock_server.launch.reasons import CLASSES, SETTLED
 from penstock_server.model.ids import AttemptId, RunUid
 from penstock_server.model.resources import TaskValues
 from penstock_server.model.states import FailureClass
+from penstock_server.spec.constants import RunConstants
 from penstock_server.spec.graph import Component
 from penstock_server.spec.pod_settings import NO_SETTINGS, PodSettings
-from penstock_server.spec.resolve import RunConstants
 
 
 @dataclass(frozen=True, slots=True)

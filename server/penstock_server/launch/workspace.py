@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from penstock_server.launch.base import ArtifactTransfer
 from penstock_server.model.errors import NotFound
 from penstock_server.model.resources import ArtifactValue, TaskValues
-from penstock_server.spec.resolve import WORKSPACE_PATH
+from penstock_server.spec.constants import WORKSPACE_PATH
 
 IN_WORKSPACE = "_kfp_workspace"
 """Key of an artifact's metadata that says that its content lies in the workspace."""

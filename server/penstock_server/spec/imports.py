@@ -2,8 +2,9 @@
 
 from penstock_server.model.json import with_integers
 from penstock_server.model.resources import ArtifactValue
+from penstock_server.spec.constants import RunConstants, filled, task_texts
 from penstock_server.spec.graph import Component, Constant, Importer, TaskSpec
-from penstock_server.spec.resolve import ResolutionError, RunConstants, TaskInputs, filled, task_texts
+from penstock_server.spec.resolve import ResolutionError, TaskInputs
 from penstock_server.spec.values import shown
 
 OUTPUT = "artifact"

@@ -6,16 +6,9 @@ from typing import TypeAlias
 
 from penstock_server.model.json import Json, with_integers
 from penstock_server.model.resources import ArtifactValue, TaskValues
+from penstock_server.spec.constants import RunConstants, filled, task_texts
 from penstock_server.spec.graph import Component, Constant, Iterator, TaskSpec
-from penstock_server.spec.resolve import (
-    ResolutionError,
-    RunConstants,
-    completed,
-    converted,
-    filled,
-    own_inputs,
-    task_texts,
-)
+from penstock_server.spec.resolve import ResolutionError, completed, converted, own_inputs
 from penstock_server.spec.values import check_holdable, shown
 
 Items: TypeAlias = Sequence[Json] | Sequence[ArtifactValue]

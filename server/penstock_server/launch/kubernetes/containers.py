@@ -11,8 +11,8 @@ from penstock_server.launch.kubernetes.names import MAIN, OWN, STAGE_IN, STAGE_O
 from penstock_server.launch.kubernetes.places import Command
 from penstock_server.launch.surroundings import PROMPT_PYTHON
 from penstock_server.model.json import Json
+from penstock_server.spec.constants import WORKSPACE_PATH
 from penstock_server.spec.graph import Container
-from penstock_server.spec.resolve import WORKSPACE_PATH
 
 Fragment = dict[str, Any]
 """A piece of a pod in Kubernetes' JSON."""

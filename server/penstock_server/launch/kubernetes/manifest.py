@@ -19,9 +19,9 @@ from penstock_server.launch.kubernetes.places import Command, Places, command, p
 from penstock_server.launch.kubernetes.policy import PodError, admitted
 from penstock_server.launch.program import COMMAND_INVALID
 from penstock_server.launch.workspace import is_inside
+from penstock_server.spec.constants import WORKSPACE_PATH
 from penstock_server.spec.graph import Container
 from penstock_server.spec.pod_entries import SETTING_INVALID
-from penstock_server.spec.resolve import WORKSPACE_PATH
 
 NODE_PATIENCE_S = 10
 """So much later than the servers a node ends a pod whose time is over. A node that has begun to end one gives it all

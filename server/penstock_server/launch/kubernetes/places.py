@@ -11,9 +11,9 @@ from penstock_server.launch.scratch import file_name
 from penstock_server.launch.workspace import as_told, is_inside, place_of
 from penstock_server.model.json import JsonObject
 from penstock_server.model.resources import ArtifactValue
+from penstock_server.spec.constants import WORKSPACE_PATH
 from penstock_server.spec.graph import Container
 from penstock_server.spec.imports import OUTPUT
-from penstock_server.spec.resolve import WORKSPACE_PATH
 from penstock_server.spec.step import StepPaths, executor_input, render_command
 
 ROOT = "/penstock"

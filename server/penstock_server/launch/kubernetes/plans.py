@@ -7,8 +7,8 @@ from penstock_server.launch.base import StepRequest
 from penstock_server.launch.kubernetes import places
 from penstock_server.launch.kubernetes.frame import Frame
 from penstock_server.launch.kubernetes.records import Records
+from penstock_server.spec.constants import WORKSPACE_PATH
 from penstock_server.spec.graph import Importer
-from penstock_server.spec.resolve import WORKSPACE_PATH
 
 
 def stage_plan(request: StepRequest, records: Records, frame: Frame) -> StagePlan:
