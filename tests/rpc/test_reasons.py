@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from penstock_server.model import errors
-from penstock_server.rpc.reasons import REASONS, errors_page
+from penstock_server.rpc.errors_page import errors_page
+from penstock_server.rpc.reasons import REASONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SERVER = ROOT / "server" / "penstock_server"

@@ -1,18 +1,13 @@
 """Every reason with which a call may fail: what it means and what to do.
 
-`docs/reference/errors.md` is made of it: `python -m penstock_server.rpc.reasons > docs/reference/errors.md`.
-
-A test holds the table, the raises in the server, the comments in the schema and the page together.
+`docs/reference/errors.md` is made of it by `errors_page`. A test holds the table, the raises in the server, the comments in the schema and the page together.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from google.rpc.code_pb2 import Code
-
 from penstock_server.model import errors
-from penstock_server.rpc.errors import DOMAIN, codes, codes_of
+from penstock_server.rpc.errors import codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,36 +369,3 @@ def http_status(error: errors.PenstockError) -> int:
     """Which HTTP status tells of `error`."""
     reason = REASONS.get(error.reason)
     return codes(error).http if reason is None or reason.http is None else reason.http
-
-
-def errors_page() -> str:
-    """`docs/reference/errors.md`."""
-    lines = [
-        "# Errors",
-        "",
-        "Every call that fails carries a `google.rpc.Status` whose details hold an `ErrorInfo` with one",
-        f"of these reasons and the domain `{DOMAIN}`. Reasons are stable; messages are for people and may",
-        "change. Where fields are wrong a `BadRequest` names them, and where repeating helps a `RetryInfo`",
-        "says after how long.",
-        "",
-        *_table(of_calls=True),
-        "",
-        "The same kind of errors tells why a server does not start, and travels between its parts:",
-        "",
-        *_table(of_calls=False),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _table(*, of_calls: bool) -> list[str]:
-    lines = ["| Reason | Code | HTTP | Meaning | What to do |", "|---|---|---|---|---|"]
-    for name, reason in sorted(REASONS.items()):
-        if reason.of_calls is of_calls:
-            told_as = codes_of(reason.kind)
-            told = f"`{Code.Name(told_as.rpc)}` | {reason.http or told_as.http}"
-            lines.append(f"| `{name}` | {told} | {reason.meaning} | {reason.remedy} |")
-    return lines
-
-
-if __name__ == "__main__":
-    sys.stdout.write(errors_page())
