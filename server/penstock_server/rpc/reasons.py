@@ -1,6 +1,7 @@
 """Every reason with which a call may fail: what it means and what to do.
 
-`docs/reference/errors.md` is made of it by `errors_page`. A test holds the table, the raises in the server, the comments in the schema and the page together.
+`docs/reference/errors.md` is made of it by `errors_page`. A test holds the table, the raises in the server, the
+comments in the schema and the page together.
 """
 
 from collections.abc import Mapping
