@@ -218,6 +218,10 @@ def update(command: Command, server: ScriptedServer, *arguments: str) -> pb.Upda
     return request
 
 
+def test_a_text_that_is_given_empty_is_emptied(command: Command, server: ScriptedServer) -> None:
+    assert update(command, server, "--description", "").update_mask.paths == ["description"]
+
+
 def test_a_new_cron_keeps_the_zone_and_a_new_zone_the_cron(command: Command, server: ScriptedServer) -> None:
     assert update(command, server, "--cron", "0 3 * * *").job.cron.time_zone == "Europe/Berlin"
     server.requests.clear()

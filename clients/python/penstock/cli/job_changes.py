@@ -1,52 +1,28 @@
 """`penstock jobs create` and `update`: what a job is."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from penstock.cli.clocks import Clock, clock_of, named_clock
-from penstock.cli.durations import read_duration
 from penstock.cli.failures import UsageError
 from penstock.cli.job_control import tell_job
-from penstock.cli.job_options import (
-    CatchUpLimitOption,
-    CatchUpOption,
-    ConcurrencyOption,
-    CronOption,
-    DescriptionOption,
-    EndOption,
-    EveryOption,
-    FailuresOption,
-    JitterOption,
-    JobArgument,
-    JobLabelsOption,
-    MacroParametersOption,
-    NameOption,
-    OverlapOption,
-    RunNameOption,
-    StartOption,
-    TimeZoneOption,
-)
-from penstock.cli.job_runs import NOTHING, RunChanges, Span
+from penstock.cli.job_options import AboutOptions, JobArgument, MacroParametersOption, RunNameOption, ScheduleOptions
+from penstock.cli.job_runs import NOTHING, RunChanges
+from penstock.cli.limit_options import LimitOptions
+from penstock.cli.option_groups import spread
 from penstock.cli.output import OutputFormat, OutputOption, note, print_json, say
-from penstock.cli.run import (
-    CacheAgeOption,
-    CacheOption,
-    DeadlineOption,
-    ExperimentOption,
-    ParallelOption,
-    PriorityOption,
-    QueueTimeoutOption,
-    SourceArgument,
-    TaskTimeoutOption,
-    ValidateOption,
-)
+from penstock.cli.run import ExperimentOption, SourceArgument, ValidateOption
 from penstock.cli.session import session_of
-from penstock.cli.sources import job_source, read_labels
+from penstock.cli.sources import job_source
 
 if TYPE_CHECKING:
     from penstock.v1.job_pb2 import Job
+
+
+LIFTABLE = {"start": "start_time", "end": "end_time", "jitter": "jitter"}
+"""Options of a schedule that the value none lifts, with the fields they go into."""
 
 
 def register(app: typer.Typer) -> None:
@@ -55,35 +31,19 @@ def register(app: typer.Typer) -> None:
     app.command("update")(update_job)
 
 
+@spread
 def create_job(
     context: typer.Context,
     job: Annotated[str, typer.Argument(metavar="JOB", help="Id of the new job.", show_default=False)],
     source: SourceArgument,
     parameters: MacroParametersOption = None,
-    cron: CronOption = "",
-    every: EveryOption = "",
-    time_zone: TimeZoneOption = "",
-    start: StartOption = "",
-    end: EndOption = "",
-    catch_up: CatchUpOption = None,
-    catch_up_limit: CatchUpLimitOption = None,
-    overlap: OverlapOption = None,
-    max_concurrency: ConcurrencyOption = None,
-    jitter: JitterOption = "",
-    max_consecutive_failures: FailuresOption = None,
+    *,
+    schedule: ScheduleOptions,
     disabled: Annotated[bool, typer.Option("--disabled", help="Make it, but do not let it fire yet.")] = False,
-    display_name: NameOption = None,
-    description: DescriptionOption = None,
-    labels: JobLabelsOption = None,
+    about: AboutOptions,
     run_name: RunNameOption = "",
     experiment: ExperimentOption = "",
-    cache: CacheOption = None,
-    cache_max_age: CacheAgeOption = "",
-    deadline: DeadlineOption = "",
-    task_timeout: TaskTimeoutOption = "",
-    queue_timeout: QueueTimeoutOption = "",
-    priority: PriorityOption = 0,
-    max_parallel_tasks: ParallelOption = 0,
+    limits: LimitOptions,
     validate_only: ValidateOption = False,
     output: OutputOption = OutputFormat.TEXT,
 ) -> None:
@@ -98,42 +58,27 @@ def create_job(
 
         penstock jobs create hourly pipeline.yaml --every 1h -p 'day=${slot.time:%Y-%m-%d}' --overlap skip
     """
-    if bool(cron) is bool(every):
+    if bool(schedule.cron) is bool(schedule.every):
         raise UsageError("give --cron or --every: one of them says when the job fires")
-    clock = named_clock(time_zone or "UTC") if cron else Clock()
+    clock = named_clock(schedule.time_zone or "UTC") if schedule.cron else Clock()
     with session_of(context).connect() as client:
+        what, values = job_source(client, source, parameters or [])
         made = client.create_job(
-            *job_source(client, source, parameters or []),
+            what,
+            values,
             job_id=job,
-            cron=cron,
-            every=read_duration("--every", every, days_max=3650),
-            time_zone=time_zone,
-            start_time=clock.read("--start", start),
-            end_time=clock.read_end("--end", end),
-            catch_up=catch_up.value if catch_up is not None else "",
-            catch_up_limit=catch_up_limit or 0,
-            overlap=overlap.policy if overlap is not None else "",
-            max_concurrency=max_concurrency or 0,
-            jitter=read_duration("--jitter", jitter, days_max=1),
-            max_consecutive_failures=max_consecutive_failures or 0,
+            **schedule.arguments(clock),
             disabled=disabled,
-            display_name=display_name or "",
-            description=description or "",
-            labels=read_labels(labels or []),
+            **about.arguments(),
             run_display_name=run_name,
             experiment=experiment or None,
-            cache_policy=cache.value if cache is not None else "",
-            cache_max_age=read_duration("--cache-max-age", cache_max_age, days_max=3650),
-            deadline=read_duration("--deadline", deadline),
-            task_timeout=read_duration("--task-timeout", task_timeout),
-            queue_timeout=read_duration("--queue-timeout", queue_timeout),
-            priority=priority,
-            max_parallel_tasks=max_parallel_tasks,
+            **limits.arguments(),
             validate_only=validate_only,
         )
     _tell_made(made, output, validate_only=validate_only)
 
 
+@spread
 def update_job(
     context: typer.Context,
     job: JobArgument,
@@ -144,29 +89,12 @@ def update_job(
     unset: Annotated[
         list[str] | None, typer.Option("--unset", metavar="NAME", help="A parameter that takes its default again.")
     ] = None,
-    cron: CronOption = "",
-    every: EveryOption = "",
-    time_zone: TimeZoneOption = "",
-    start: StartOption = "",
-    end: EndOption = "",
-    catch_up: CatchUpOption = None,
-    catch_up_limit: CatchUpLimitOption = None,
-    overlap: OverlapOption = None,
-    max_concurrency: ConcurrencyOption = None,
-    jitter: JitterOption = "",
-    max_consecutive_failures: FailuresOption = None,
-    display_name: NameOption = None,
-    description: DescriptionOption = None,
-    labels: JobLabelsOption = None,
+    *,
+    schedule: ScheduleOptions,
+    about: AboutOptions,
     run_name: RunNameOption = "",
     experiment: ExperimentOption = "",
-    cache: CacheOption = None,
-    cache_max_age: CacheAgeOption = "",
-    deadline: DeadlineOption = "",
-    task_timeout: TaskTimeoutOption = "",
-    queue_timeout: QueueTimeoutOption = "",
-    priority: Annotated[int | None, typer.Option(min=-1000, max=1000, help="Of its runs.")] = None,
-    max_parallel_tasks: Annotated[int | None, typer.Option(min=0, help="Steps of a run at a time; 0: any.")] = None,
+    limits: LimitOptions,
     output: OutputOption = OutputFormat.TEXT,
 ) -> None:
     """Change what is given of a job; the next slot is of the new form, runs that are under way stay as they are.
@@ -181,68 +109,32 @@ def update_job(
         penstock jobs update nightly -p epochs=200 --end none
     """
     session = session_of(context)
-    run = RunChanges(
-        source,
-        parameters or [],
-        unset or [],
-        run_name,
-        experiment,
-        cache.value if cache is not None else "",
-        priority,
-        max_parallel_tasks,
-        {
-            "cache_max_age": Span("--cache-max-age", cache_max_age, days_max=3650),
-            "deadline": Span("--deadline", deadline),
-            "task_timeout": Span("--task-timeout", task_timeout),
-            "queue_timeout": Span("--queue-timeout", queue_timeout),
-        },
-    )
-    options = (cron, every, time_zone, start, end, jitter, catch_up, catch_up_limit, overlap, max_concurrency)
-    others = (max_consecutive_failures, display_name, description, labels)
-    if not run.is_given and all(value in (None, "") for value in (*options, *others)):
+    run = RunChanges(source, parameters or [], unset or [], run_name, experiment, limits)
+    if not run.is_given and schedule == ScheduleOptions() and about == AboutOptions():
         raise UsageError("nothing to change: give --cron, --overlap, -p or another option; --help lists them")
     with session.connect() as client:
         present = client.jobs.get(job, with_spec=run.is_given)
-        if cron or time_zone:
-            cron, time_zone = _cron(present, cron, time_zone)
-        clock = named_clock(time_zone) if cron else clock_of(present)
+        if schedule.cron or schedule.time_zone:
+            schedule = _with_cron(schedule, present)
+        clock = named_clock(schedule.time_zone) if schedule.cron else clock_of(present)
+        lifted: dict[str, Any] = {option: "" for option in LIFTABLE if getattr(schedule, option) == NOTHING}
         changed = client.jobs.update(
             job,
-            cron=cron,
-            every=read_duration("--every", every, days_max=3650),
-            time_zone=time_zone,
-            start_time=clock.read("--start", _given(start)),
-            end_time=clock.read_end("--end", _given(end)),
-            catch_up=catch_up.value if catch_up is not None else None,
-            catch_up_limit=catch_up_limit,
-            overlap=overlap.policy if overlap is not None else None,
-            max_concurrency=max_concurrency,
-            jitter=read_duration("--jitter", _given(jitter), days_max=1),
-            max_consecutive_failures=max_consecutive_failures,
+            **replace(schedule, **lifted).arguments(clock),
             run=run.applied(client, session.namespace, present) if run.is_given else None,
-            display_name=display_name,
-            description=description,
-            labels=None if labels is None else read_labels(labels),
-            unset=_lifted({"start_time": start, "end_time": end, "jitter": jitter}),
+            **about.arguments(),
+            unset=[LIFTABLE[option] for option in lifted],
             etag=present.etag if run.is_given else "",
         )
     tell_job(changed, output)
 
 
-def _cron(job: "Job", cron: str, time_zone: str) -> tuple[str, str]:
+def _with_cron(schedule: ScheduleOptions, job: "Job") -> ScheduleOptions:
     """Expression and zone, each as the job has it where it is not given."""
-    expression = cron or job.cron.expression
+    expression = schedule.cron or job.cron.expression
     if not expression:
         raise UsageError("--time-zone goes with --cron: the job fires every so often, by no clock")
-    return expression, time_zone or job.cron.time_zone or "UTC"
-
-
-def _given(text: str) -> str:
-    return "" if text == NOTHING else text
-
-
-def _lifted(options: Mapping[str, str]) -> list[str]:
-    return [field for field, text in options.items() if text == NOTHING]
+    return replace(schedule, cron=expression, time_zone=schedule.time_zone or job.cron.time_zone or "UTC")
 
 
 def _tell_made(job: "Job", output: OutputFormat, *, validate_only: bool) -> None:

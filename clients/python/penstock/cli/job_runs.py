@@ -1,11 +1,11 @@
 """The run of a job, changed in parts: the API takes it as a whole."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.cli.durations import read_duration
 from penstock.cli.failures import UsageError
+from penstock.cli.limit_options import LimitOptions, Span
 from penstock.cli.sources import declared_types, job_source
 from penstock.cli.values import read_parameters
 
@@ -23,58 +23,37 @@ NOTHING = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """An option with a duration."""
-
-    option: str
-    text: str
-    """Empty: not given."""
-    days_max: int = 365
-
-
-@dataclass(frozen=True, slots=True)
 class RunChanges:
     """What is given of a job's run."""
 
-    source: str = ""
-    assignments: Sequence[str] = ()
+    source: str
+    assignments: Sequence[str]
     """`name=value`"""
-    unset: Sequence[str] = ()
+    unset: Sequence[str]
     """Parameters that take their defaults again."""
-    display_name: str = ""
-    experiment: str = ""
-    cache_policy: str = ""
-    priority: int | None = None
-    max_parallel_tasks: int | None = None
-    spans: "Mapping[str, Span]" = field(default_factory=dict)
-    """By the field that they go into."""
+    display_name: str
+    experiment: str
+    limits: LimitOptions
 
     @property
     def is_given(self) -> bool:
         """Whether anything is to change."""
-        limits = self.priority is not None or self.max_parallel_tasks is not None
-        words = (self.source, self.assignments, self.unset, self.display_name, self.experiment, self.cache_policy)
-        return limits or any(words) or any(span.text for span in self.spans.values())
+        words = (self.source, self.assignments, self.unset, self.display_name, self.experiment)
+        return any(words) or self.limits != LimitOptions()
 
     def applied(self, client: "Client", namespace: str, job: "Job") -> "Run":
         """The run of `job`, read with its spec, after the changes. Raises UsageError, PenstockError."""
         from penstock.names import resource_name
-        from penstock.policies import cache_policy
         from penstock.v1.run_pb2 import Run
 
         run = Run()
         run.CopyFrom(job.run)
         run.ClearField("spec")
         self._set_parameters(client, namespace, job, run)
-        self._set_spans(run)
+        self._set_limits(run)
         run.display_name = self.display_name or run.display_name
         if self.experiment:
             run.experiment = resource_name(namespace, "experiments", self.experiment)
-        if self.cache_policy:
-            run.cache_policy = cache_policy(self.cache_policy)
-        run.priority = run.priority if self.priority is None else self.priority
-        if self.max_parallel_tasks is not None:
-            run.max_parallel_tasks = self.max_parallel_tasks
         return run
 
     def _set_parameters(self, client: "Client", namespace: str, job: "Job", run: "Run") -> None:
@@ -94,15 +73,27 @@ class RunChanges:
         for name, value in values.items():
             run.parameters[name].CopyFrom(to_value(value, name))
 
-    def _set_spans(self, run: "Message") -> None:
-        from penstock.policies import duration
+    def _set_limits(self, run: "Run") -> None:
+        from penstock.policies import cache_policy
 
-        for name, span in self.spans.items():
-            if span.text:
-                run.ClearField(name)
-            if span.text and span.text != NOTHING:
-                seconds = read_duration(span.option, span.text, days_max=span.days_max)
-                getattr(run, name).MergeFrom(duration(seconds))
+        given = self.limits
+        if given.cache_policy:
+            run.cache_policy = cache_policy(given.cache_policy)
+        if given.priority is not None:
+            run.priority = given.priority
+        if given.max_parallel_tasks is not None:
+            run.max_parallel_tasks = given.max_parallel_tasks
+        _set_spans(run, given.spans)
+
+
+def _set_spans(run: "Message", spans: "Mapping[str, Span]") -> None:
+    from penstock.policies import duration
+
+    for name, span in spans.items():
+        if span.text:
+            run.ClearField(name)
+        if span.text and span.text != NOTHING:
+            getattr(run, name).MergeFrom(duration(span.seconds))
 
 
 def _types(client: "Client", job: "Job") -> "Mapping[str, str]":

@@ -1,25 +1,17 @@
 """`penstock run`: make a run of a file or of a pipeline that the server keeps."""
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from penstock.cli.durations import read_duration
+from penstock.cli.limit_options import LimitOptions
+from penstock.cli.option_groups import spread
 from penstock.cli.output import OutputFormat, OutputOption, note, print_json, say
 from penstock.cli.session import session_of
 from penstock.cli.sources import read_labels, read_source
 
 if TYPE_CHECKING:
     from penstock.v1.run_pb2 import Run
-
-
-class CachePolicy(StrEnum):
-    """What the run does with results of earlier runs."""
-
-    DEFAULT = "default"
-    DISABLED = "disabled"
-    REFRESH = "refresh"
 
 
 SourceArgument = Annotated[
@@ -46,27 +38,10 @@ DisplayNameOption = Annotated[str, typer.Option(help="Name for people.")]
 LabelsOption = Annotated[
     list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label to select it by.")
 ]
-CacheOption = Annotated[
-    CachePolicy | None,
-    typer.Option(help="Results of earlier runs: used as the pipeline says, unused, or renewed.", show_default=False),
-]
-CacheAgeOption = Annotated[str, typer.Option(metavar="DURATION", help="Reuse no results that are older.")]
-DeadlineOption = Annotated[
-    str, typer.Option(metavar="DURATION", help="Fail it after this long, such as 90s, 30m or 2h.")
-]
-TaskTimeoutOption = Annotated[str, typer.Option(metavar="DURATION", help="Stop attempts at a step after this long.")]
-QueueTimeoutOption = Annotated[
-    str, typer.Option(metavar="DURATION", help="Fail a step that has waited for a slot for this long.")
-]
-PriorityOption = Annotated[
-    int, typer.Option(min=-1000, max=1000, help="Steps of runs with a higher one start first.", show_default=False)
-]
-ParallelOption = Annotated[
-    int, typer.Option(min=0, metavar="N", help="Steps of it at a time at most.", show_default=False)
-]
 ValidateOption = Annotated[bool, typer.Option("--validate-only", help="Check everything, make nothing.")]
 
 
+@spread
 def run(
     context: typer.Context,
     source: SourceArgument,
@@ -77,13 +52,8 @@ def run(
     run_id: IdOption = "",
     display_name: DisplayNameOption = "",
     labels: LabelsOption = None,
-    cache: CacheOption = None,
-    cache_max_age: CacheAgeOption = "",
-    deadline: DeadlineOption = "",
-    task_timeout: TaskTimeoutOption = "",
-    queue_timeout: QueueTimeoutOption = "",
-    priority: PriorityOption = 0,
-    max_parallel_tasks: ParallelOption = 0,
+    *,
+    limits: LimitOptions,
     validate_only: ValidateOption = False,
 ) -> None:
     """Run a compiled pipeline, or one that the server keeps.
@@ -98,10 +68,7 @@ def run(
 
         penstock run line-fit@2 -p config=@config.json --experiment tuning
     """
-    deadline_s = read_duration("--deadline", deadline)
-    task_timeout_s = read_duration("--task-timeout", task_timeout)
-    queue_timeout_s = read_duration("--queue-timeout", queue_timeout)
-    cache_max_age_s = read_duration("--cache-max-age", cache_max_age, days_max=3650)
+    bounds = limits.arguments()
     session = session_of(context)
     with session.connect() as client:
         accepted = client.create_run(
@@ -110,13 +77,7 @@ def run(
             display_name=display_name,
             labels=read_labels(labels or []),
             experiment=experiment or None,
-            cache_policy=cache.value if cache is not None else "",
-            cache_max_age=cache_max_age_s,
-            deadline=deadline_s,
-            task_timeout=task_timeout_s,
-            queue_timeout=queue_timeout_s,
-            priority=priority,
-            max_parallel_tasks=max_parallel_tasks,
+            **bounds,
             validate_only=validate_only,
         )
         if watch and not validate_only:
