@@ -1,10 +1,11 @@
 """The whole engine on a real Postgres, with a fake host under it."""
 
 import asyncio
+import logging
 
 import pytest
 
-from penstock_server.launch.base import StepRequest
+from penstock_server.launch.base import Phase, StepRequest
 from penstock_server.launch.fake import Act, FakeHost, failure, loss
 from penstock_server.model.errors import FailedPrecondition
 from penstock_server.model.resources import TaskValues
@@ -84,6 +85,27 @@ async def test_a_small_run_is_not_kept_waiting_by_a_wide_one(field: Field) -> No
     await field.ended(small)
     assert [request.attempt.run_uid for request in host.launches].index(small) <= 2
     await field.ended(wide)
+
+
+async def test_the_log_tells_of_attempts_that_the_platform_has_failed_and_of_no_others(
+    field: Field, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "penstock_server")
+    lost = iter([loss()])
+    unavailable = Act(Phase.FAILED, "IMAGE_UNAVAILABLE", "no such image")
+    acts = {"s0": lambda: next(lost, Act()), "s1": lambda: failure(3), "s2": lambda: unavailable, "s3": Act}
+    await field.server(FakeHost(lambda request: acts[request.task_key]()))
+    uid = await field.submit(pipelines.wide(4, "true"))
+    run = await field.ended(uid, "FAILED")
+    told = {record.message: record.__dict__ for record in caplog.records}
+    assert set(told) == {"attempt lost", "attempt failed"}
+    for record, task, reason, why, is_tried_again in (
+        (told["attempt lost"], "s0", "PROCESS_GONE", "the process is gone", True),
+        (told["attempt failed"], "s2", "IMAGE_UNAVAILABLE", "no such image", False),
+    ):
+        assert (record["levelname"], record["run"]) == ("WARNING", f"default/{run.id}")
+        assert (record["attempt"], record["reason"], record["why"]) == (f"{uid}/{task}/1", reason, why)
+        assert record["is_tried_again"] is is_tried_again
 
 
 async def test_a_failure_is_retried_and_the_run_ends_as_its_tasks(field: Field) -> None:

@@ -1,9 +1,12 @@
 """Servers that end, stall or lose the database: runs go on, nothing runs twice, a stale owner is shut out."""
 
 import asyncio
+import logging
 from functools import partial
+from typing import Any
 
 import psycopg
+import pytest
 
 from penstock_server.launch.base import StepRequest
 from penstock_server.launch.fake import Act, FakeHost
@@ -35,6 +38,35 @@ async def test_a_killed_servers_runs_are_taken_over(field: Field) -> None:
     gate.set()
     await field.ended(uid)
     assert len(set(names(host))) == len(names(host)) == 3
+
+
+def logged(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]:
+    """What the log has of an event: its level, and its keys."""
+    return [{"level": record.levelname, **record.__dict__} for record in caplog.records if record.message == event]
+
+
+@pytest.mark.parametrize(("ends", "level"), [("killed", "WARNING"), ("stopped", "INFO")])
+async def test_the_log_tells_of_runs_that_are_taken_over_and_of_their_attempts(
+    field: Field, caplog: pytest.LogCaptureFixture, ends: str, level: str
+) -> None:
+    caplog.set_level(logging.INFO, "penstock_server")
+    gate = asyncio.Event()
+    host = FakeHost(lambda request: Act(gate=gate))
+    first = await field.server(host, **SHORT)
+    uid = await field.submit(pipelines.wide(2, "true"))
+    await field.task_in(uid, "s0", "RUNNING")
+    await field.task_in(uid, "s1", "RUNNING")
+    assert caplog.records == []
+    await (first.kill() if ends == "killed" else first.stop())
+    await field.server(host, **SHORT)
+    gate.set()
+    await field.ended(uid)
+    (taken,) = logged(caplog, "runs taken over")
+    from_server = str(first.engine.server_id) if ends == "killed" else None
+    assert (taken["level"], taken["count"], taken["runs"]) == (level, 1, [str(uid)])
+    assert taken["from_server"] == from_server
+    (adopted,) = logged(caplog, "attempts adopted")
+    assert (adopted["level"], adopted["attempts"], adopted["runs"]) == ("INFO", 2, 1)
 
 
 async def test_a_step_that_ended_while_no_server_lived_is_not_run_again(field: Field) -> None:

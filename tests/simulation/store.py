@@ -98,8 +98,10 @@ class ModelStore:
             is_free = stored.owner is None and (not stored.has_ended or stored.asked.retry)
             is_abandoned = stored.owner is not None and self.servers[stored.owner] <= now
             if (is_free or is_abandoned) and len(claimed) < limit:
+                run = stored.rows.run
+                is_under_way = run.start_time is not None and run.end_time is None
+                claimed.append(ClaimedRun(uid, stored.fence + 1, stored.owner, is_under_way))
                 stored.owner, stored.fence = server, stored.fence + 1
-                claimed.append(ClaimedRun(uid, stored.fence))
         return claimed
 
     def held_runs(self, server: ServerId) -> list[ClaimedRun]:

@@ -61,7 +61,19 @@ async def test_a_run_whose_owner_ends_is_claimed_under_a_new_fence(database: Dat
     else:
         async with database.transaction() as connection:
             await leases.release(connection, first)
-    assert await claim(database, second) == [ClaimedRun(held.uid, held.fence + 1)]
+    from_owner = first if ends == "expires" else None
+    assert await claim(database, second) == [ClaimedRun(held.uid, held.fence + 1, from_owner)]
+
+
+async def test_a_claim_tells_of_a_run_that_it_is_under_way_already(database: Database) -> None:
+    run = await factories.insert_run(database)
+    first, second = await server(database), await server(database)
+    (held,) = await claim(database, first)
+    assert not held.is_under_way
+    async with database.transaction() as connection:
+        await connection.execute("UPDATE run SET start_time = now() WHERE uid = %s", [run.uid])
+        await leases.release(connection, first)
+    assert await claim(database, second) == [ClaimedRun(held.uid, held.fence + 1, is_under_way=True)]
 
 
 async def test_a_server_whose_registration_was_not_answered_may_register_again(database: Database) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from penstock_server.engine import reasons
 from penstock_server.engine.graphs import Graphs
+from penstock_server.engine.incidents import note_takeovers
 from penstock_server.engine.inputs import (
     CancelRequested,
     LimitsChanged,
@@ -154,6 +155,7 @@ class Claims:
                 claimed = await leases.claim_runs(connection, self._lease.server_id, room)
             now = self._clock()
             self._dropped |= {claim.uid: _Dropped(claim.fence, now) for claim in claimed}
+            note_takeovers(claimed)
             await self._load_dropped()
             if len(claimed) < room:
                 self._has_backlog = False

@@ -128,6 +128,8 @@ class Dispatcher:
                 if not all(self._ownership.may_act(run) for run, _ in wanted):
                     break
                 await self._launcher.adopt([request for _, request in wanted])
+                runs = len({run.uid for run, _ in wanted})
+                _log.info("attempts adopted", extra={"attempts": len(wanted), "runs": runs})
                 return
             except Exception as error:
                 # Repeated, since the launcher may be back in a moment.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
+from penstock_server.launch.base import Observation
 from penstock_server.model.changes import Change, RunLimits
 from penstock_server.model.ids import TaskId
 from penstock_server.model.states import AttemptState
@@ -101,6 +102,8 @@ class Forget:
     number: int
     state: AttemptState | None
     """How it ended; None when its end was recorded before and only told again."""
+    failure: Observation | None = None
+    """What was seen of its end, where that is no fault of the step's own."""
 
 
 @dataclass(frozen=True, slots=True)

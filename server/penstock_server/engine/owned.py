@@ -32,6 +32,7 @@ from penstock_server.engine.effects import (
     WaitForRetry,
     WantSlot,
 )
+from penstock_server.engine.incidents import note_failure
 from penstock_server.engine.inputs import (
     Continued,
     DeadlinePassed,
@@ -318,6 +319,8 @@ class OwnedRuns:
             attempt = AttemptId(run.uid, effect.task_id, effect.number)
             self._observer.attempt_finished(attempt, run.record, effect.state)
             self._tell_twins(self._twins.end(run.uid, effect.task_id))
+        if effect.failure is not None:
+            note_failure(run, effect.failure)
         self._dispatcher.forget(run, effect)
 
     def _wait_for_retry(self, run: LiveRun, effect: WaitForRetry) -> None:

@@ -286,7 +286,8 @@ def _reuse(
 def _end_attempt(run: LiveRun, task: LiveTask, attempt: LiveAttempt, seen: Observation) -> None:
     move_attempt(run, task, attempt, _ENDS[seen.phase], seen)
     run.decisions.asks.append(GiveSlotBack(task.id))
-    run.decisions.effects.append(Forget(task.id, attempt.number, attempt.state))
+    is_own = seen.failure_class is None or seen.failure_class.is_own
+    run.decisions.effects.append(Forget(task.id, attempt.number, attempt.state, None if is_own else seen))
     if seen.phase is Phase.SUCCEEDED:
         outputs = identified(seen.outputs, run.uid, task.id)
         move_task(run, task, TaskState.SUCCEEDED, reasons.COMPLETED, outputs=outputs)

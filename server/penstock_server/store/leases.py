@@ -18,6 +18,10 @@ class ClaimedRun:
 
     uid: RunUid
     fence: int
+    from_owner: ServerId | None = None
+    """The server whose it was until its lease ran out; None where it was nobody's."""
+    is_under_way: bool = False
+    """It has begun, so it had an owner before."""
 
 
 async def register(connection: Connection, server_id: ServerId, ttl_s: float) -> None:

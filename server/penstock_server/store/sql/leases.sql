@@ -21,7 +21,7 @@ DELETE FROM server WHERE expire_time < now() - interval '1 day';
 -- name: claim
 -- Runs with something to do and nobody alive to do it, oldest first; the fence goes up.
 WITH free AS (
-    SELECT uid
+    SELECT uid, owner
     FROM run
     WHERE owner IS NULL
         AND (end_time IS NULL OR retry_request_time IS NOT NULL OR delete_request_time IS NOT NULL)
@@ -29,14 +29,14 @@ WITH free AS (
     LIMIT %(limit)s
     FOR NO KEY UPDATE SKIP LOCKED
 ), abandoned AS (
-    SELECT run.uid
+    SELECT run.uid, run.owner
     FROM server
     JOIN run ON run.owner = server.server_id
     WHERE server.expire_time <= now()
     LIMIT %(limit)s
     FOR NO KEY UPDATE OF run SKIP LOCKED
 ), taken AS (
-    SELECT uid FROM free UNION ALL SELECT uid FROM abandoned LIMIT %(limit)s
+    SELECT uid, owner FROM free UNION ALL SELECT uid, owner FROM abandoned LIMIT %(limit)s
 ), claimed AS (
     UPDATE run
     SET owner = %(server_id)s, fence = run.fence + 1
@@ -44,9 +44,10 @@ WITH free AS (
     WHERE run.uid = taken.uid AND EXISTS (
         SELECT 1 FROM server WHERE server_id = %(server_id)s AND expire_time > now()
     )
-    RETURNING run.uid, run.fence, run.create_time
+    RETURNING run.uid, run.fence, taken.owner AS from_owner, run.create_time,
+        run.start_time IS NOT NULL AND run.end_time IS NULL AS is_under_way
 )
-SELECT uid, fence FROM claimed ORDER BY create_time, uid;
+SELECT uid, fence, from_owner, is_under_way FROM claimed ORDER BY create_time, uid;
 
 -- name: held
 -- The runs of a server.
