@@ -91,10 +91,9 @@ async def test_the_log_tells_of_attempts_that_the_platform_has_failed_and_of_no_
     field: Field, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "penstock_server")
-    lost = iter([loss()])
     unavailable = Act(Phase.FAILED, "IMAGE_UNAVAILABLE", "no such image")
-    acts = {"s0": lambda: next(lost, Act()), "s1": lambda: failure(3), "s2": lambda: unavailable, "s3": Act}
-    await field.server(FakeHost(lambda request: acts[request.task_key]()))
+    acts = {"s0/1": loss(), "s1/1": failure(3), "s2/1": unavailable}
+    await field.server(FakeHost(lambda request: acts.get(str(request.attempt).partition("/")[2], Act())))
     uid = await field.submit(pipelines.wide(4, "true"))
     run = await field.ended(uid, "FAILED")
     told = {record.message: record.__dict__ for record in caplog.records}

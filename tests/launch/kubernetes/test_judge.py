@@ -286,6 +286,14 @@ def test_what_cannot_start_is_given_up_after_its_grace_and_not_before(name: str,
     assert (verdict.phase, verdict.reason) == (Phase.FAILED, grounds.value)
 
 
+def test_a_wait_is_grave_once_half_of_its_grace_is_over() -> None:
+    pod, half = recorded("unschedulable"), GRACES.of(Grounds.SCHEDULING) / 2
+    for waited, is_grave in ((half - timedelta(seconds=1), False), (half, True)):
+        pending = judged(pod, history=History(failing=Failing(Grounds.SCHEDULING, NOW - waited)))
+        assert isinstance(pending, Pending)
+        assert pending.is_grave is is_grave
+
+
 def test_the_grace_begins_anew_when_something_else_is_wrong() -> None:
     history = History(failing=Failing(Grounds.SCHEDULING, NOW - timedelta(days=1)))
     assert isinstance(judged(recorded("image-unknown"), history=history), Pending)

@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -317,6 +318,47 @@ async def test_an_image_that_cannot_be_pulled_is_told_once(tmp_path: Path) -> No
 
 
 NEVER_RAN = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None, "finishedAt": None}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "reason", "ends_as"),
+    [
+        ("image-unknown", "ERR_IMAGE_PULL", "IMAGE_UNAVAILABLE"),
+        ("unschedulable", "UNSCHEDULABLE", "UNSCHEDULABLE"),
+    ],
+)
+async def test_a_pod_that_has_waited_for_half_of_its_grace_is_told_to_the_log_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, recorded: str, reason: str, ends_as: str
+) -> None:
+    async with playing(tmp_path, graces=Graces(image_s=0.4, scheduling_s=0.4)) as play:
+        play.server.on(f"POST {PODS}", answer(play.pod(recorded, 5), 201))
+        assert (await play.watched.run(play.request)).reason == ends_as
+    (record,) = [each.__dict__ for each in caplog.records if each.name.startswith("penstock_server")]
+    assert (record["levelname"], record["message"]) == ("WARNING", "pod does not start")
+    assert (record["attempt"], record["pod"]) == (str(play.request.attempt), f"ns/{play.path.rpartition('/')[2]}")
+    assert (record["reason"], record["ends_as"], record["grace_s"]) == (reason, ends_as, 0.4)
+
+
+async def test_a_namespace_without_room_is_told_to_the_log_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("penstock_server.launch.kubernetes.attempt.QUOTA_RETRY_S", 0.02)
+    async with playing(tmp_path, graces=Graces(scheduling_s=0.4)) as play:
+        play.server.on(f"POST {PODS}", refusal(403, "Forbidden", 'pods "a" is forbidden: exceeded quota: pods'))
+        assert (await play.watched.run(play.request)).reason == "QUOTA_EXCEEDED"
+        assert len(play.server.of(f"POST {PODS}")) > 3
+    (record,) = [each.__dict__ for each in caplog.records if each.name.startswith("penstock_server")]
+    assert (record["message"], record["reason"], record["pod"]) == ("pod does not start", "QUOTA_EXCEEDED", "")
+    assert "exceeded quota" in record["why"]
+
+
+async def test_a_step_that_goes_well_is_no_news_for_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "penstock_server")
+    async with playing(tmp_path) as play:
+        play.server.on(f"POST {PODS}", answer(play.pod("running", 5), 201))
+        await play.watched.launcher.launch(play.request)
+        await play.watched.start_of(play.request)
+    assert [each.message for each in caplog.records if each.name.startswith("penstock_server")] == []
 
 
 async def test_a_container_that_never_ran_has_no_log_to_keep(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

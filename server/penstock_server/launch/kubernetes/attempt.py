@@ -16,14 +16,14 @@ from datetime import datetime
 
 from penstock_server.launch import verdicts
 from penstock_server.launch.base import Observation, Phase, StepRequest
-from penstock_server.launch.kubernetes.api import Kind
-from penstock_server.launch.kubernetes.api_errors import ApiConflictError, ApiError, ApiUnavailableError
+from penstock_server.launch.kubernetes.account import Account
+from penstock_server.launch.kubernetes.api_errors import ApiError, ApiUnavailableError
 from penstock_server.launch.kubernetes.budget import BudgetPlace
 from penstock_server.launch.kubernetes.claims import is_claim_step, run_claim_step
-from penstock_server.launch.kubernetes.conclusion import closing_of, conclude, of_absent
+from penstock_server.launch.kubernetes.conclusion import conclude, of_absent
 from penstock_server.launch.kubernetes.creation import QUOTA_EXCEEDED, QuotaError, create_pod, find_pod
 from penstock_server.launch.kubernetes.history import History
-from penstock_server.launch.kubernetes.judge import is_overtime, judge, timed_out
+from penstock_server.launch.kubernetes.judge import is_overtime, judge
 from penstock_server.launch.kubernetes.judgement import (
     Circumstances,
     Ending,
@@ -40,9 +40,10 @@ from penstock_server.launch.kubernetes.names import MAIN
 from penstock_server.launch.kubernetes.nodes import is_lost
 from penstock_server.launch.kubernetes.policy import PodError
 from penstock_server.launch.kubernetes.records import Closing
+from penstock_server.launch.kubernetes.removal import end_overtime, release, remove
 from penstock_server.launch.kubernetes.troubles import newest_trouble
 from penstock_server.launch.kubernetes.view import PodView
-from penstock_server.launch.kubernetes.waits import is_unclear, says_the_same
+from penstock_server.launch.kubernetes.waits import is_unclear
 from penstock_server.launch.kubernetes.work import Work
 from penstock_server.launch.kubernetes.workplace import Workplace
 
@@ -60,8 +61,8 @@ class PodAttempt:
     request: StepRequest
     place: Workplace
     tell: Callable[[Observation], None]
-    last: Observation | None = None
-    """What was told last."""
+    account: Account = field(init=False)
+    """What was told of it."""
     pod: PodView | None = None
     """As it was seen last."""
     is_gone: bool = False
@@ -81,27 +82,23 @@ class PodAttempt:
     _work: Work = field(init=False)
 
     def __post_init__(self) -> None:
+        self.account = Account(self.request.attempt, self.tell)
         self._room = BudgetPlace(self.place.budget)
         self._work = Work(self.request.attempt, self._give_up)
-
-    @property
-    def has_ended(self) -> bool:
-        """True when its end was told."""
-        return self.last is not None and self.last.phase.is_final
 
     @property
     def depends_on_time(self) -> bool:
         """True while the mere passing of time may change what is to be said of it."""
         if self.pod is None or self._is_concluding:
             return False
-        is_pending = self.last is not None and self.last.phase is Phase.PENDING
         is_ending = self.pod.deletion_at is not None or self.pod.ended(MAIN) is not None
-        return is_pending or is_ending or is_overtime(self.pod, self.place.clock())
+        return self.account.is_pending or is_ending or is_overtime(self.pod, self.place.clock())
 
     @property
     def is_reported(self) -> bool:
         """True when *stage-out* has stored its report, which keeps the attempt from starting again."""
-        return self.last is not None and self.last.phase is Phase.SUCCEEDED and not is_claim_step(self.request)
+        last = self.account.last
+        return last is not None and last.phase is Phase.SUCCEEDED and not is_claim_step(self.request)
 
     def launch(self) -> None:
         """Make the pod, unless there is one."""
@@ -119,7 +116,7 @@ class PodAttempt:
 
     def stop(self) -> None:
         """End it, with a short grace."""
-        if self.has_ended or self._is_concluding or self._is_stopping:
+        if self.account.has_ended or self._is_concluding or self._is_stopping:
             return
         self._is_stopping = True
         if self.pod is not None:
@@ -165,17 +162,15 @@ class PodAttempt:
 
     def _act(self, judgement: Judgement) -> None:
         match judgement:
-            case Pending(reason, message):
-                self._report_pending(reason, message)
-                if self.pod is not None and is_unclear(self.pod, self.place.clock()):
-                    self._ask(self._look_for_trouble)
+            case Pending():
+                self._wait(judgement)
             case Started(reason, message):
                 self._report_started(reason, message)
             case Ending(held_by, is_slow):
                 self._report_started()
                 if held_by and not self._is_ending_pod:
                     self._is_ending_pod = True
-                    self._work.begin(self._end_pod)
+                    self._work.begin(self._release)
                 if is_slow:
                     self._ask(self._look_for_report)
             case Stuck():
@@ -191,9 +186,16 @@ class PodAttempt:
                 self._is_concluding = True
                 self._work.begin(lambda: self._conclude(judgement))
 
-    def _report_pending(self, reason: str, message: str) -> None:
-        if self.last is None or not says_the_same(reason, self.last.reason):
-            self._tell(Observation(self.request.attempt, Phase.PENDING, reason, message))
+    def _wait(self, waits: Pending) -> None:
+        self.account.waits(self.pod, waits.reason, waits.message)
+        if waits.is_grave and waits.grounds is not None:
+            self._warn(waits.reason, waits.message, waits.grounds, waits.grounds.value)
+        if self.pod is not None and is_unclear(self.pod, self.place.clock()):
+            self._ask(self._look_for_trouble)
+
+    def _warn(self, reason: str, message: str, grounds: Grounds, ends_as: str) -> None:
+        grace_s = self.place.settings.graces.of(grounds).total_seconds()
+        self.account.warn(self.pod, reason, message, ends_as=ends_as, grace_s=grace_s)
 
     def _report_started(self, reason: str = "", message: str = "") -> None:
         self._room.give_back()
@@ -217,7 +219,7 @@ class PodAttempt:
         if await is_lost(self.place.api, self.pod.node):
             self._is_node_lost = True
             self.look()
-            await self._delete(self.pod, grace_s=0)
+            await remove(self.pod, self.place, grace_s=0)
 
     async def _look_for_trouble(self) -> None:
         assert self.pod is not None
@@ -239,18 +241,13 @@ class PodAttempt:
             self._is_concluding = True
             await self._conclude(Verdict(Phase.SUCCEEDED, exit_code=0))
 
-    async def _end_pod(self) -> None:
-        """Others keep the pod from ending, though the step has ended well: end it, which lets *stage-out* begin."""
+    async def _release(self) -> None:
         assert self.pod is not None
-        ended_well = Verdict(Phase.SUCCEEDED, exit_code=0)
-        await self.place.records.close(self.request.attempt, closing_of(ended_well, self.request))
-        await self._delete(self.pod, grace_s=self.place.settings.frame.grace_of(self.request))
+        await release(self.pod, self.request, self.place)
 
     async def _end_overtime(self) -> None:
-        """End it with the short grace, before its node does with the one that *stage-out* has for outputs."""
         assert self.pod is not None
-        await self.place.records.close(self.request.attempt, closing_of(timed_out(self.pod), self.request))
-        await self._stop_pod()
+        await end_overtime(self.pod, self.request, self.place)
 
     async def _conclude(self, verdict: Verdict) -> None:
         assert self.pod is not None
@@ -281,17 +278,21 @@ class PodAttempt:
 
     def _report_full(self) -> None:
         message = "as many pods wait for a place in the cluster as this server lets wait"
-        self._report_pending("PENDING_PODS_LIMIT", message)
+        self.account.waits(None, "PENDING_PODS_LIMIT", message)
 
     async def _await_quota(self, message: str) -> None:
-        """Try again in a while, for as long as a pod may wait for a node. Raises ApiUnavailableError."""
-        now = self.place.clock()
+        """Try again in a while, for as long as a pod may wait for a node."""
+        now, grace = self.place.clock(), self.place.settings.graces.of(Grounds.SCHEDULING)
         self._refused_since = self._refused_since or now
-        if now - self._refused_since >= self.place.settings.graces.of(Grounds.SCHEDULING):
+        if now - self._refused_since >= grace:
             return await self._refuse(PodError(QUOTA_EXCEEDED, message))
+        if now - self._refused_since >= grace / 2:
+            self._warn(QUOTA_EXCEEDED, message, Grounds.SCHEDULING, QUOTA_EXCEEDED)
         self._room.give_back()
-        self._report_pending(QUOTA_EXCEEDED, message)
-        raise ApiUnavailableError(0, QUOTA_EXCEEDED, message, QUOTA_RETRY_S)
+        self.account.waits(None, QUOTA_EXCEEDED, message)
+        await asyncio.sleep(QUOTA_RETRY_S)
+        self._work.begin(self._create)
+        return None
 
     async def _claim(self) -> None:
         told = await of_absent(self.request, self.place)
@@ -322,7 +323,7 @@ class PodAttempt:
     async def _stop_pod(self) -> None:
         assert self.pod is not None
         if not self.is_gone and not self._is_concluding:
-            await self._delete(self.pod, grace_s=self.place.settings.stop_grace_s)
+            await remove(self.pod, self.place, self.place.settings.stop_grace_s)
 
     async def _stop_without_pod(self) -> None:
         """See to it that it never starts; a pod that was made meanwhile is ended."""
@@ -336,12 +337,6 @@ class PodAttempt:
         self.see(pod, False)
         return await self._stop_pod()
 
-    async def _delete(self, pod: PodView, *, grace_s: int) -> None:
-        try:
-            await self.place.api.delete(Kind.PODS, pod.namespace, pod.name, uid=pod.uid, grace_s=grace_s)
-        except ApiConflictError:
-            return  # That one is gone.
-
     # Telling
 
     def _end(self, verdict: Observation) -> None:
@@ -350,12 +345,7 @@ class PodAttempt:
         self._tell(verdict)
 
     def _tell(self, observation: Observation) -> None:
-        told = observation
-        if (pod := self.pod) is not None:
-            told = replace(told, host=pod.node, handle=f"{pod.namespace}/{pod.name}")
-        if told != self.last and not self.has_ended:
-            self.last = told
-            self.tell(told)
+        self.account.add(self.pod, observation)
 
     # Foundations
 

@@ -11,6 +11,7 @@ eviction, the pod's deadline - says nothing of the step, even where the exit cod
 
 import re
 import signal
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from penstock_agent import exits
@@ -84,9 +85,11 @@ def _before_main(pod: PodView, history: History, circumstances: Circumstances, g
     waits, is_hopeless = pending(pod, history.trouble)
     if waits.grounds is None:
         return waits
-    failing = history.failing
-    is_late = failing is not None and circumstances.now - failing.since >= graces.of(waits.grounds)
-    return _given_up(waits, waits.grounds) if is_hopeless or is_late else waits
+    failing, grace = history.failing, graces.of(waits.grounds)
+    waited = circumstances.now - failing.since if failing is not None else timedelta()
+    if is_hopeless or waited >= grace:
+        return _given_up(waits, waits.grounds)
+    return replace(waits, is_grave=waited >= grace / 2)
 
 
 def _unprepared(stage_in: Ended) -> Judgement:

@@ -69,6 +69,8 @@ class Pending:
     message: str = ""
     grounds: Grounds | None = None
     """Why it will be given up, should it stay so."""
+    is_grave: bool = False
+    """Half of the grace that it has for that is over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,8 @@ class KubernetesLauncher:
             if known is None:
                 self._take(request).adopt(self._pods.get(request.attempt))
                 self._stop_if_asked(request.attempt)
-            elif known.last is not None:
-                self._told.put_nowait(known.last)
+            elif known.account.last is not None:
+                self._told.put_nowait(known.account.last)
 
     async def stop(self, attempt: AttemptId) -> None:
         """End the attempt, or see to it that it never starts."""
@@ -120,8 +120,8 @@ class KubernetesLauncher:
         """What happens to the attempts. Begins with the present state of each when it is not the first time."""
         if self._observed:
             for attempt in self._attempts.values():
-                if attempt.last is not None:
-                    self._told.put_nowait(attempt.last)
+                if attempt.account.last is not None:
+                    self._told.put_nowait(attempt.account.last)
         self._observed = True
         while (observation := await self._told.get()) is not None:
             yield observation
