@@ -161,6 +161,29 @@ def test_a_pod_stands_on_its_template() -> None:
         assert "https_proxy" not in by_name(container["env"])
 
 
+def test_the_security_context_of_a_template_holds_for_the_pipelines_init_containers_too() -> None:
+    """A pipeline could run as root there otherwise, and none with init containers would fit a restricted namespace."""
+    template = """
+[[template.spec.containers]]
+name = "main"
+env = [{name = "A", value = "1"}]
+securityContext = {runAsNonRoot = true, runAsUser = 1000}
+[[template.spec.initContainers]]
+name = "mine"
+"""
+    given = ({**INIT, "securityContext": {"runAsUser": 0, "runAsGroup": 7}}, {"name": "watch", "image": "x"})
+    found = pod(asking(init_containers=given), template.replace("[template", "[namespaces.default.template"))
+    containers = by_name(found["spec"]["initContainers"])
+    assert containers["prepare"]["securityContext"] == {"runAsUser": 1000, "runAsGroup": 7, "runAsNonRoot": True}
+    assert containers["watch"] == {
+        "name": "watch",
+        "image": "x",
+        "securityContext": {"runAsUser": 1000, "runAsNonRoot": True},
+    }
+    assert containers["mine"] == {"name": "mine"}
+    assert containers["penstock-stage-in"]["securityContext"]["runAsUser"] == 0
+
+
 def test_nodes_that_a_template_requires_are_required_beside_the_pipelines() -> None:
     required = "requiredDuringSchedulingIgnoredDuringExecution"
 

@@ -65,10 +65,20 @@ def under(template: Mapping[str, Any], pod: Fragment) -> Fragment:
         return pod
     base = {key: value for key, value in template.get("spec", {}).items() if key != "containers"}
     spec = {**pod["spec"], **{key: _joined(key, base[key], pod["spec"].get(key)) for key in base}}
+    given = pod["spec"]["initContainers"]
     for container in template.get("spec", {}).get("containers", []):
         spec["containers"] = [_joined(MAIN, container, main) for main in spec["containers"]]
-    spec["initContainers"] = [*pod["spec"]["initContainers"], *base.get("initContainers", [])]
+        given = [_secured(each, container) for each in given]
+    spec["initContainers"] = [*given, *base.get("initContainers", [])]
     return {**pod, "metadata": _joined("metadata", template.get("metadata", {}), pod["metadata"]), "spec": spec}
+
+
+def _secured(container: Fragment, main: Mapping[str, Any]) -> Fragment:
+    """An init container, with the security context that the template has for `main` where it is the pipeline's."""
+    if container["name"].startswith(OWN) or "securityContext" not in main:
+        return container
+    context = _joined("securityContext", main["securityContext"], container.get("securityContext"))
+    return {**container, "securityContext": context}
 
 
 def _joined(key: str, base: Any, given: Any) -> Any:
