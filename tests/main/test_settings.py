@@ -93,6 +93,8 @@ def test_text_is_read_by_the_setting_s_type(name: str, text: str, value: Any) ->
         ("database_url", "mysql://x", "begin with postgresql://"),
         ("otlp_endpoint", "localhost:4317", "begin with http"),
         ("artifacts_endpoint", "localhost:9000", "begin with http"),
+        ("kubernetes_stage_limits", "memory", "no resource"),
+        ("kubernetes_stage_requests", "cpu=1,memory=much", "'much' is no quantity"),
         ("artifacts_url", "/folder", "no such place"),
         ("artifacts_url", "ftp://host/folder", "no such place"),
         ("artifacts_url", "s3:///folder", "no such place"),

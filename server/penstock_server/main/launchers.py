@@ -67,7 +67,7 @@ async def _kubernetes(settings: Settings, database: Database, artifacts: Artifac
         )
     async with database.transaction() as connection:
         installation = await secrets.installation(connection)
-    if doubts := store_doubts(settings, artifacts, os.environ):
+    if doubts := store_doubts(settings, artifacts, os.environ, os.geteuid()):
         _log.warning("pods may not reach the artifacts", extra={"why": doubts})
     access = ClusterAccess(settings.kubeconfig, settings.kubernetes_context, os.environ)
     limits = ApiLimits(rate_per_s=settings.kubernetes_api_rate, burst=settings.kubernetes_api_burst)
@@ -84,7 +84,7 @@ def _kubernetes_settings(settings: Settings, installation: str, artifacts: Artif
     from penstock_server.launch.kubernetes.judgement import Graces
     from penstock_server.launch.kubernetes.workplace import ClusterNamespaces, KubernetesSettings
 
-    named = dict(pair.split("=", 1) for pair in settings.kubernetes_namespaces)
+    named = _pairs(settings.kubernetes_namespaces)
     storage_class = settings.kubernetes_workspace_class
     return KubernetesSettings(
         namespaces=ClusterNamespaces(settings.kubernetes_namespace, named),
@@ -109,6 +109,10 @@ def _kubernetes_settings(settings: Settings, installation: str, artifacts: Artif
     )
 
 
+def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
+    return dict(text.split("=", 1) for text in texts)
+
+
 def _policies(path: str) -> "Policies":
     """Raises FailedPrecondition(POLICIES_INVALID)."""
     from penstock_server.launch.kubernetes.policy import Policies
@@ -131,6 +135,8 @@ def _stage(settings: Settings, artifacts: Artifacts) -> "Stage":
         image=settings.kubernetes_stage_image,
         image_pull_policy=settings.kubernetes_stage_pull_policy,
         user=settings.kubernetes_stage_user,
+        requests=_pairs(settings.kubernetes_stage_requests),
+        limits=_pairs(settings.kubernetes_stage_limits),
         env={STORE_VARIABLE: artifacts.options.to_text()},
         secrets=settings.kubernetes_store_secrets,
         store_path=folder,

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from penstock_server.launch.kubernetes.frame import STAGE_REQUESTS
+from penstock_server.launch.kubernetes.quantities import quantity
 from penstock_server.main.setting_kinds import choice, number, seconds, text, texts
 
 
@@ -10,6 +12,14 @@ def _check_namespaces(pairs: tuple[str, ...]) -> None:
         ours, separator, theirs = pair.partition("=")
         if not ours or not separator or not theirs:
             raise ValueError(f"{pair!r} is no pair; write one such as team-a=pipelines-of-team-a")
+
+
+def _check_resources(pairs: tuple[str, ...]) -> None:
+    for pair in pairs:
+        name, separator, amount = pair.partition("=")
+        if not name or not separator:
+            raise ValueError(f"{pair!r} is no resource; write one such as memory=512Mi")
+        quantity(amount)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +65,18 @@ class PodSettings:
         "one capability and no other; another one fits a namespace that is restricted, and reads what others may.",
         default=0,
         minimum=0,
+    )
+    kubernetes_stage_requests: tuple[str, ...] = texts(
+        "What each of those containers asks for.",
+        default=tuple(f"{name}={amount}" for name, amount in STAGE_REQUESTS.items()),
+        metavar="NAME=QUANTITY,...",
+        check=_check_resources,
+    )
+    kubernetes_stage_limits: tuple[str, ...] = texts(
+        "What each of them may take at most. Storing a single file takes 50 MiB of memory, a folder 100 MiB, eight "
+        "folders of large files 600 MiB.",
+        metavar="NAME=QUANTITY,...",
+        check=_check_resources,
     )
     kubernetes_store_secrets: tuple[str, ...] = texts(
         "Secrets in the namespaces of the pods whose keys become variables of those containers: the credentials of "
