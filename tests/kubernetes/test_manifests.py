@@ -1,14 +1,13 @@
 """What `kubectl apply -k` brings about is what the other tests install, with what the guide lets users change."""
 
-import re
 import shutil
 import subprocess
-import textwrap
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.kubernetes.guide import guide
 from tests.kubernetes.installation import MANIFESTS, SERVERS, documents
 from tests.kubernetes.kubectl import kubectl
 
@@ -26,14 +25,6 @@ def test_the_kustomization_has_every_manifest_and_nothing_else() -> None:
     assert len(built) == len(documents(SERVERS))
 
 
-def guide(language: str, beginning: str) -> str:
-    """The block of code in the guide that begins so."""
-    text = (MANIFESTS.parent.parent / "docs/guides/kubernetes.md").read_text()
-    blocks = [textwrap.dedent(each) for each in re.findall(rf"^ *```{language}\n(.*?)^ *```$", text, re.M | re.S)]
-    [found] = [each for each in blocks if each.startswith(beginning)]
-    return found
-
-
 def test_the_guides_kustomization_names_the_image_and_takes_settings_of_ones_own(tmp_path: Path) -> None:
     shutil.copytree(MANIFESTS, tmp_path / "kubernetes")
     mine = tmp_path / "mine"
@@ -46,6 +37,20 @@ def test_the_guides_kustomization_names_the_image_and_takes_settings_of_ones_own
     assert images == {"REGISTRY/penstock-server:0.1.0"}
     settings = built["ConfigMap", "penstock-settings"]["data"]["penstock.toml"]  # type: ignore[index]  # plain JSON
     assert 'artifacts_url = "s3://mine"' in settings
+
+
+def test_the_guides_patch_mounts_a_shared_volume_in_the_servers(tmp_path: Path) -> None:
+    shutil.copytree(MANIFESTS, tmp_path / "kubernetes")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    kustomization = guide("yaml", "apiVersion: kustomize").replace("settings.yaml", "volume.yaml")
+    (mine / "kustomization.yaml").write_text(kustomization)
+    (mine / "volume.yaml").write_text(guide("yaml", "apiVersion: apps/v1\nkind: Deployment"))
+    built = named(list(yaml.safe_load_all(kubectl("kustomize", str(mine)))))
+    pod = built["Deployment", "penstock-server"]["spec"]["template"]["spec"]  # type: ignore[index]  # plain JSON
+    [server] = pod["containers"]
+    assert {each["name"] for each in server["volumeMounts"]} == {"settings", "data", "tmp", "artifacts"}
+    assert {each["name"] for each in pod["volumes"]} == {"settings", "data", "tmp", "artifacts"}
 
 
 def test_the_guides_line_renames_the_namespaces_everywhere(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ BUCKET = "s3://bucket/folder"
 def test_an_endpoint_on_loopback_is_doubtful(endpoint: str, is_doubtful: bool) -> None:
     """It may be named by a setting or by the environment, and is told by where it was named."""
     artifacts = Artifacts.at(StoreOptions(root=BUCKET, endpoint=endpoint, allow_http=True))
-    in_settings = store_doubts(Settings(artifacts_url=BUCKET, artifacts_endpoint=endpoint), artifacts, {})
-    in_environment = store_doubts(Settings(artifacts_url=BUCKET), artifacts, {"AWS_ENDPOINT": endpoint})
+    in_settings = store_doubts(Settings(artifacts_url=BUCKET, artifacts_endpoint=endpoint), artifacts, {}, 0)
+    in_environment = store_doubts(Settings(artifacts_url=BUCKET), artifacts, {"AWS_ENDPOINT": endpoint}, 0)
     for told, source in ((in_settings, "artifacts_endpoint"), (in_environment, "AWS_ENDPOINT of the environment")):
         assert told.startswith(f"{source} is {endpoint}") is is_doubtful
         assert ("name an address that pods reach as well" in told) is is_doubtful
@@ -35,10 +35,16 @@ def test_an_endpoint_on_loopback_is_doubtful(endpoint: str, is_doubtful: bool) -
 
 
 def test_a_folder_without_a_claim_is_doubtful(tmp_path: Path) -> None:
-    told = store_doubts(Settings(), Artifacts.in_folder(tmp_path), {})
+    told = store_doubts(Settings(), Artifacts.in_folder(tmp_path), {}, 0)
     assert told.startswith(f"artifacts lie in {tmp_path} of this machine")
     assert "--artifacts-url" in told
 
 
-def test_a_folder_on_a_shared_volume_is_none(tmp_path: Path) -> None:
-    assert store_doubts(Settings(kubernetes_store_claim="artifacts"), Artifacts.in_folder(tmp_path), {}) == ""
+@pytest.mark.parametrize(("user", "is_doubtful"), [(65532, False), (0, True)])
+def test_on_a_shared_volume_the_containers_around_a_step_have_to_be_the_servers_user(
+    tmp_path: Path, user: int, is_doubtful: bool
+) -> None:
+    settings = Settings(kubernetes_store_claim="artifacts", kubernetes_stage_user=user)
+    told = store_doubts(settings, Artifacts.in_folder(tmp_path), {}, 65532)
+    assert ("--kubernetes-stage-user 65532" in told) is is_doubtful
+    assert bool(told) is is_doubtful
