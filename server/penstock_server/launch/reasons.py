@@ -131,6 +131,9 @@ ENDINGS: Mapping[str, Ending] = {
     "PROCESS_GONE": Ending(_LOST, "The process is gone, and nobody can tell how it ended.", _NOTHING),
     "NODE_LOST": Ending(_LOST, "The pod's node is gone, or does not answer.", _NOTHING),
     "NODE_SHUTDOWN": Ending(_LOST, "The pod's node was shut down.", _NOTHING),
+    "SANDBOX_LOST": Ending(
+        _LOST, "The node lost the sandbox that the pod's containers share, and ended them.", _NOTHING
+    ),
     "POD_DELETED": Ending(_LOST, "Somebody deleted the pod.", _NOTHING),
     "POD_EVICTED": Ending(
         _LOST, "The node evicted the pod: it was short of something, or drained.", "Ask for what the step really needs."

@@ -34,6 +34,8 @@ RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("recorded.json").
 NOW = datetime(2026, 11, 26, 2, 27, tzinfo=UTC)
 GRACES = Graces()
 NONE = History()
+AFTER = "2026-11-26T02:25:08Z"
+"""When `stage-out-failed` has ended."""
 Change = Callable[[dict[str, Any]], object]
 
 
@@ -104,7 +106,7 @@ VERDICTS: list[tuple[str, PodView, Phase, str, int | None, str]] = [
     ("not stored", recorded("stage-out-failed"), Phase.LOST, "PUBLISH_FAILED", 0, "full"),
     (
         "not let store",
-        recorded("stage-out-failed", state("penstock-stage-out", terminated=ended(71, message="no such key"))),
+        recorded("stage-out-failed", state("penstock-stage-out", terminated=ended(71, "Error", "no such key", AFTER))),
         Phase.FAILED,
         "PUBLISH_REFUSED",
         0,
@@ -181,7 +183,7 @@ VERDICTS: list[tuple[str, PodView, Phase, str, int | None, str]] = [
     ("store refused", unprepared(71), Phase.FAILED, "STORE_REFUSED", None, ""),
     ("volume full", unprepared(69), Phase.FAILED, "ENVIRONMENT_FAILED", None, ""),
     ("agent broken", unprepared(70), Phase.LOST, "LAUNCHER_ERROR", None, ""),
-    ("agent killed", unprepared(137), Phase.LOST, "NODE_LOST", None, ""),
+    ("agent killed", unprepared(137), Phase.LOST, "START_FAILED", None, ""),
 ]
 
 

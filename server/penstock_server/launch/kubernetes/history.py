@@ -3,13 +3,14 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from penstock_server.launch.kubernetes import sandbox
 from penstock_server.launch.kubernetes.judgement import Grounds
 from penstock_server.launch.kubernetes.names import MAIN
 from penstock_server.launch.kubernetes.view import Ended, PodView
 from penstock_server.launch.kubernetes.waits import Trouble, pending
 
-UNKNOWN_END = "ContainerStatusUnknown"
-"""Reason of an end that the kubelet has not seen."""
+UNKNOWN_ENDS = ("ContainerStatusUnknown", "Unknown")
+"""Reasons of an end that the kubelet, or the container runtime, has not seen, as when the machine was without power."""
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 DISRUPTIONS = {
@@ -42,8 +43,8 @@ class History:
 
     failing: Failing | None = None
     interfered_at: datetime | None = None
-    """When somebody first asked for its end. The last event of a deleted pod does not tell it: the kubelet has
-    deleted it once more by then, with no grace."""
+    """When somebody first asked for its end, or its node lost it. The last event of a deleted pod does not tell it: the
+    kubelet has deleted it once more by then, with no grace."""
     main: Ended | None = None
     """How `main` ended, seen before anybody had asked for the end of the pod."""
     trouble: Trouble | None = None
@@ -53,7 +54,7 @@ class History:
         """The history once `pod` was looked at."""
         asked_at = self.interfered_at or interfered_at(pod)
         main = self.main or (pod.ended(MAIN) if asked_at is None else None)
-        if main is not None and main.reason == UNKNOWN_END:
+        if main is not None and main.reason in UNKNOWN_ENDS:
             main = None
         waits, _ = pending(pod, self.trouble)
         failing = self.failing
@@ -63,9 +64,9 @@ class History:
 
 
 def interfered_at(pod: PodView) -> datetime | None:
-    """When somebody first asked for the end of the pod; None when nobody has, the oldest of times if it is not
-    known."""
-    asked: list[datetime | None] = []
+    """When somebody first asked for the end of the pod, or its node lost it; None when nobody has, the oldest of times
+    if it is not known."""
+    asked = [sandbox.lost_at(pod)]
     disruption = pod.conditions.get("DisruptionTarget")
     if disruption is not None and disruption.is_true:
         asked.append(disruption.since)

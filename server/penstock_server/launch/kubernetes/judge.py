@@ -6,7 +6,8 @@
 
 The step is `main`; *stage-in* and *stage-out* are ours. Whatever else is in the pod neither keeps the step alive nor
 fails it. What counts of `main` is how it ended by itself: an end that somebody else brought about - a deletion, an
-eviction, the pod's deadline - says nothing of the step, even where the exit code is 0.
+eviction, the pod's deadline, a node that loses the pod's sandbox - says nothing of the step, even where the exit code
+is 0.
 """
 
 import re
@@ -16,7 +17,8 @@ from datetime import datetime, timedelta
 
 from penstock_agent import exits
 from penstock_server.launch.base import Phase
-from penstock_server.launch.kubernetes.history import DISRUPTIONS, UNKNOWN_END, History, interfered_at
+from penstock_server.launch.kubernetes import sandbox
+from penstock_server.launch.kubernetes.history import DISRUPTIONS, UNKNOWN_ENDS, History, interfered_at
 from penstock_server.launch.kubernetes.judgement import (
     Circumstances,
     Ending,
@@ -41,9 +43,10 @@ _UNPREPARED = {
     exits.STORE_REFUSED: (Phase.FAILED, "STORE_REFUSED"),
     exits.STORE_UNAVAILABLE: (Phase.LOST, "STORE_UNAVAILABLE"),
 }
-"""What becomes of a step by the exit code of *stage-in*; any other is a fault of ours."""
+"""What becomes of a step by the exit code of *stage-in*; any other is a fault of ours, unless it was killed."""
 
-_KILLED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
+_KILLED = (128 + signal.SIGTERM, 128 + signal.SIGKILL, 255)
+"""How *stage-in* ends when somebody ends it; 255: the container runtime does not know how it ended."""
 _OWN_LIMIT = re.compile(r"\bexceed(s|ed)\b.*\blimit\b")
 """What the kubelet says of a pod that it evicts because it has taken more than it asked for."""
 TERMINATING = "POD_TERMINATING"
@@ -52,6 +55,7 @@ OVERTIME_S = 1.0
 """So much later than its deadline a pod is ended by us, who go by another clock than its node."""
 SLOW_S = 5.0
 """So long after `main` a pod usually has ended, but for large outputs and sidecars that are slow to end."""
+_FALLEN = "its node has lost its sandbox, and ends its containers"
 _NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
 
 
@@ -69,7 +73,7 @@ def judge(pod: PodView, history: History, circumstances: Circumstances, graces: 
     if is_overtime(pod, circumstances.now):
         return Overtime()
     if isinstance(pod.state_of(MAIN), Running):
-        return Started() if pod.deletion_at is None else Started(TERMINATING, _terminating(pod.deletion_at))
+        return _running(pod)
     return _before_main(pod, history, circumstances, graces)
 
 
@@ -78,10 +82,12 @@ def judge(pod: PodView, history: History, circumstances: Circumstances, graces: 
 
 def _before_main(pod: PodView, history: History, circumstances: Circumstances, graces: Graces) -> Judgement:
     stage_in = pod.ended(STAGE_IN)
-    if stage_in is not None and stage_in.exit_code != 0:
+    if stage_in is not None and _has_failed(stage_in, history):
         return _unprepared(stage_in)
     if pod.deletion_at is not None:
         return Pending(TERMINATING, _terminating(pod.deletion_at))
+    if sandbox.lost_at(pod) is not None:
+        return _without_sandbox(pod)
     waits, is_hopeless = pending(pod, history.trouble)
     if waits.grounds is None:
         return waits
@@ -92,10 +98,28 @@ def _before_main(pod: PodView, history: History, circumstances: Circumstances, g
     return replace(waits, is_grave=waited >= grace / 2)
 
 
+def _has_failed(stage_in: Ended, history: History) -> bool:
+    """Whether that is its own end, and not that of a pod which somebody ended."""
+    return stage_in.exit_code != 0 and not (_was_ended(stage_in) and history.interfered_at is not None)
+
+
+def _was_ended(stage_in: Ended) -> bool:
+    """Whether somebody else has ended *stage-in*, or kept it from starting."""
+    return stage_in.exit_code in _KILLED or stage_in.reason in _NEVER_RAN
+
+
+def _without_sandbox(pod: PodView) -> Judgement:
+    """Nothing of it is started any more. What still runs has been asked to end, and comes before another attempt."""
+    if sandbox.runs_before_main(pod):
+        return Pending(sandbox.SANDBOX_LOST, _FALLEN)
+    return Verdict(Phase.LOST, sandbox.SANDBOX_LOST, f"the pod of the step was lost: {_FALLEN}")
+
+
 def _unprepared(stage_in: Ended) -> Judgement:
     if stage_in.exit_code in (exits.ALREADY_ENDED, exits.CLOSED):
         return Refused()
-    phase, reason = _UNPREPARED.get(stage_in.exit_code, (Phase.LOST, "LAUNCHER_ERROR"))
+    other = "START_FAILED" if _was_ended(stage_in) else "LAUNCHER_ERROR"
+    phase, reason = _UNPREPARED.get(stage_in.exit_code, (Phase.LOST, other))
     return Verdict(
         phase, reason, f"the step could not be prepared: {stage_in.message.strip() or how_ended(stage_in.exit_code)}"
     )
@@ -126,6 +150,12 @@ def _given_up(waits: Pending, grounds: Grounds) -> Verdict:
 
 
 # While `main` runs
+
+
+def _running(pod: PodView) -> Judgement:
+    if pod.deletion_at is not None:
+        return Started(TERMINATING, _terminating(pod.deletion_at))
+    return Started() if sandbox.lost_at(pod) is None else Started(sandbox.SANDBOX_LOST, _FALLEN)
 
 
 def is_overtime(pod: PodView, now: datetime) -> bool:
@@ -165,7 +195,7 @@ def _after_main(pod: PodView, main: Ended, circumstances: Circumstances, graces:
 def _after_success(pod: PodView, main: Ended, circumstances: Circumstances, graces: Graces) -> Judgement:
     is_final = pod.is_over or circumstances.is_gone or circumstances.is_node_lost
     stage_out = pod.ended(STAGE_OUT)
-    if stage_out is not None and (is_final or _not_before(stage_out, main)):
+    if stage_out is not None and _not_before(stage_out, main):
         if stage_out.exit_code == 0:
             return Verdict(Phase.SUCCEEDED, exit_code=0, report=stage_out.message)
         return _unpublished(stage_out)
@@ -219,7 +249,7 @@ def _own_end(pod: PodView, history: History) -> Ended | None:
     if history.main is not None:
         return history.main
     main = pod.ended(MAIN)
-    if main is None or main.reason == UNKNOWN_END:
+    if main is None or main.reason in UNKNOWN_ENDS:
         return None
     asked_at = history.interfered_at or interfered_at(pod)
     if asked_at is None or (main.finished_at is not None and main.finished_at < asked_at):
@@ -262,7 +292,7 @@ def _not_by_itself(pod: PodView, history: History, circumstances: Circumstances)
 def _own_failure(pod: PodView, history: History) -> Judgement | None:
     """The end of a pod in which `main` never ran because of what came before it."""
     stage_in = pod.ended(STAGE_IN)
-    if stage_in is not None and stage_in.exit_code not in (exits.DONE, *_KILLED):
+    if stage_in is not None and _has_failed(stage_in, history):
         return _unprepared(stage_in)
     return _failed_init(pod) if history.interfered_at is None else None
 
@@ -276,6 +306,8 @@ def _disruption(pod: PodView, circumstances: Circumstances) -> tuple[str, str]:
             return DISRUPTIONS[told]
     if pod.deletion_at is not None or circumstances.is_gone:
         return "POD_DELETED", "somebody deleted it"
+    if sandbox.lost_at(pod) is not None:
+        return sandbox.SANDBOX_LOST, _FALLEN
     if pod.reason:
         return "POD_REJECTED", f"its node did not take it ({pod.reason})"
     return "NODE_LOST", "nothing is known of how its container ended"

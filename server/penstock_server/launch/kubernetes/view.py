@@ -57,6 +57,8 @@ class Container:
     state: ContainerState
     is_init: bool
     """It stands among the init containers: one that runs before the others, or a native sidecar."""
+    is_sidecar: bool = False
+    """It is a native sidecar."""
     container_id: str = ""
     memory_limit: str = ""
 
@@ -166,14 +168,14 @@ def view(pod: Mapping[str, Any]) -> PodView:
 
 def _containers(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Iterable[Container]:
     """Those that a status is told of."""
-    limits = {
-        declared["name"]: ((declared.get("resources") or {}).get("limits") or {}).get("memory", "")
-        for declared in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
-    }
+    declared = {each["name"]: each for key in ("initContainers", "containers") for each in spec.get(key) or ()}
     for key, is_init in (("initContainerStatuses", True), ("containerStatuses", False)):
         for told in status.get(key) or ():
             name = told["name"]
-            yield Container(name, _state(told), is_init, told.get("containerID", ""), limits.get(name, ""))
+            own = declared.get(name, {})
+            is_sidecar = is_init and own.get("restartPolicy") == "Always"
+            limit = ((own.get("resources") or {}).get("limits") or {}).get("memory", "")
+            yield Container(name, _state(told), is_init, is_sidecar, told.get("containerID", ""), limit)
 
 
 def _state(told: Mapping[str, Any]) -> ContainerState:
