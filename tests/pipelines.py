@@ -72,6 +72,12 @@ def loop_of_loops(side: int, *command: str) -> Ir:
     return inner
 
 
+def makes(*names: str) -> Ir:
+    """What a component declares that makes artifacts."""
+    kind = {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"}
+    return {"artifacts": {name: {"artifactType": kind} for name in names}}
+
+
 def takes(type: str, *names: str) -> Ir:
     """One step, in a pipeline that needs parameters of that type."""
     ir = chain(1, "true")

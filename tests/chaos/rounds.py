@@ -111,8 +111,7 @@ def journalling(journal: Path, random: Random) -> dict[str, Any]:
     words = ("{{$.pipeline_job_uuid}}", "{{$.pipeline_task_name}}", f"{random.uniform(0.2, 1.5):.2f}")
     artifact = ("{{$.outputs.artifacts['made'].path}}", str(random.choice([0, 1_000, 300_000])))
     spec = pipelines.dag(edges, "sh", "-c", script, *words, *artifact)
-    made = {"made": {"artifactType": {"schemaTitle": "system.Artifact", "schemaVersion": "0.0.1"}}}
-    spec["components"]["comp-step"]["outputDefinitions"] = {"artifacts": made}
+    spec["components"]["comp-step"]["outputDefinitions"] = pipelines.makes("made")
     for task in spec["root"]["dag"]["tasks"].values():
         task["retryPolicy"] = {"maxRetryCount": 6, "backoffDuration": "0s"}
     return spec

@@ -25,8 +25,8 @@ def kubectl_tried(*arguments: str, given: str = "") -> "subprocess.CompletedProc
 
 
 def read(*arguments: str) -> Any:
-    """An object or a list, as JSON has it."""
-    return json.loads(kubectl("get", *arguments, "--output", "json"))
+    """An object or a list, as JSON has it; None for an object that is not there, where that is ignored."""
+    return json.loads(kubectl("get", *arguments, "--output", "json") or "null")
 
 
 def apply(*documents: dict[str, Any]) -> None:

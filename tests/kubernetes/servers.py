@@ -25,8 +25,13 @@ volumeMounts = [{{ name = "shared", mountPath = "{folder}" }}]
 
 
 @contextmanager
-def serving(cluster: Cluster, folder: Path, dsn: str, count: int = 1, *options: str) -> Iterator[list[Server]]:
-    """Servers on one database and one artifact store, whose pods have `folder` at the same place."""
+def serving(
+    cluster: Cluster, folder: Path, dsn: str, count: int = 1, *options: str, **environment: str
+) -> Iterator[list[Server]]:
+    """Servers on one database and one artifact store, whose pods have `folder` at the same place.
+
+    `options` are added to theirs, or take the place of those.
+    """
     shared = folder / "shared"
     shared.mkdir()
     for each in (folder, shared):
@@ -44,7 +49,10 @@ def serving(cluster: Cluster, folder: Path, dsn: str, count: int = 1, *options: 
     }
     given = [word for setting in settings.items() for word in setting]
     with ExitStack() as stack:
-        yield [stack.enter_context(running(folder / f"server-{number}", *given, *options)) for number in range(count)]
+        yield [
+            stack.enter_context(running(folder / f"server-{number}", *given, *options, **environment))
+            for number in range(count)
+        ]
 
 
 def journalling(folder: Path, width: int, *, waits: bool = False) -> dict[str, Any]:

@@ -1,9 +1,7 @@
 """Servers outside of the cluster whose steps are pods: what is promised of runs holds whatever is killed or cut."""
 
 import os
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +14,8 @@ from penstock_server.engine.history import check
 from tests.e2e.cutting_proxy import cutting
 from tests.e2e.histories import events_of, tasks_of
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.kubectl import evict, kubectl, namespaces, read
+from tests.kubernetes.kubectl import evict, kubectl, namespaces
+from tests.kubernetes.pods import pods_of, until
 from tests.kubernetes.servers import journal, journalling, kubeconfig_to, serving
 
 pytestmark = pytest.mark.kubernetes
@@ -32,20 +31,6 @@ def folder(cluster: Cluster, request: pytest.FixtureRequest) -> Path:
     made: Path = cluster.folder / request.node.name
     made.mkdir()
     return made
-
-
-def until(test: Callable[[], bool], timeout_s: float = RUN_TIMEOUT_S) -> None:
-    """Wait until it is true; others make it so, and nothing tells of that."""
-    end = time.monotonic() + timeout_s
-    while not test():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.1)
-
-
-def pods_of(cluster: Cluster, run: Run) -> list[str]:
-    run_id = run.name.rpartition("/")[2]
-    listed = read("pods", "--namespace", cluster.namespace, "--selector", f"penstock.dev/run-id={run_id}")
-    return [pod["metadata"]["name"] for pod in listed["items"]]
 
 
 def check_ended_well(client: Client, cluster: Cluster, run: Run) -> None:
@@ -126,9 +111,9 @@ def test_a_step_that_hears_no_signal_is_begun_anew_soon_after_its_pod_was_delete
         until(lambda: journal(shared) == ["s0 0"])
         (pod,) = pods_of(cluster, run)
         if how == "deleted":
-            kubectl("delete", "pod", pod, "--namespace", cluster.namespace, "--wait=false")
+            kubectl("delete", "pod", pod["metadata"]["name"], "--namespace", cluster.namespace, "--wait=false")
         else:
-            evict(cluster.namespace, pod)
+            evict(cluster.namespace, pod["metadata"]["name"])
         until(lambda: client.runs.task(run, "s0").reason == "POD_TERMINATING")
         until(lambda: journal(shared) == ["s0 0", "s0 1"], MADE_GOOD_S)
         (shared / "gate").touch()
