@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from penstock_agent import exits
 from penstock_server.launch.base import Phase
-from penstock_server.launch.kubernetes.history import Failing, History
+from penstock_server.launch.kubernetes.history import History
 from penstock_server.launch.kubernetes.judge import judge
 from penstock_server.launch.kubernetes.judgement import (
     Circumstances,
@@ -36,6 +37,7 @@ GRACES = Graces()
 NONE = History()
 AFTER = "2026-11-26T02:25:08Z"
 """When `stage-out-failed` has ended."""
+OURS = ("penstock-stage-in", "penstock-stage-out", "main")
 Change = Callable[[dict[str, Any]], object]
 
 
@@ -280,9 +282,9 @@ def test_what_cannot_start_yet_waits_with_the_words_of_the_cluster(
 @pytest.mark.parametrize(("name", "grounds"), [(name, grounds) for name, _, grounds, _ in WAITS if grounds is not None])
 def test_what_cannot_start_is_given_up_after_its_grace_and_not_before(name: str, grounds: Grounds) -> None:
     pod, grace = recorded(name), GRACES.of(grounds)
-    early = History(failing=Failing(grounds, NOW - grace + timedelta(seconds=1)))
+    early = History(failing={grounds: NOW - grace + timedelta(seconds=1)})
     assert isinstance(judged(pod, history=early), Pending)
-    late = History(failing=Failing(grounds, NOW - grace))
+    late = History(failing={grounds: NOW - grace})
     verdict = judged(pod, history=late)
     assert isinstance(verdict, Verdict)
     assert (verdict.phase, verdict.reason) == (Phase.FAILED, grounds.value)
@@ -291,14 +293,29 @@ def test_what_cannot_start_is_given_up_after_its_grace_and_not_before(name: str,
 def test_a_wait_is_grave_once_half_of_its_grace_is_over() -> None:
     pod, half = recorded("unschedulable"), GRACES.of(Grounds.SCHEDULING) / 2
     for waited, is_grave in ((half - timedelta(seconds=1), False), (half, True)):
-        pending = judged(pod, history=History(failing=Failing(Grounds.SCHEDULING, NOW - waited)))
+        pending = judged(pod, history=History(failing={Grounds.SCHEDULING: NOW - waited}))
         assert isinstance(pending, Pending)
         assert pending.is_grave is is_grave
 
 
 def test_the_grace_begins_anew_when_something_else_is_wrong() -> None:
-    history = History(failing=Failing(Grounds.SCHEDULING, NOW - timedelta(days=1)))
+    history = History(failing={Grounds.SCHEDULING: NOW - timedelta(days=1)})
     assert isinstance(judged(recorded("image-unknown"), history=history), Pending)
+
+
+def test_a_grace_goes_on_while_another_trouble_is_told_now_and_then() -> None:
+    """Of two volumes that cannot be mounted the newest event is now of one, now of the other."""
+    pod = recorded("running", *(state(name, waiting={"reason": "PodInitializing"}) for name in OURS))
+    missing = Trouble("FailedMount", 'secret "nosecret" not found')
+    other = Trouble("FailedAttachVolume", "the storage does not answer")
+    history, grace = NONE, timedelta(seconds=GRACES.config_s)
+    for seconds, trouble in ((0, missing), (20, other), (40, missing)):
+        history = replace(history, trouble=trouble).after(pod, NOW + timedelta(seconds=seconds))
+    waits = judged(pod, history=history, now=NOW + grace - timedelta(seconds=1))
+    assert isinstance(waits, Pending)
+    verdict = judged(pod, history=history, now=NOW + grace)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.reason, "nosecret" in verdict.message) == ("CONTAINER_CONFIG_INVALID", True)
 
 
 def test_a_sidecar_that_crashes_between_two_tries_keeps_its_grace() -> None:

@@ -189,16 +189,17 @@ async def test_the_wait_for_a_place_does_not_count_as_a_pod_that_does_not_start(
     async with playing(tmp_path, pending_pods_max=1) as play:
         second = replace(play, request=step(of=component(["true"], image="busybox"), store=tmp_path))
         waiting = {"spec": {"nodeName": "penstock"}, "status": {"phase": "Pending"}}
+        is_new = {"creationTimestamp": ago(-1)}
 
         async def make_second(writer: asyncio.StreamWriter) -> None:
             made_at.append(clock())
-            await answer({**second.pod("running", 6, uid="v"), **waiting}, 201)(writer)
+            await answer({**second.pod("running", 6, uid="v", **is_new), **waiting}, 201)(writer)
 
         async def events(writer: asyncio.StreamWriter) -> None:
             asked_at.setdefault(play.server.asked[-1].query["fieldSelector"].split(",")[0], clock())
             await answer({"metadata": {}, "items": []})(writer)
 
-        play.server.on(f"POST {PODS}", answer({**play.pod("running", 5), **waiting}, 201), make_second)
+        play.server.on(f"POST {PODS}", answer({**play.pod("running", 5, **is_new), **waiting}, 201), make_second)
         play.server.on("GET /api/v1/namespaces/ns/events", events)
         await play.watched.launcher.launch(play.request)
         await play.watched.launcher.launch(second.request)
@@ -224,6 +225,35 @@ async def test_a_refusal_of_events_is_logged_and_takes_nothing_back(
         assert (end.phase, end.reason) == (Phase.FAILED, "CONTAINER_CONFIG_INVALID")
     logged = {record.message: record.__dict__.get("error", "") for record in caplog.records}
     assert "no events for you" in logged["events or log of a pod not read"]
+
+
+async def test_of_a_pod_that_does_not_start_for_long_a_server_that_takes_it_over_asks_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock_server.launch.kubernetes.attempt.LOOK_S", 3600)
+    missing = {"reason": "FailedMount", "message": 'secret "nosecret" not found', "lastTimestamp": ago(1)}
+    async with playing(tmp_path, start=False) as play:
+        waiting = {"spec": {"nodeName": "penstock"}, "status": {"phase": "Pending"}}
+        pods = [{**play.pod("running", 5, creationTimestamp=ago(7200)), **waiting}]
+        play.server.replace(f"GET {PODS}", answer({"metadata": {"resourceVersion": "5"}, "items": pods}))
+        play.server.on("GET /api/v1/namespaces/ns/events", answer({"metadata": {}, "items": [missing]}))
+        await play.watched.launcher.start()
+        await play.watched.launcher.adopt([play.request])
+        await until(lambda: any(seen.reason == "FAILED_MOUNT" for seen in play.watched.told))
+
+
+async def test_events_that_the_cluster_has_forgotten_still_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps them for an hour, where it is not told otherwise."""
+    monkeypatch.setattr("penstock_server.launch.kubernetes.attempt.LOOK_S", 0)
+    missing = {"reason": "FailedMount", "message": 'secret "nosecret" not found', "lastTimestamp": ago(1)}
+    async with playing(tmp_path, graces=Graces(config_s=1)) as play:
+        waiting = {"spec": {"nodeName": "penstock"}, "status": {"phase": "Pending"}}
+        play.server.on(f"POST {PODS}", answer({**play.pod("running", 5), **waiting}, 201))
+        play.server.on("GET /api/v1/namespaces/ns/events", answer({"metadata": {}, "items": [missing]}), EMPTY)
+        end = await play.watched.run(play.request)
+        assert (end.phase, end.reason) == (Phase.FAILED, "CONTAINER_CONFIG_INVALID")
 
 
 async def test_an_attempt_that_cannot_be_judged_does_not_keep_others_from_being_looked_at(

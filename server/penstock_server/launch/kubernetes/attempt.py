@@ -74,7 +74,7 @@ class PodAttempt:
     _is_ending_pod: bool = False
     _is_timing_out: bool = False
     _asked_at: float = 0.0
-    """When its node or its events were asked for last, or the pod was first seen, by the loop's clock."""
+    """When its node or its events were asked for last, or the pod was made, by the loop's clock."""
     _refused_since: datetime | None = None
     """Since when its namespace has no room for it."""
     _room: BudgetPlace = field(init=False)
@@ -133,7 +133,8 @@ class PodAttempt:
         if self._is_older(pod) and not is_gone:
             return
         if self.pod is None:
-            self._asked_at = asyncio.get_running_loop().time()
+            age = self.place.clock() - pod.created_at
+            self._asked_at = asyncio.get_running_loop().time() - max(0.0, age.total_seconds())
         self.pod, self.is_gone = pod, is_gone
         if not self._is_concluding:
             self._history = self._history.after(pod, self.place.clock())
@@ -228,10 +229,10 @@ class PodAttempt:
         except ApiUnavailableError:
             raise
         except ApiError as error:
-            # What was told before still counts: the grace of a pod must not begin anew because we could not ask.
+            # What was told before still counts.
             _log.warning("events or log of a pod not read", extra={"pod": self.pod.name, "error": str(error)})
             return
-        if not self._is_concluding:
+        if trouble is not None and not self._is_concluding:
             self._history = replace(self._history, trouble=trouble).after(self.pod, self.place.clock())
             self.look()
 

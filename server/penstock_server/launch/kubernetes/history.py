@@ -1,6 +1,7 @@
 """What earlier looks at a pod have shown, and the last one does not: each look is added by a pure function."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from penstock_server.launch.kubernetes import sandbox
@@ -30,18 +31,11 @@ DISRUPTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Failing:
-    """Since when a pod has failed to start, and on what grounds."""
-
-    grounds: Grounds
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class History:
     """What earlier looks at the pod have shown, and the last ones do not."""
 
-    failing: Failing | None = None
+    failing: Mapping[Grounds, datetime] = field(default_factory=dict)
+    """Since when it has failed to start, on each of the grounds there were: what is told may go to and fro."""
     interfered_at: datetime | None = None
     """When somebody first asked for its end, or its node lost it. The last event of a deleted pod does not tell it: the
     kubelet has deleted it once more by then, with no grace."""
@@ -58,8 +52,8 @@ class History:
             main = None
         waits, _ = pending(pod, self.trouble)
         failing = self.failing
-        if waits.grounds is not None and (failing is None or failing.grounds is not waits.grounds):
-            failing = Failing(waits.grounds, now)
+        if waits.grounds is not None and waits.grounds not in failing:
+            failing = {**failing, waits.grounds: now}
         return replace(self, failing=failing, interfered_at=asked_at, main=main)
 
 

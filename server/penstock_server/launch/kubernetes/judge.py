@@ -91,8 +91,8 @@ def _before_main(pod: PodView, history: History, circumstances: Circumstances, g
     waits, is_hopeless = pending(pod, history.trouble)
     if waits.grounds is None:
         return waits
-    failing, grace = history.failing, graces.of(waits.grounds)
-    waited = circumstances.now - failing.since if failing is not None else timedelta()
+    grace = graces.of(waits.grounds)
+    waited = circumstances.now - history.failing.get(waits.grounds, circumstances.now)
     if is_hopeless or waited >= grace:
         return _given_up(waits, waits.grounds)
     return replace(waits, is_grave=waited >= grace / 2)
