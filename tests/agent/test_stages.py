@@ -4,10 +4,12 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -249,6 +251,18 @@ def test_before_the_step_the_agent_ends_at_once_when_its_pod_goes(pod: Pod) -> N
         until_signals_are_kept(process.pid)
         process.terminate()
         assert process.wait(TIMEOUT_S) == 128 + signal.SIGTERM
+
+
+def test_before_the_step_the_agent_ends_at_once_though_the_store_does_not_answer(pod: Pod) -> None:
+    """Whoever waits for the store hears of no signal: those are run by Python, which has the floor again afterwards."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(TIMEOUT_S)
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        options = StoreOptions(endpoint, "us-east-1", allow_http=True, root="s3://nowhere/x")
+        environ = replace(pod, options=options).environ()
+        with subprocess.Popen(agent("stage-in"), env=environ) as process, silent.accept()[0]:
+            process.terminate()
+            assert process.wait(TIMEOUT_S) == 128 + signal.SIGTERM
 
 
 def test_a_signal_that_comes_before_the_agent_is_ready_is_not_lost(pod: Pod, made: Path) -> None:
