@@ -220,6 +220,18 @@ async def test_a_result_that_is_too_old_or_gone_is_told(field: Field) -> None:
     assert (await field.tasks(gone))["s0"].cache_note == "the artifact made of run r2 task s0 exists no more"
 
 
+async def test_a_result_of_which_the_launcher_knows_that_it_is_so_no_more_is_made_anew(field: Field) -> None:
+    """As when somebody has deleted the claim that the earlier step made."""
+    host = FakeHost()
+    await field.server(host)
+    await field.ended(await field.submit(CACHED))
+    host.is_still_so = False
+    again = await field.submit(CACHED)
+    await field.ended(again)
+    assert (await field.tasks(again))["s0"].cache_note == "what run r1 task s0 has made, or deleted, is so no more"
+    assert len(host.launches) == 2
+
+
 def _cached_with(number: int) -> pipelines.Ir:
     """One cached step that is given this number."""
     ir = pipelines.chain(1, "true")

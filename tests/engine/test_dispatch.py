@@ -12,7 +12,7 @@ from penstock_server.engine.inputs import LaunchRefused, PlanEvent
 from penstock_server.engine.observer import NullObserver
 from penstock_server.engine.requested import RequestedSteps
 from penstock_server.engine.state import LiveRun
-from penstock_server.launch.base import NO_CAPABILITIES, LogChunk, Observation, StepRequest
+from penstock_server.launch.base import NO_CAPABILITIES, EarlierStep, LogChunk, Observation, StepRequest
 from penstock_server.model.errors import Unavailable
 from penstock_server.model.ids import AttemptId, RunUid, TaskId
 from tests.engine.conftest import eventually
@@ -57,6 +57,9 @@ class Stubborn:
 
     async def forget(self, attempts: list[AttemptId]) -> None:
         await self._call("forget", len(attempts))
+
+    async def still_so(self, earlier: EarlierStep) -> bool:
+        raise NotImplementedError
 
     async def discard(self, run_uid: RunUid) -> None:
         await self._call("discard", 1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from penstock_server.launch.base import Phase, StepRequest
+from penstock_server.launch.base import EarlierStep, Phase, StepRequest
 from penstock_server.launch.kubernetes import names
 from penstock_server.launch.kubernetes.frame import Frame
 from penstock_server.model.ids import AttemptId
@@ -269,8 +269,13 @@ async def test_claims_are_made_once_and_deleted(cluster: Cluster, scene: Kuberne
         assert isinstance(name, str)
         assert name.endswith("-data")
         await launched.launcher.adopt([replace(made, has_started=True)])
-        await launched.run(claim_step("argostub/deletepvc", pvc_name=name))
+        deleting = claim_step("argostub/deletepvc", pvc_name=name)
+        made_then = EarlierStep("default", made.component, made.inputs, end.outputs)
+        deleted_then = EarlierStep("default", deleting.component, deleting.inputs, TaskValues())
+        assert [await launched.launcher.still_so(each) for each in (made_then, deleted_then)] == [True, False]
+        await launched.run(deleting)
         assert name not in await asyncio.to_thread(cluster.names, "pvc")
+        assert [await launched.launcher.still_so(each) for each in (made_then, deleted_then)] == [False, True]
 
 
 @pytest.mark.parametrize(

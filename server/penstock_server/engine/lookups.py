@@ -9,6 +9,7 @@ from penstock_server.engine.inputs import CacheAnswered, CacheHit
 from penstock_server.engine.owned import OwnedRuns
 from penstock_server.engine.results import HasContent, missing
 from penstock_server.engine.state import LiveRun
+from penstock_server.launch.base import EarlierStep, Launcher
 from penstock_server.model.errors import PenstockError
 from penstock_server.model.resources import TaskValues
 from penstock_server.spec.caching import differences
@@ -25,8 +26,9 @@ _log = logging.getLogger(__name__)
 class Lookups:
     """Gathers questions while one query is under way, and asks them with the next."""
 
-    def __init__(self, database: Database, owned: OwnedRuns, has_content: HasContent) -> None:
+    def __init__(self, database: Database, owned: OwnedRuns, launcher: Launcher, has_content: HasContent) -> None:
         self._database = database
+        self._launcher = launcher
         self._has_content = has_content
         self._owned = owned
         self._asked: list[tuple[LiveRun, LookUpCache]] = []
@@ -54,7 +56,7 @@ class Lookups:
         try:
             async with self._database.connection() as connection:
                 found = await tasks.find_cached(connection, namespace, wanted)
-            gone = await self._gone(found)
+            lost = {**await self._undone(questions, found), **await self._gone(found)}
         except PenstockError as error:
             _log.warning("cache not looked up, the runs are loaded again", extra={"reason": error.reason})
             for run, _ in questions:
@@ -62,34 +64,57 @@ class Lookups:
             return
         for run, ask in questions:
             asked = Wanted(ask.cache_key, ask.step_key)
-            hit, note = self._judged(run, ask, found.get(asked), gone.get(asked))
+            hit, note = self._judged(run, ask, found.get(asked), lost.get(asked))
             self._owned.post(run, CacheAnswered(ask.task_id, hit, note))
 
     async def _gone(self, found: Mapping[Wanted, CachedTask | EarlierTask]) -> Mapping[Wanted, str]:
-        """Of what was found, outputs whose content is there no more. The store may take a while to answer."""
+        """Why what was found is of no use: an artifact is there no more. The store may take a while to answer."""
         hits = {key: task.outputs for key, task in found.items() if isinstance(task, CachedTask)}
         made = {key: outputs for key, outputs in hits.items() if outputs.artifacts}
 
         def look() -> dict[Wanted, str]:
             names = {key: missing(outputs, self._has_content) for key, outputs in made.items()}
-            return {key: name for key, name in names.items() if name is not None}
+            return {
+                key: f"the artifact {name} of {_source(found[key])} exists no more"
+                for key, name in names.items()
+                if name
+            }
 
         return await asyncio.to_thread(look) if made else {}
 
+    async def _undone(
+        self, questions: list[tuple[LiveRun, LookUpCache]], found: Mapping[Wanted, CachedTask | EarlierTask]
+    ) -> Mapping[Wanted, str]:
+        """Why what was found is of no use: what the step has brought about is so no more, as the launcher sees it."""
+        undone: dict[Wanted, str] = {}
+        for run, ask in questions:
+            asked = Wanted(ask.cache_key, ask.step_key)
+            earlier, task = found.get(asked), run.tasks[ask.task_id]
+            if isinstance(earlier, CachedTask):
+                inputs = task.inputs or TaskValues()
+                step = EarlierStep(run.record.namespace, task.component, inputs, earlier.outputs)
+                if not await self._launcher.still_so(step):
+                    undone[asked] = f"what {_source(earlier)} has made, or deleted, is so no more"
+        return undone
+
     def _judged(
-        self, run: LiveRun, ask: LookUpCache, found: CachedTask | EarlierTask | None, gone: str | None
+        self, run: LiveRun, ask: LookUpCache, found: CachedTask | EarlierTask | None, lost: str | None
     ) -> tuple[CacheHit | None, str]:
-        """What was found, or why it is of no use; `gone` is an output of it that is there no more."""
+        """What was found, or why it is of no use: for one, `lost`."""
         if found is None:
             return None, "no earlier run of this step has succeeded"
-        source = f"run {found.run_id} task {found.id}"
+        source = _source(found)
         if isinstance(found, EarlierTask):
             return None, f"differs from {source}: {_difference(run, ask, found)}"
         if ask.max_age_s is not None and found.age_s > ask.max_age_s:
             return None, f"the result of {source} is {found.age_s:,.0f} s old, and may be {ask.max_age_s:,g} s"
-        if gone is not None:
-            return None, f"the artifact {gone} of {source} exists no more"
+        if lost is not None:
+            return None, lost
         return CacheHit(found.run_uid, found.id, found.outputs, found.run_id), ""
+
+
+def _source(found: CachedTask | EarlierTask) -> str:
+    return f"run {found.run_id} task {found.id}"
 
 
 def _difference(run: LiveRun, ask: LookUpCache, earlier: EarlierTask) -> str:

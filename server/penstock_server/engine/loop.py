@@ -85,7 +85,7 @@ class Engine:
         self._dispatcher = Dispatcher(launcher, steps, self._owned, observer)
         self._owned.wire(self._committer, self._dispatcher)
         self._has_content = has_content
-        self._lookups = Lookups(database, self._owned, has_content)
+        self._lookups = Lookups(database, self._owned, launcher, has_content)
         self._claims: Claims
         self._claiming: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []

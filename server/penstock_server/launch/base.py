@@ -165,6 +165,17 @@ class Capability(StrEnum):
 NO_CAPABILITIES: frozenset[Capability] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierStep:
+    """A step that has succeeded, and whose results another one like it is to have."""
+
+    namespace: str
+    """Of ours."""
+    component: Component
+    inputs: TaskValues
+    outputs: TaskValues
+
+
 class Launcher(Protocol):
     """Executes attempts."""
 
@@ -203,6 +214,10 @@ class Launcher(Protocol):
 
     async def forget(self, attempts: list[AttemptId]) -> None:
         """Their ends are committed: whatever was kept to tell of them may go. Logs stay."""
+
+    async def still_so(self, earlier: EarlierStep) -> bool:
+        """Whether what it has brought about beside its artifacts is so still: a claim that it made is there, one that
+        it deleted is not. Raises Unavailable."""
 
     async def discard(self, run_uid: RunUid) -> None:
         """The run is deleted: logs, workspace and all else that is kept of it may go. Repeating it is safe."""

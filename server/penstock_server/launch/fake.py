@@ -8,7 +8,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from penstock_server.launch.base import NO_CAPABILITIES, Capability, LogChunk, Observation, Phase, StepRequest
+from penstock_server.launch.base import (
+    NO_CAPABILITIES,
+    Capability,
+    EarlierStep,
+    LogChunk,
+    Observation,
+    Phase,
+    StepRequest,
+)
 from penstock_server.model.errors import NotFound, Unavailable
 from penstock_server.model.ids import AttemptId, RunUid
 from penstock_server.model.resources import TaskValues
@@ -85,6 +93,8 @@ class FakeHost:
     """Logs of forgotten attempts."""
     unwanted: set[AttemptId] = field(default_factory=set)
     """Stopped before they started."""
+    is_still_so: bool = True
+    """What earlier steps have brought about."""
     refused: dict[AttemptId, int] = field(default_factory=dict)
     listeners: list[Callable[[Observation], None]] = field(default_factory=list)
 
@@ -226,6 +236,10 @@ class FakeLauncher:
         for attempt in attempts:
             self._mine.discard(attempt)
             self.host.forget(attempt)
+
+    async def still_so(self, earlier: EarlierStep) -> bool:
+        """As the host says."""
+        return self.host.is_still_so
 
     async def discard(self, run_uid: RunUid) -> None:
         """Keep nothing of the run."""

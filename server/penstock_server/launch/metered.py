@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from opentelemetry.metrics import Meter
 
-from penstock_server.launch.base import Launcher, LogChunk, Observation, StepRequest
+from penstock_server.launch.base import EarlierStep, Launcher, LogChunk, Observation, StepRequest
 from penstock_server.model.ids import AttemptId, RunUid
 
 
@@ -79,6 +79,10 @@ class MeteredLauncher:
         for attempt in attempts:
             self._drop(attempt)
         await self._launcher.forget(attempts)
+
+    async def still_so(self, earlier: EarlierStep) -> bool:
+        """As the launcher sees it."""
+        return await self._launcher.still_so(earlier)
 
     async def discard(self, run_uid: RunUid) -> None:
         """Discard."""

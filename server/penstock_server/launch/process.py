@@ -15,7 +15,14 @@ from pathlib import Path
 
 from penstock_server.launch import strays, verdicts
 from penstock_server.launch.attempt import ProcessAttempt
-from penstock_server.launch.base import NO_CAPABILITIES, ArtifactTransfer, LogChunk, Observation, StepRequest
+from penstock_server.launch.base import (
+    NO_CAPABILITIES,
+    ArtifactTransfer,
+    EarlierStep,
+    LogChunk,
+    Observation,
+    StepRequest,
+)
 from penstock_server.launch.environments import StepEnvironments
 from penstock_server.launch.janitor import Janitor
 from penstock_server.launch.journal import Journal, read_boot_id
@@ -145,6 +152,10 @@ class ProcessLauncher:
                     _kill(folder)
                 self._folders.discard(folder)
         self._janitor.note_discarded()
+
+    async def still_so(self, earlier: EarlierStep) -> bool:
+        """True: a process brings about nothing but artifacts that anybody knows of."""
+        return True
 
     async def discard(self, run_uid: RunUid) -> None:
         """Drop the logs and the workspace of the run, and what is left of its attempts."""

@@ -7,7 +7,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from penstock_server.launch.base import Launcher, LogChunk, Observation, Phase, StepRequest
+from penstock_server.launch.base import EarlierStep, Launcher, LogChunk, Observation, Phase, StepRequest
 from penstock_server.model.ids import AttemptId, RunUid
 
 TRACEPARENT = "TRACEPARENT"
@@ -66,6 +66,10 @@ class TracedLauncher:
             if (span := self._spans.pop(attempt, None)) is not None:
                 span.end()
         await self._launcher.forget(attempts)
+
+    async def still_so(self, earlier: EarlierStep) -> bool:
+        """As the launcher sees it."""
+        return await self._launcher.still_so(earlier)
 
     async def discard(self, run_uid: RunUid) -> None:
         """Discard."""

@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock_server.launch import verdicts
-from penstock_server.launch.base import Observation, StepRequest
+from penstock_server.launch.base import EarlierStep, Observation, StepRequest
 from penstock_server.launch.kubernetes import names
 from penstock_server.launch.kubernetes.api import Json, Kind
-from penstock_server.launch.kubernetes.api_errors import ApiConflictError, ApiError, ApiUnavailableError
+from penstock_server.launch.kubernetes.api_errors import (
+    ApiConflictError,
+    ApiError,
+    ApiNotFoundError,
+    ApiUnavailableError,
+)
 from penstock_server.launch.kubernetes.policy import PodError
 from penstock_server.launch.kubernetes.workplace import Workplace
 from penstock_server.model.json import Json as Value
@@ -43,6 +48,23 @@ async def run_claim_step(request: StepRequest, place: Workplace) -> Observation:
         raise
     except (ClaimError, ApiError) as error:
         return verdicts.failed(request.attempt, CLAIM_FAILED, f"the claim could not be handled: {error}")
+
+
+async def is_still_so(earlier: EarlierStep, place: Workplace) -> bool:
+    """Whether a claim that the step made is still there, or one that it deleted is not; True for all other steps.
+
+    Raises ApiError.
+    """
+    image = volume_image(earlier.component)
+    if not image:
+        return True
+    has_made = image == CREATE_CLAIM
+    name = _text(earlier.outputs.parameters, "name") if has_made else _text(earlier.inputs.parameters, "pvc_name")
+    try:
+        claim = await place.api.get(Kind.CLAIMS, place.settings.namespaces.of(earlier.namespace), name)
+    except ApiNotFoundError:
+        return not has_made
+    return has_made is ("deletionTimestamp" not in claim["metadata"])
 
 
 async def ensure_workspace(request: StepRequest, place: Workplace) -> None:

@@ -10,12 +10,13 @@ import logging
 from collections.abc import AsyncIterator
 
 from penstock_server.launch import verdicts
-from penstock_server.launch.base import Capability, LogChunk, Observation, StepRequest
+from penstock_server.launch.base import Capability, EarlierStep, LogChunk, Observation, StepRequest
 from penstock_server.launch.kubernetes import names, permissions
 from penstock_server.launch.kubernetes.api import ClusterApi, Kind
 from penstock_server.launch.kubernetes.api_errors import ApiConflictError, ApiError, ApiUnavailableError
 from penstock_server.launch.kubernetes.attempt import PodAttempt
 from penstock_server.launch.kubernetes.budget import PodBudget
+from penstock_server.launch.kubernetes.claims import is_still_so
 from penstock_server.launch.kubernetes.pod_logs import PodLogs
 from penstock_server.launch.kubernetes.records import Closing, Records
 from penstock_server.launch.kubernetes.reflector import Reflector, ReflectorSettings
@@ -130,6 +131,13 @@ class KubernetesLauncher:
     async def forget(self, attempts: list[AttemptId]) -> None:
         """Delete the pods, once their logs are stored. Nothing of the attempts starts again."""
         await asyncio.gather(*(self._forget(attempt) for attempt in attempts))
+
+    async def still_so(self, earlier: EarlierStep) -> bool:
+        """Whether a claim that the step made is still there, or one that it deleted is not."""
+        try:
+            return await is_still_so(earlier, self._place)
+        except ApiError as error:
+            raise _unavailable(error) from error
 
     async def discard(self, run_uid: RunUid) -> None:
         """Drop the pods, logs, records and workspace of the run."""
