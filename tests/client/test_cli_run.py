@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -23,6 +24,7 @@ from penstock.v1.run_service_pb2 import (
     ListEventsResponse,
     ListRunsResponse,
     ListTasksResponse,
+    ReadLogsRequest,
     ReadLogsResponse,
     RetryRunResponse,
     WatchRunRequest,
@@ -274,6 +276,7 @@ def test_runs_are_acted_on(command: Command, server: ScriptedServer, story: Stor
     assert "RUNNING" in command("runs", "cancel", "line-fit-1", "-m", "wrong").stdout
     assert "PENDING" in command("runs", "retry", "line-fit-1").stdout
     assert command("runs", "retry", "line-fit-1", "--watch").exit_code == 0
+    assert server.requests_of(WatchRunRequest)[-1].after_sequence == 1, "what was before the retry is not told again"
     assert command("runs", "delete", "line-fit-1", "--force").exit_code == 0
     assert server.requests[-1].force
 
@@ -293,6 +296,24 @@ def test_logs_are_printed_byte_for_byte(command: Command, server: ScriptedServer
     outcome = command("logs", "line-fit-1", "fit", "-f")
     assert (outcome.exit_code, outcome.stdout) == (0, "one\ntwo")
     assert server.requests[0].follow
+
+
+def logs_of_known(request: ReadLogsRequest, context: grpc.ServicerContext) -> Iterator[ReadLogsResponse]:
+    if "." not in request.name:
+        fail(context, grpc.StatusCode.NOT_FOUND, "TASK_NOT_FOUND", "no such task")
+    yield ReadLogsResponse(content=b"found", attempt=1)
+
+
+def test_logs_are_found_by_the_end_of_an_id_that_is_the_only_such(command: Command, server: ScriptedServer) -> None:
+    ids = ("outer", "outer.fit", "outer.test", "other.test")
+    tasks = [Task(name=f"namespaces/default/runs/line-fit-1/tasks/{id}") for id in ids]
+    server.on("ListTasks", lambda request, context: ListTasksResponse(tasks=tasks))
+    server.on("ReadLogs", logs_of_known)
+    assert command("logs", "line-fit-1", "fit").stdout == "found"
+    assert server.requests[-1].name.endswith("/tasks/outer.fit")
+    several = command("logs", "line-fit-1", "test")
+    assert (several.exit_code, several.stdout) == (2, "")
+    assert "outer.test, other.test" in several.stderr
 
 
 def test_hints_help_on(command: Command, server: ScriptedServer) -> None:

@@ -61,11 +61,12 @@ def retry_run(
     Example: penstock runs retry my-run --watch
     """
     with session_of(context).connect() as client:
+        past = client.runs.get(run).event_sequence if watch else 0
         retried = client.runs.retry(run)
         if watch:
             from penstock.cli.watching import follow
 
-            follow(client, retried, output)
+            follow(client, retried, output, after_sequence=past)
         _tell(retried, output)
 
 

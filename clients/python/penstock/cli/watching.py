@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 REFRESHES_PER_SECOND = 8
 
 
-def follow(client: "Client", run: Run, output: OutputFormat) -> None:
-    """Show a run until it has ended.
+def follow(client: "Client", run: Run, output: OutputFormat, *, after_sequence: int = 0) -> None:
+    """Show a run until it has ended; where it is told in lines, from behind that event on.
 
     Raises typer.Exit: 0 when it succeeded, 1 when it did not, 130 when the user left; the run goes on then.
     With JSON the run is printed at its end on stdout and its progress on stderr.
     """
     is_json = output is OutputFormat.JSON
     try:
-        _show_progress(client, run, err=is_json)
+        _show_progress(client, run, after_sequence, err=is_json)
         ended = client.runs.get(run)
     except KeyboardInterrupt:
         _tell_leaving(run)
@@ -39,14 +39,14 @@ def follow(client: "Client", run: Run, output: OutputFormat) -> None:
     raise typer.Exit(0 if ended.state == Run.STATE_SUCCEEDED else EXIT_RUN_FAILED)
 
 
-def _show_progress(client: "Client", run: Run, *, err: bool) -> None:
+def _show_progress(client: "Client", run: Run, after_sequence: int, *, err: bool) -> None:
     from penstock.cli.drawing import console_on
 
     console = console_on(err=err)
     if console.is_terminal and not console.is_dumb_terminal:
         _draw_progress(client, run, console)
     else:
-        _print_progress(client, run, err=err)
+        _print_progress(client, run, after_sequence, err=err)
 
 
 def _draw_progress(client: "Client", run: Run, console: "Console") -> None:
@@ -62,9 +62,9 @@ def _draw_progress(client: "Client", run: Run, console: "Console") -> None:
     draw(console, tree)
 
 
-def _print_progress(client: "Client", run: Run, *, err: bool) -> None:
+def _print_progress(client: "Client", run: Run, after_sequence: int, *, err: bool) -> None:
     lines = EventLines()
-    for response in client.watch_run(run):
+    for response in client.watch_run(run, after_sequence=after_sequence):
         line = lines.line(response.event)
         if line is not None:
             typer.echo(line, err=err)
