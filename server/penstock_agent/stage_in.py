@@ -61,8 +61,7 @@ def _refuse_what_is_over(plan: StagePlan, store: Store, patience: Patience) -> N
     try:
         has_ended, is_closed = in_parallel([is_there(plan.report_uri), is_there(plan.closed_uri)])
     except StoreError as error:
-        message = f"whether the attempt may start could not be asked: {error}"
-        raise AgentError(status_of(error), message) from error
+        raise AgentError(status_of(error), str(error)) from error
     if has_ended:
         raise AgentError(ALREADY_ENDED, f"attempt {plan.attempt} has run before: {plan.report_uri} tells how it ended")
     if is_closed:

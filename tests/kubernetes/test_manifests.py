@@ -61,5 +61,6 @@ def test_the_guides_line_renames_the_namespaces_everywhere(tmp_path: Path) -> No
     spaces = [each["metadata"].get("namespace") for each in built]
     subjects = [subject["namespace"] for each in built for subject in each.get("subjects", ())]
     assert {*spaces, *subjects} == {"SERVERS", "STEPS", None}
+    assert {each["metadata"]["name"] for each in built if "Cluster" in each["kind"]} == {"SERVERS-nodes"}
     settings = named(built)["ConfigMap", "penstock-settings"]["data"]["penstock.toml"]  # type: ignore[index]  # plain JSON
     assert 'kubernetes_namespace = "STEPS"' in settings

@@ -35,7 +35,7 @@ _ADDRESS = "See that the store answers at an address that pods reach (`artifacts
 
 ENDINGS: Mapping[str, Ending] = {
     "EXIT_CODE": Ending(_STEP, "The step ended with another exit status than 0.", "Read the last lines of its log."),
-    "OUTPUT_MISSING": Ending(_STEP, "The step has not written an output.", "Write every output that is declared."),
+    "OUTPUT_MISSING": Ending(_STEP, "The step has not written an output parameter.", "Write each that is declared."),
     "OUTPUT_INVALID": Ending(_STEP, "An output cannot be read.", "Write what its type asks for."),
     "COMMAND_INVALID": Ending(
         _STEP, "There is nothing that could be started, or it is too long.", "Correct the command of the component."

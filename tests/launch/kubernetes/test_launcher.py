@@ -135,6 +135,17 @@ async def test_a_namespace_without_room_is_waited_for_and_given_up_in_the_end(tm
         assert play.watched.told[-1].phase is Phase.PENDING
 
 
+async def test_a_step_that_waits_for_room_in_its_namespace_is_stopped_before_it_asks_again(tmp_path: Path) -> None:
+    async with playing(tmp_path) as play:
+        play.server.on(f"POST {PODS}", refusal(403, "Forbidden", 'pods "a" is forbidden: exceeded quota: pods'))
+        play.server.on(f"GET {play.path}", refusal(404, "NotFound"))
+        await play.watched.launcher.launch(play.request)
+        await until(lambda: any(seen.reason == "QUOTA_EXCEEDED" for seen in play.watched.told))
+        await play.watched.launcher.stop(play.request.attempt)
+        assert (await play.watched.end_of(play.request)).phase is Phase.STOPPED
+        assert len(play.server.of(f"POST {PODS}")) == 1
+
+
 @pytest.mark.parametrize(
     ("refused", "told"),
     [

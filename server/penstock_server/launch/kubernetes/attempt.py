@@ -121,7 +121,7 @@ class PodAttempt:
         self._is_stopping = True
         if self.pod is not None:
             self._work.begin(self._stop_pod)
-        elif self._room.is_awaited:
+        elif self._room.is_awaited or self._refused_since is not None:
             self._room.give_up()
             self._work.begin(self._stop_without_pod)
         # Else it is being made: that comes to an end first, and then looks at what was asked.
