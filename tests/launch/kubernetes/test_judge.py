@@ -318,6 +318,20 @@ def test_a_grace_goes_on_while_another_trouble_is_told_now_and_then() -> None:
     assert (verdict.reason, "nosecret" in verdict.message) == ("CONTAINER_CONFIG_INVALID", True)
 
 
+@pytest.mark.parametrize(
+    ("told_s", "counted_s"),
+    [(20, 20), (-600, 0), (600, 80)],
+    ids=["late", "node's clock is behind", "node's clock is ahead"],
+)
+def test_a_grace_counts_from_when_the_node_first_met_with_the_trouble(told_s: float, counted_s: float) -> None:
+    """Its events may come minutes late: the kubelet has few calls a second for those of all its pods."""
+    pod = recorded("running", *(state(name, waiting={"reason": "PodInitializing"}) for name in OURS))
+    missing = Trouble("FailedMount", 'secret "nosecret" not found', since=NOW + timedelta(seconds=told_s))
+    seen = NONE.after(pod, NOW)
+    history = replace(seen, trouble=missing).after(pod, NOW + timedelta(seconds=80))
+    assert history.failing[Grounds.CONFIG] == NOW + timedelta(seconds=counted_s)
+
+
 def test_a_sidecar_that_crashes_between_two_tries_keeps_its_grace() -> None:
     crashing = recorded("stage-out-crashing")
     starting = recorded("stage-out-crashing", state("penstock-stage-out", running={}))

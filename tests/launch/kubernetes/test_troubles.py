@@ -1,5 +1,6 @@
 """What is asked of the cluster where the status of a pod does not tell enough: its events, its node."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -26,13 +27,14 @@ def listed(*events: dict[str, Any]) -> Reply:
 async def test_the_newest_warning_is_found_that_the_status_does_not_tell() -> None:
     events = (
         event("FailedMount", "old", "2026-01-01T00:00:01Z"),
-        event("FailedMount", "secret not found", "2026-01-01T00:00:03Z"),
+        event("FailedMount", "secret not found", "2026-01-01T00:00:03Z") | {"firstTimestamp": "2026-01-01T00:00:02Z"},
         event("FailedCreatePodSandBox", "no network", "2026-01-01T00:00:02.5Z", "eventTime"),
         event("FailedScheduling", "told by the status", "2026-01-01T00:00:09Z"),
     )
     async with api_server() as server, api_of(server) as api:
         server.on(EVENTS, listed(*events))
-        assert await newest_trouble(api, POD) == Trouble("FailedMount", "secret not found")
+        since = datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC)
+        assert await newest_trouble(api, POD) == Trouble("FailedMount", "secret not found", since=since)
         assert server.asked[0].query["fieldSelector"] == "involvedObject.uid=u,type=Warning"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from penstock_server.launch.kubernetes import sandbox
-from penstock_server.launch.kubernetes.judgement import Grounds
+from penstock_server.launch.kubernetes.judgement import Grounds, Pending
 from penstock_server.launch.kubernetes.names import MAIN
 from penstock_server.launch.kubernetes.view import Ended, PodView
 from penstock_server.launch.kubernetes.waits import Trouble, pending
@@ -53,8 +53,17 @@ class History:
         waits, _ = pending(pod, self.trouble)
         failing = self.failing
         if waits.grounds is not None and waits.grounds not in failing:
-            failing = {**failing, waits.grounds: now}
+            failing = {**failing, waits.grounds: self._since(waits, now)}
         return replace(self, failing=failing, interfered_at=asked_at, main=main)
+
+    def _since(self, waits: Pending, now: datetime) -> datetime:
+        """Since when it has failed so: the events of a node may come minutes late.
+
+        Its clock is trusted between now and the first look at a pod of which nothing had started.
+        """
+        if waits.since is None:
+            return now
+        return max(self.failing.get(Grounds.PREPARATION, now), min(waits.since, now))
 
 
 def interfered_at(pod: PodView) -> datetime | None:

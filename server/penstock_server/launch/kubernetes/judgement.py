@@ -69,6 +69,8 @@ class Pending:
     message: str = ""
     grounds: Grounds | None = None
     """Why it will be given up, should it stay so."""
+    since: datetime | None = None
+    """Since when, by the clock of its node; None where that is not told."""
     is_grave: bool = False
     """Half of the grace that it has for that is over."""
 

@@ -7,7 +7,7 @@ not answer, and of inputs that are large, *stage-in* tells in its log.
 from penstock_agent.notices import last_notice
 from penstock_server.launch.kubernetes.api import ClusterApi, Kind
 from penstock_server.launch.kubernetes.names import STAGE_IN
-from penstock_server.launch.kubernetes.view import PodView
+from penstock_server.launch.kubernetes.view import PodView, time_of
 from penstock_server.launch.kubernetes.waits import Trouble, is_staging
 
 _PASSING = frozenset({"FailedScheduling", "BackOff", "Unhealthy", "Failed"})
@@ -32,5 +32,6 @@ async def _of_events(api: ClusterApi, pod: PodView) -> Trouble | None:
         for event in page["items"]:
             if event.get("reason") not in _PASSING:
                 time = event.get("lastTimestamp") or event.get("eventTime") or ""
-                found.append((time, Trouble(event.get("reason") or "", event.get("message") or "")))
+                since = time_of(event.get("firstTimestamp") or event.get("eventTime"))
+                found.append((time, Trouble(event.get("reason") or "", event.get("message") or "", since)))
     return max(found, key=lambda each: each[0])[1] if found else None

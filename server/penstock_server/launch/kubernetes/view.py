@@ -152,14 +152,14 @@ def view(pod: Mapping[str, Any]) -> PodView:
         resource_version=metadata.get("resourceVersion", ""),
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
-        created_at=_time(metadata.get("creationTimestamp")) or _NEVER,
-        deletion_at=_time(metadata.get("deletionTimestamp")),
+        created_at=time_of(metadata.get("creationTimestamp")) or _NEVER,
+        deletion_at=time_of(metadata.get("deletionTimestamp")),
         deletion_grace_s=float(metadata.get("deletionGracePeriodSeconds") or 0),
         phase=status.get("phase", ""),
         reason=status.get("reason", ""),
         message=status.get("message", ""),
         node=spec.get("nodeName", ""),
-        started_at=_time(status.get("startTime")),
+        started_at=time_of(status.get("startTime")),
         deadline_s=timeout_s_in(metadata.get("annotations") or {}) or spec.get("activeDeadlineSeconds"),
         containers={container.name: container for container in _containers(spec, status)},
         conditions={told["type"]: _condition(told) for told in status.get("conditions") or ()},
@@ -185,11 +185,11 @@ def _state(told: Mapping[str, Any]) -> ContainerState:
             exit_code=int(ended.get("exitCode", 0)),
             reason=ended.get("reason", ""),
             message=ended.get("message", ""),
-            started_at=_time(ended.get("startedAt")),
-            finished_at=_time(ended.get("finishedAt")),
+            started_at=time_of(ended.get("startedAt")),
+            finished_at=time_of(ended.get("finishedAt")),
         )
     if (running := state.get("running")) is not None:
-        return Running(_time(running.get("startedAt")))
+        return Running(time_of(running.get("startedAt")))
     waiting = state.get("waiting") or {}
     return Waiting(waiting.get("reason", ""), waiting.get("message", ""))
 
@@ -199,10 +199,10 @@ def _condition(told: Mapping[str, Any]) -> Condition:
         is_true=told.get("status") == "True",
         reason=told.get("reason", ""),
         message=told.get("message", ""),
-        since=_time(told.get("lastTransitionTime")),
+        since=time_of(told.get("lastTransitionTime")),
     )
 
 
-def _time(text: str | None) -> datetime | None:
+def time_of(text: str | None) -> datetime | None:
     """A time as the API tells it; None for none."""
     return datetime.fromisoformat(text).astimezone(UTC) if text else None

@@ -46,6 +46,8 @@ class Trouble:
     reason: str
     """As Kubernetes words it: `FailedMount`, `FailedCreatePodSandBox` ...; of *stage-in* in UPPER_SNAKE."""
     message: str
+    since: datetime | None = None
+    """When its node first met with it, by the node's clock; None where that is not told."""
     is_of_stage: bool = False
     """*stage-in* says it of itself, in its log."""
 
@@ -72,7 +74,7 @@ def pending(pod: PodView, trouble: Trouble | None) -> tuple[Pending, bool]:
     if trouble is not None and not trouble.is_of_stage and is_untold(pod):
         is_absent = trouble.reason == "FailedMount" and "not found" in trouble.message
         grounds = Grounds.CONFIG if is_absent else Grounds.PREPARATION
-        return Pending(_upper_snake(trouble.reason), trouble.message, grounds), False
+        return Pending(_upper_snake(trouble.reason), trouble.message, grounds, since=trouble.since), False
     return _preparing(pod), False
 
 
