@@ -200,7 +200,7 @@ async def test_the_wait_for_a_place_does_not_count_as_a_pod_that_does_not_start(
     async with playing(tmp_path, pending_pods_max=1) as play:
         second = replace(play, request=step(of=component(["true"], image="busybox"), store=tmp_path))
         waiting = {"spec": {"nodeName": "penstock"}, "status": {"phase": "Pending"}}
-        is_new = {"creationTimestamp": ago(-1)}
+        is_new = {"creationTimestamp": ago(-3600)}
 
         async def make_second(writer: asyncio.StreamWriter) -> None:
             made_at.append(clock())
