@@ -154,9 +154,7 @@ def scene(cluster: Cluster) -> KubernetesScene:
 
 
 def as_somebody(cluster: Cluster, scene: KubernetesScene) -> Frame:
-    return Frame(
-        scene.installation, replace(stage_from_store(cluster.store), user=SOMEBODY), grace_s=6, artifacts_grace_s=6
-    )
+    return Frame(scene.installation, replace(stage_from_store(cluster.store), user=SOMEBODY), grace_s=6)
 
 
 async def test_outputs_that_the_store_refuses_fail_the_step_at_once(cluster: Cluster, scene: KubernetesScene) -> None:

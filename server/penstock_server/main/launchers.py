@@ -92,8 +92,8 @@ def _kubernetes_settings(settings: Settings, installation: str, artifacts: Artif
             installation,
             _stage(settings, artifacts),
             policies=_policies(settings.kubernetes_policies),
-            grace_s=settings.kubernetes_disruption_grace_s,
-            artifacts_grace_s=settings.kubernetes_pod_grace_s,
+            grace_s=settings.kubernetes_pod_grace_s,
+            long_grace_s=settings.kubernetes_long_grace_s,
         ),
         graces=Graces(
             image_s=settings.kubernetes_image_grace_s,

@@ -17,10 +17,10 @@ from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.spec.graph import Component, Constant, Importer, ParameterType
 from penstock_server.spec.pod_settings import PodSettings
 from penstock_server.store.records import StoredRecords
-from tests.launch.world import FACTS, component, step
+from tests.launch.world import FACTS, attempt_id, component, step
 
 Pod = dict[str, Any]
-FRAME = Frame("here", Stage("penstock:1", secrets=("store",)), grace_s=45, artifacts_grace_s=900)
+FRAME = Frame("here", Stage("penstock:1", secrets=("store",)), grace_s=45, long_grace_s=900)
 PLAN = {"PENSTOCK_PLAN": '{"a": "$(b)"}'}
 
 
@@ -67,17 +67,18 @@ def test_a_pod_is_ours_around_the_users() -> None:
     ],
     ids=["parameters", "artifacts", "imported"],
 )
-def test_only_a_pod_that_stores_artifacts_may_take_long_to_end(of: Component, grace_s: int) -> None:
-    request = step(of=of)
+def test_only_a_further_pod_that_stores_artifacts_may_take_long_to_end(of: Component, grace_s: int) -> None:
+    assert pod(step(of=of))["spec"]["terminationGracePeriodSeconds"] == 45
+    request = step(of=of, attempt=attempt_id(number=2))
     assert pod(request)["spec"]["terminationGracePeriodSeconds"] == grace_s
     assert (
         stage_plan(request, Records(StoredRecords.in_folder(Path("/store")), "file:///store"), FRAME).grace_s == grace_s
     )
 
 
-def test_no_pod_may_take_less_than_what_has_no_artifacts() -> None:
-    frame = replace(FRAME, artifacts_grace_s=10)
-    assert pod(step(of=component(output_artifacts=["model"])), frame)["spec"]["terminationGracePeriodSeconds"] == 45
+def test_no_attempt_has_less_time_than_the_first() -> None:
+    again = step(of=component(output_artifacts=["model"]), attempt=attempt_id(number=2))
+    assert pod(again, replace(FRAME, long_grace_s=10))["spec"]["terminationGracePeriodSeconds"] == 45
 
 
 def test_the_same_request_gives_the_same_pod() -> None:

@@ -48,13 +48,13 @@ class Frame:
     stage: Stage
     policies: Policies = field(default_factory=Policies)
     grace_s: int = 30
-    """Seconds that the containers have to end once the pod is ended, by whomever: for *stage-out* also to report."""
-    artifacts_grace_s: int = 600
-    """The same where *stage-out* has artifacts to store."""
+    """Seconds that the containers have to end once the pod is ended, by whomever; *stage-out* has to store and report."""
+    long_grace_s: int = 600
+    """The same for further attempts at a step that has artifacts to store: the first may not have had time enough."""
 
     def grace_of(self, request: StepRequest) -> int:
         """The grace of the attempt's pod, in seconds. Kubernetes knows one for all that ends a pod, and a node keeps to
         it once it has begun to end one: so only those get a long one that may need it."""
         component = request.component
         stores = bool(component.output_artifacts) and not isinstance(component.body, Importer)
-        return max(self.grace_s, self.artifacts_grace_s) if stores else self.grace_s
+        return max(self.grace_s, self.long_grace_s) if stores and request.attempt.number > 1 else self.grace_s

@@ -107,15 +107,16 @@ class PodSettings:
         maximum=3600,
     )
     kubernetes_pod_grace_s: int = seconds(
-        "How long the output artifacts of a step may take to be stored once it has ended. So long such a step may "
-        "go on, too, whose pod somebody deletes: Kubernetes knows one grace for a pod.",
-        default=600,
+        "How long outputs may take to be stored once a step has ended. So long a step may go on, too, whose pod "
+        "somebody deletes: Kubernetes knows one grace for a pod.",
+        default=45,
         minimum=1,
         maximum=86_400,
     )
-    kubernetes_disruption_grace_s: int = seconds(
-        "How long a step without output artifacts may go on whose pod somebody deletes, as to save its state.",
-        default=30,
+    kubernetes_long_grace_s: int = seconds(
+        "The same for further attempts at a step with output artifacts, as the first may not have had time enough to "
+        "store them; where it is longer.",
+        default=600,
         minimum=1,
         maximum=86_400,
     )
