@@ -48,7 +48,7 @@ class Frame:
     stage: Stage
     policies: Policies = field(default_factory=Policies)
     grace_s: int = 30
-    """Seconds that the containers have to end once the pod is ended, by whomever; *stage-out* has to store and report."""
+    """Seconds that the containers have to end once the pod is ended, by whomever: *stage-out* with all it has to do."""
     long_grace_s: int = 600
     """The same for further attempts at a step that has artifacts to store: the first may not have had time enough."""
 
