@@ -85,13 +85,19 @@ ENDINGS: Mapping[str, Ending] = {
         "Raise its quota, or wait for room.",
         is_settled=True,
     ),
+    "PERMISSION_LACKING": Ending(
+        _ENVIRONMENT,
+        "The cluster has no role that lets the server make the pod.",
+        "Apply `rbac.yaml` in the namespace of the steps; what waits goes on then.",
+        is_settled=True,
+    ),
     "CLAIM_FAILED": Ending(
         _ENVIRONMENT, "A volume claim could not be made or deleted.", "Correct what the message names."
     ),
     "POD_REFUSED": Ending(
         _ENVIRONMENT,
         "The cluster does not take the pod; the message holds its words.",
-        "Correct what the message names: a setting of the step, or a rule of the cluster.",
+        "Correct what the message names: a setting of the step, its namespace, or a rule of the cluster.",
         is_settled=True,
     ),
     POLICY_DENIED: Ending(

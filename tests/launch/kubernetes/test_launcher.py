@@ -21,6 +21,7 @@ from penstock_server.launch.kubernetes.frame import Frame, Stage
 from penstock_server.launch.kubernetes.judgement import Graces
 from penstock_server.launch.kubernetes.launcher import KubernetesLauncher
 from penstock_server.launch.kubernetes.records import Closing, Records
+from penstock_server.launch.kubernetes.work import INTERRUPTIONS_MAX
 from penstock_server.launch.kubernetes.workplace import ClusterNamespaces, KubernetesSettings
 from penstock_server.model.errors import FailedPrecondition, Unavailable
 from penstock_server.model.states import FailureClass
@@ -133,6 +134,27 @@ async def test_a_namespace_without_room_is_waited_for_and_given_up_in_the_end(tm
         await play.watched.launcher.launch(play.request)
         await until(lambda: any(seen.reason == "QUOTA_EXCEEDED" for seen in play.watched.told))
         assert play.watched.told[-1].phase is Phase.PENDING
+
+
+NO_ROLE = 'pods "a" is forbidden: User "penstock" cannot {} resource "pods" in API group "" in the namespace "ns"'
+
+
+async def test_a_role_that_is_lacking_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An administrator who takes it away by mistake must not end every run of that time, nor let pods run on."""
+    monkeypatch.setattr("penstock_server.launch.kubernetes.attempt.REFUSED_RETRY_S", 0.02)
+    monkeypatch.setattr("penstock_server.launch.kubernetes.work.RETRY_MAX_S", 0.02)
+    async with playing(tmp_path) as play:
+        refused = [refusal(403, "Forbidden", NO_ROLE.format(verb)) for verb in ("create", "delete")]
+        play.server.on(f"POST {PODS}", refused[0], answer(play.pod("running", 5), 201))
+        play.server.on(f"DELETE {play.path}", *(refused[1] for _ in range(INTERRUPTIONS_MAX)), answer({}))
+        play.server.on(f"GET {play.path}/log", stream(b""))
+        await play.watched.launcher.launch(play.request)
+        await play.watched.start_of(play.request)
+        assert ("PERMISSION_LACKING", Phase.PENDING) in [(seen.reason, seen.phase) for seen in play.watched.told]
+        await play.watched.launcher.stop(play.request.attempt)
+        deletions = f"DELETE {play.path}"
+        await play.server.until(lambda: len(play.server.of(deletions)) > INTERRUPTIONS_MAX)
+        assert not any(seen.phase.is_final for seen in play.watched.told)
 
 
 async def test_a_step_that_waits_for_room_in_its_namespace_is_stopped_before_it_asks_again(tmp_path: Path) -> None:
@@ -383,7 +405,7 @@ async def test_a_pod_that_has_waited_for_half_of_its_grace_is_told_to_the_log_on
 async def test_a_namespace_without_room_is_told_to_the_log_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("penstock_server.launch.kubernetes.attempt.QUOTA_RETRY_S", 0.02)
+    monkeypatch.setattr("penstock_server.launch.kubernetes.attempt.REFUSED_RETRY_S", 0.02)
     async with playing(tmp_path, graces=Graces(scheduling_s=0.4)) as play:
         play.server.on(f"POST {PODS}", refusal(403, "Forbidden", 'pods "a" is forbidden: exceeded quota: pods'))
         assert (await play.watched.run(play.request)).reason == "QUOTA_EXCEEDED"

@@ -1,9 +1,14 @@
 """What goes wrong with calls to the Kubernetes API, and which of it may be mended by repeating."""
 
+import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
+
+_NO_ROLE = re.compile(r"\bcannot \w+ resource\b")
+"""What the API server says where no role allows a call; rules of admission refuse with the same status."""
 
 
 class ApiError(Exception):
@@ -20,6 +25,10 @@ class ApiError(Exception):
 
     def __str__(self) -> str:
         return f"{self.reason or self.status}: {self.message}"
+
+
+class ApiForbiddenError(ApiError):
+    """Our account has no role that lets it do that, which an administrator may mend while we wait."""
 
 
 class ApiNotFoundError(ApiError):
@@ -55,6 +64,8 @@ def error_of(status: int, told: Mapping[str, Any], retry_after: str | None) -> A
     reason, message = str(told.get("reason") or ""), str(told.get("message") or "")
     details = told.get("details") or {}
     asked = retry_after or details.get("retryAfterSeconds")
+    if status == HTTPStatus.FORBIDDEN and _NO_ROLE.search(message):
+        return ApiForbiddenError(status, reason, message)
     kinds = {404: ApiNotFoundError, 409: ApiConflictError, 410: ApiGoneError}
     if status in (429, 500, 502, 503, 504):
         return ApiUnavailableError(status, reason, message, _seconds(asked))

@@ -21,7 +21,7 @@ from penstock_server.launch.kubernetes.api_errors import ApiError, ApiUnavailabl
 from penstock_server.launch.kubernetes.budget import BudgetPlace
 from penstock_server.launch.kubernetes.claims import is_claim_step, run_claim_step
 from penstock_server.launch.kubernetes.conclusion import conclude, of_absent
-from penstock_server.launch.kubernetes.creation import QUOTA_EXCEEDED, QuotaError, create_pod, find_pod
+from penstock_server.launch.kubernetes.creation import NotYetError, create_pod, find_pod
 from penstock_server.launch.kubernetes.history import History
 from penstock_server.launch.kubernetes.judge import is_overtime, judge
 from penstock_server.launch.kubernetes.judgement import (
@@ -49,7 +49,7 @@ from penstock_server.launch.kubernetes.workplace import Workplace
 
 _log = logging.getLogger(__name__)
 
-QUOTA_RETRY_S = 10.0
+REFUSED_RETRY_S = 10.0
 LOOK_S = 15.0
 """So often the node of a pod that should be gone is asked after, or the events of one that does not start."""
 
@@ -76,7 +76,7 @@ class PodAttempt:
     _asked_at: float = 0.0
     """When its node or its events were asked for last, or the pod was made, by the loop's clock."""
     _refused_since: datetime | None = None
-    """Since when its namespace has no room for it."""
+    """Since when its namespace has no room for it, or we no role there."""
     _room: BudgetPlace = field(init=False)
     """Its place among the pods that have not started."""
     _work: Work = field(init=False)
@@ -270,8 +270,8 @@ class PodAttempt:
             pod = await create_pod(self.request, self.place)
         except PodError as error:
             return await self._refuse(error)
-        except QuotaError as error:
-            return await self._await_quota(str(error))
+        except NotYetError as error:
+            return await self._await_leave(error)
         self.see(pod, False)
         if self._is_stopping:
             await self._stop_pod()
@@ -281,17 +281,17 @@ class PodAttempt:
         message = "as many pods wait for a place in the cluster as this server lets wait"
         self.account.waits(None, "PENDING_PODS_LIMIT", message)
 
-    async def _await_quota(self, message: str) -> None:
+    async def _await_leave(self, refusal: NotYetError) -> None:
         """Try again in a while, for as long as a pod may wait for a node."""
         now, grace = self.place.clock(), self.place.settings.graces.of(Grounds.SCHEDULING)
         self._refused_since = self._refused_since or now
         if now - self._refused_since >= grace:
-            return await self._refuse(PodError(QUOTA_EXCEEDED, message))
+            return await self._refuse(PodError(refusal.reason, refusal.message))
         if now - self._refused_since >= grace / 2:
-            self._warn(QUOTA_EXCEEDED, message, Grounds.SCHEDULING, QUOTA_EXCEEDED)
+            self._warn(refusal.reason, refusal.message, Grounds.SCHEDULING, refusal.reason)
         self._room.give_back()
-        self.account.waits(None, QUOTA_EXCEEDED, message)
-        await asyncio.sleep(QUOTA_RETRY_S)
+        self.account.waits(None, refusal.reason, refusal.message)
+        await asyncio.sleep(REFUSED_RETRY_S)
         self._work.begin(self._create)
         return None
 

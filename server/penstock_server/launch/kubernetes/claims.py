@@ -12,6 +12,7 @@ from penstock_server.launch.kubernetes.api import Json, Kind
 from penstock_server.launch.kubernetes.api_errors import (
     ApiConflictError,
     ApiError,
+    ApiForbiddenError,
     ApiNotFoundError,
     ApiUnavailableError,
 )
@@ -36,7 +37,7 @@ def is_claim_step(request: StepRequest) -> bool:
 
 
 async def run_claim_step(request: StepRequest, place: Workplace) -> Observation:
-    """Make or delete the claim; repeating it is safe. Raises ApiUnavailableError."""
+    """Make or delete the claim; repeating it is safe. Raises ApiUnavailableError, ApiForbiddenError."""
     try:
         if volume_image(request.component) == CREATE_CLAIM:
             name = await _create(request, place)
@@ -44,7 +45,7 @@ async def run_claim_step(request: StepRequest, place: Workplace) -> Observation:
         name = _text(request.inputs.parameters, "pvc_name")
         await place.api.delete(Kind.CLAIMS, place.namespace_of(request), name)
         return verdicts.succeeded(request.attempt, TaskValues())
-    except ApiUnavailableError:
+    except (ApiUnavailableError, ApiForbiddenError):
         raise
     except (ClaimError, ApiError) as error:
         return verdicts.failed(request.attempt, CLAIM_FAILED, f"the claim could not be handled: {error}")

@@ -6,6 +6,7 @@ from penstock_server.launch.kubernetes.api import Kind
 from penstock_server.launch.kubernetes.api_errors import (
     ApiConflictError,
     ApiError,
+    ApiForbiddenError,
     ApiNotFoundError,
     ApiUnavailableError,
 )
@@ -17,17 +18,23 @@ from penstock_server.launch.kubernetes.workplace import Workplace
 
 POD_REFUSED = "POD_REFUSED"
 QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+PERMISSION_LACKING = "PERMISSION_LACKING"
 FOUND_TRIES_MAX = 5
 
 
-class QuotaError(Exception):
-    """The namespace has no room for the pod at the moment; the message says of what."""
+class NotYetError(Exception):
+    """The cluster takes no such pod at the moment: the namespace has no room, or we have no role there."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
 
 
 async def create_pod(request: StepRequest, place: Workplace) -> PodView:
     """The pod of the attempt: made, or the one that was made before.
 
-    Raises PodError where there can be none, QuotaError where there may be one later, and ApiUnavailableError and
+    Raises PodError where there can be none, NotYetError where there may be one later, and ApiUnavailableError and
     Unavailable where nothing is known.
     """
     namespace = place.namespace_of(request)
@@ -68,8 +75,10 @@ async def find_pod(request: StepRequest, place: Workplace) -> PodView | None:
 
 
 def _refusal(error: ApiError, namespace: str) -> Exception:
+    if isinstance(error, ApiForbiddenError):
+        return NotYetError(PERMISSION_LACKING, f"the cluster does not let this server: {error.message}")
     if error.status == 403 and "exceeded quota" in error.message:
-        return QuotaError(error.message)
+        return NotYetError(QUOTA_EXCEEDED, error.message)
     if error.status == 404:
         return PodError(POD_REFUSED, f"the cluster has no namespace {namespace}: create it, or map another one")
     return PodError(POD_REFUSED, f"the cluster refused the pod: {error.message or error.reason}")

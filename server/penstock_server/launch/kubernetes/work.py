@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from penstock_server.launch.kubernetes.api_errors import ApiUnavailableError
+from penstock_server.launch.kubernetes.api_errors import ApiForbiddenError, ApiUnavailableError
 from penstock_server.model.errors import Unavailable
 from penstock_server.model.ids import AttemptId
 
@@ -47,6 +47,9 @@ class Work:
             except (ApiUnavailableError, Unavailable) as error:
                 _log.warning("attempt waits", extra={"attempt": str(self.attempt), "error": str(error)})
                 wait_s = error.retry_after_s or wait_s
+            except ApiForbiddenError as error:
+                _log.warning("attempt waits", extra={"attempt": str(self.attempt), "error": str(error)})
+                wait_s = RETRY_MAX_S
             except Exception as error:
                 _log.exception("attempt interrupted", extra={"attempt": str(self.attempt)})
                 interruptions += 1
