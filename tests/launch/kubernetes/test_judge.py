@@ -277,6 +277,8 @@ def test_what_cannot_start_yet_waits_with_the_words_of_the_cluster(
     assert isinstance(pending, Pending)
     assert (pending.reason, pending.grounds) == (reason, grounds)
     assert told in pending.message
+    until = f"(given up at {NOW + GRACES.of(grounds):%H:%M:%S} UTC)" if grounds is not None else ""
+    assert pending.message.endswith(until)
 
 
 @pytest.mark.parametrize(("name", "grounds"), [(name, grounds) for name, _, grounds, _ in WAITS if grounds is not None])
@@ -528,7 +530,8 @@ def test_what_only_events_tell_of_a_pod_that_does_not_start_is_told_and_given_up
     nothing = state("penstock-stage-in", waiting={}), state("penstock-stage-out", waiting={}), state("main", waiting={})
     pod = recorded("running", status(phase="Pending"), *nothing)
     history = History(trouble=trouble).after(pod, NOW)
-    assert judged(pod, history=history) == Pending(reason, trouble.message, grounds)
+    told = f"{trouble.message} (given up at {NOW + GRACES.of(grounds):%H:%M:%S} UTC)"
+    assert judged(pod, history=history) == Pending(reason, told, grounds)
     late = judged(pod, history=history, now=NOW + GRACES.of(grounds))
     assert isinstance(late, Verdict)
     assert (late.phase, late.reason, trouble.message in late.message) == (Phase.FAILED, grounds.value, True)

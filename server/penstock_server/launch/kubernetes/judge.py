@@ -34,7 +34,7 @@ from penstock_server.launch.kubernetes.judgement import (
 )
 from penstock_server.launch.kubernetes.names import MAIN, STAGE_IN, STAGE_OUT
 from penstock_server.launch.kubernetes.view import Container, Ended, PodView, Running
-from penstock_server.launch.kubernetes.waits import pending, start_grounds
+from penstock_server.launch.kubernetes.waits import PREPARING, pending, start_grounds
 from penstock_server.launch.verdicts import how_ended
 
 _UNPREPARED = {
@@ -92,10 +92,12 @@ def _before_main(pod: PodView, history: History, circumstances: Circumstances, g
     if waits.grounds is None:
         return waits
     grace = graces.of(waits.grounds)
-    waited = circumstances.now - history.failing.get(waits.grounds, circumstances.now)
+    since = history.failing.get(waits.grounds, circumstances.now)
+    waited = circumstances.now - since
     if is_hopeless or waited >= grace:
         return _given_up(waits, waits.grounds)
-    return replace(waits, is_grave=waited >= grace / 2)
+    until = "" if waits.reason == PREPARING else f" (given up at {since + grace:%H:%M:%S} UTC)"
+    return replace(waits, message=f"{waits.message}{until}", is_grave=waited >= grace / 2)
 
 
 def _has_failed(stage_in: Ended, history: History) -> bool:

@@ -33,6 +33,8 @@ _NO_PROGRAM = re.compile(
 )
 """What runc and crun say where the image has no such program; of what the node itself lacks they say other things."""
 
+PREPARING = "POD_INITIALIZING"
+"""Nothing is wrong, as far as is known."""
 _PULLS = frozenset({"ERR_IMAGE_PULL", "IMAGE_PULL_BACK_OFF"})
 """Between the two a pod goes to and fro for as long as its image cannot be pulled."""
 LONG_S = 15.0
@@ -114,7 +116,7 @@ def _preparing(pod: PodView) -> Pending:
     if isinstance(waiting, Waiting) and waiting.reason == "ContainerCreating":
         return Pending("CONTAINER_CREATING", waiting.message or "the container of the step is being made")
     grounds = Grounds.PREPARATION if is_untold(pod) else None
-    return Pending("POD_INITIALIZING", "the pod is made ready and its inputs are fetched", grounds)
+    return Pending(PREPARING, "the pod is made ready and its inputs are fetched", grounds)
 
 
 def _upper_snake(word: str) -> str:
