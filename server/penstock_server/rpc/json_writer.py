@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, TypeAlias, cast
 
@@ -31,7 +32,6 @@ KEPT_BYTES_MAX = 8 * 1024 * 1024
 KEPT_BYTES_MIN = 256
 """A smaller message is written as fast as it is found."""
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the text names the zone
-_SECONDS_MIN, _SECONDS_MAX = -62_135_596_800, 253_402_300_799
 _NULL = "google.protobuf.NullValue"
 
 _quoted: Writer = encode_basestring
@@ -71,22 +71,24 @@ class JsonWriter:
         return self._writers.setdefault(descriptor.full_name, writer)
 
     def _of_fields(self, descriptor: Descriptor) -> Writer:
-        members: dict[int, Writer] = {}
+        members: dict[FieldDescriptor, tuple[str, Writer]] = {}
 
         def write(message: Message) -> str:
-            return "{" + ",".join([members[field.number](value) for field, value in message.ListFields()]) + "}"
+            parts = []
+            for field, value in message.ListFields():
+                head, write_value = members[field]
+                parts.append(head + write_value(value))
+            return "{" + ",".join(parts) + "}"
 
         name = descriptor.full_name
         writer = self._keeping(name, write) if name in self._kept_types else write
         # A type may hold itself, so that its writer has to be known before those of its fields.
         self._writers[name] = writer
-        members.update({field.number: self._member(field) for field in descriptor.fields})
+        members.update({field: (self._head(field), self._of_field(field)) for field in descriptor.fields})
         return writer
 
-    def _member(self, field: FieldDescriptor) -> Writer:
-        head = _quoted(field.name if self._schema_names else field.json_name) + ":"
-        write = self._of_field(field)
-        return lambda value: head + write(value)
+    def _head(self, field: FieldDescriptor) -> str:
+        return _quoted(field.name if self._schema_names else field.json_name) + ":"
 
     def _of_field(self, field: FieldDescriptor) -> Writer:
         kind = field.message_type
@@ -114,13 +116,13 @@ class JsonWriter:
         """Writes messages of a type. Those of some size are kept as they were written, by what they are on the wire."""
 
         def write_once(message: Message) -> str:
-            if message.ByteSize() < KEPT_BYTES_MIN:
+            content = message.SerializeToString(deterministic=True)
+            if len(content) < KEPT_BYTES_MIN:
                 return write(message)
-            key = name, message.SerializeToString(deterministic=True)
-            text = self._texts.get(key)
+            text = self._texts.get((name, content))
             if text is None:
                 text = write(message)
-                self._texts.keep(key, text, len(key[1]) + len(text))
+                self._texts.keep((name, content), text, len(content) + len(text))
             return text
 
         return write_once
@@ -219,15 +221,31 @@ def _as_text(message: Any) -> str:
 
 
 def _timestamp(message: Timestamp) -> str:
-    seconds, nanos = message.seconds, message.nanos
-    if not (_SECONDS_MIN <= seconds <= _SECONDS_MAX and 0 <= nanos < 1_000_000_000):
+    nanos = message.nanos
+    try:
+        whole = _second(message.seconds)
+    except OverflowError:
         return _as_text(message)  # which says what is wrong
-    whole = (_EPOCH + timedelta(seconds=seconds)).isoformat()
-    if nanos == 0:
-        return f'"{whole}Z"'
-    if nanos % 1_000_000 == 0:
-        return f'"{whole}.{nanos // 1_000_000:03d}Z"'
-    return f'"{whole}.{nanos // 1000:06d}Z"' if nanos % 1000 == 0 else f'"{whole}.{nanos:09d}Z"'
+    if not 0 <= nanos < 1_000_000_000:
+        return _as_text(message)
+    if nanos % 1000:
+        return f'"{whole}.{nanos:09d}Z"'
+    if nanos % 1_000_000:
+        return f'"{whole}.{nanos // 1000:06d}Z"'
+    return f'"{whole}.{nanos // 1_000_000:03d}Z"' if nanos else f'"{whole}Z"'
+
+
+@lru_cache(maxsize=4096)
+def _second(number: int) -> str:
+    """The text of a time, in whole seconds since 1970. What is told together happened within a few of them. Raises
+    OverflowError before the year 1 and after 9999."""
+    minute, second = divmod(number, 60)
+    return f"{_minute(minute)}:{second:02d}"
+
+
+@lru_cache(maxsize=1024)
+def _minute(number: int) -> str:
+    return (_EPOCH + timedelta(minutes=number)).isoformat(timespec="minutes")
 
 
 def _whole_numbers(value: Any) -> Any:
