@@ -7,8 +7,9 @@ from typing import Any
 
 from penstock_server.model.ids import RunUid, TaskId
 from penstock_server.model.jobs import CatchUp, Job, JobRun, JobSchedule, JobState
-from penstock_server.model.resources import CachePolicy, Event, EventSubject, Run, Task, TaskKind, TaskValues
+from penstock_server.model.resources import CachePolicy, Run, TaskKind, TaskValues
 from penstock_server.model.states import RunState, TaskState
+from penstock_server.store.kfp_histories import KfpTask, Move
 
 BEGIN = datetime(2026, 3, 1, 9, 0, 0, 250_000, tzinfo=UTC)
 UID = RunUid(uuid.UUID("11111111-2222-4333-8444-555555555555"))
@@ -54,10 +55,9 @@ def run(**values: Any) -> Run:
     return Run(**(defaults | values))
 
 
-def task(id: str, parent: str | None = "root", **values: Any) -> Task:
+def task(id: str, parent: str | None = "root", **values: Any) -> KfpTask:
     """A task that waits."""
     defaults: dict[str, Any] = {
-        "run_uid": UID,
         "id": TaskId(id),
         "parent_id": None if parent is None else TaskId(parent),
         "key": id.rpartition(".")[2],
@@ -68,21 +68,17 @@ def task(id: str, parent: str | None = "root", **values: Any) -> Task:
         "message": "",
         "inputs": TaskValues(),
         "outputs": TaskValues(),
-        "cache_key": None,
-        "cached_run_uid": None,
-        "cached_task_id": None,
         "attempt_count": 0,
-        "not_before": None,
         "create_time": BEGIN,
         "start_time": None,
         "end_time": None,
     }
-    return Task(**(defaults | values))
+    return KfpTask(**(defaults | values))
 
 
-def move(sequence: int, before: RunState | None, after: RunState) -> Event:
+def move(sequence: int, _before: RunState | None, after: RunState) -> Move:
     """The run goes on, a second after its last move."""
-    return Event(UID, sequence, sequence, at(sequence), EventSubject.RUN, None, None, before, after, "", "")
+    return Move(after, "", "", at(sequence))
 
 
 def job(**values: Any) -> Job:

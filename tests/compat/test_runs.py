@@ -14,7 +14,7 @@ from penstock_server.model.changes import AttemptCreate, AttemptMove, RunMove, T
 from penstock_server.model.ids import RunUid
 from penstock_server.model.resources import ArtifactValue, TaskValues
 from penstock_server.model.states import AttemptState, RunState, TaskState
-from penstock_server.store import kfp_runs, runs
+from penstock_server.store import kfp_histories, runs
 from tests import pipelines
 from tests.api.moving import ROOT, STEP, Mover, mover
 from tests.compat.serving import Answer, KfpSite
@@ -491,9 +491,10 @@ async def test_runs_are_sorted_by_a_metric_that_their_tasks_tell(kfp: KfpSite) -
 async def test_a_page_tells_tasks_for_which_there_is_room(kfp: KfpSite) -> None:
     ids = [RunUid(uuid.UUID((await make(kfp))["run_id"])) for _ in range(3)]
     async with kfp.database.connection() as connection:
-        assert list(await kfp_runs.tasks_of(connection, ids, most=2)) == ids[:2]
-        assert list(await kfp_runs.tasks_of(connection, ids, most=3)) == ids
-        assert list(await kfp_runs.tasks_of(connection, ids)) == ids
+        for most, told in [(2, [1, 1, 0]), (3, [1, 1, 1]), (None, [1, 1, 1])]:
+            found = await kfp_histories.histories(connection, ids, most)
+            assert [len(history.tasks) for history in found] == told
+            assert [len(history.moves) for history in found] == [1, 1, 1]
 
 
 async def test_reports_of_workflows_are_refused(kfp: KfpSite) -> None:

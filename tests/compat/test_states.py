@@ -1,5 +1,6 @@
 """States and errors as KFP's words."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +15,11 @@ from penstock_server.compat.states import (
     is_tried_again,
     run_error,
     task_error,
-    task_history,
+    tell_task,
 )
-from penstock_server.model.ids import TaskId
-from penstock_server.model.resources import Event, EventSubject
 from penstock_server.model.states import RunState, TaskState
-from tests.compat.records import UID, at, move, run, task
+from penstock_server.store.kfp_histories import KfpTask, Move
+from tests.compat.records import at, move, run, task
 
 WAITED_FOR = frozenset({pb.SUCCEEDED, pb.FAILED, pb.SKIPPED})
 """After these `kfp.Client.wait_for_run_completion` returns."""
@@ -46,7 +46,8 @@ def test_the_history_tells_each_state_in_order_and_why_the_run_ended_so() -> Non
         move(5, RunState.RUNNING, RunState.CANCELLING),
         replace(move(6, RunState.CANCELLING, RunState.CANCELLED), message="too slow"),
     ]
-    history = RunStates().history(moves)
+    history = pb.Run().state_history
+    RunStates().tell(history, moves)
     assert [entry.state for entry in history] == [pb.PENDING, pb.RUNNING, pb.CANCELING, pb.CANCELED]
     assert [entry.update_time.ToDatetime(at(0).tzinfo) for entry in history] == [at(1), at(3), at(5), at(6)]
     assert [entry.error.message for entry in history] == ["", "", "", "too slow"]
@@ -83,16 +84,21 @@ def test_a_task_that_failed_says_why() -> None:
     assert (error.code, error.message) == (Code.UNKNOWN, "exit code 1")
 
 
+def told(task: KfpTask, moves: Sequence[Move] = ()) -> Sequence[pb.RuntimeStatus]:
+    history = pb.PipelineTaskDetail().state_history
+    tell_task(history, task, moves)
+    return history
+
+
 def test_the_history_of_a_task_is_what_it_has_been_through() -> None:
     done = task("train", state=TaskState.SUCCEEDED, start_time=at(2), end_time=at(3))
-    assert [entry.state for entry in task_history(done)] == [pb.PENDING, pb.RUNNING, pb.SUCCEEDED]
-    assert [entry.state for entry in task_history(task("train"))] == [pb.PENDING]
+    assert [entry.state for entry in told(done)] == [pb.PENDING, pb.RUNNING, pb.SUCCEEDED]
+    assert [entry.state for entry in told(task("train"))] == [pb.PENDING]
 
 
-def task_move(sequence: int, after: TaskState, reason: str = "", message: str = "") -> Event:
+def task_move(sequence: int, after: TaskState, reason: str = "", message: str = "") -> Move:
     """A move of the task, a second after its last one."""
-    task_id = TaskId("train")
-    return Event(UID, sequence, sequence, at(sequence), EventSubject.TASK, task_id, None, None, after, reason, message)
+    return Move(after, reason, message, at(sequence))
 
 
 def test_the_history_of_a_task_that_was_tried_again_tells_each_try_and_why() -> None:
@@ -106,7 +112,7 @@ def test_the_history_of_a_task_that_was_tried_again_tells_each_try_and_why() -> 
         task_move(7, TaskState.PENDING, "RETRY_REQUESTED"),
         task_move(8, TaskState.SUCCEEDED),
     ]
-    history = task_history(task("train", state=TaskState.SUCCEEDED, attempt_count=3), moves)
+    history = told(task("train", state=TaskState.SUCCEEDED, attempt_count=3), moves)
     assert [(entry.state, entry.update_time.ToDatetime(at(0).tzinfo), entry.error.message) for entry in history] == [
         (pb.PENDING, at(1), ""),
         (pb.RUNNING, at(3), ""),
@@ -137,6 +143,6 @@ def test_every_task_of_a_retried_run_may_have_been_tried_again() -> None:
 
 def test_the_history_of_a_task_that_was_skipped_says_why() -> None:
     skipped = task("train", state=TaskState.SKIPPED, reason="CONDITION_FALSE", message="the condition is false: 1 > 2")
-    skipped_entry = task_history(skipped)[-1]
+    skipped_entry = told(skipped)[-1]
     assert (skipped_entry.state, skipped_entry.error.message) == (pb.SKIPPED, "the condition is false: 1 > 2")
     assert task_error(skipped) is None

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from penstock.kfp.v2beta1 import run_pb2 as pb
-from penstock_server.compat.beginnings import first_move, root
+from penstock_server.compat.beginnings import beginning
 from penstock_server.compat.states import RunStates, is_tried_again
 from penstock_server.compat.task_details import TaskMoves, run_details
 from penstock_server.model.ids import RunUid, TaskId
 from penstock_server.model.recent import Recent
-from penstock_server.model.resources import KUBERNETES, Event, Pod, Run, Task
-from penstock_server.store import kfp_runs, tasks
+from penstock_server.model.resources import KUBERNETES, Pod, Run
+from penstock_server.store import kfp_histories, tasks
 from penstock_server.store.database import Connection
+from penstock_server.store.kfp_histories import History
 
 TASKS_OF_PAGE_MAX = 10_000
 """So many tasks a page of runs tells at most. Runs for whose tasks there is no room come without `run_details`."""
@@ -38,8 +39,8 @@ class RunHistories:
     _kept: Recent[_Version, RunHistory] = field(default_factory=lambda: Recent(KEPT_BYTES_MAX))
 
     def beginning(self, made: Run) -> RunHistory:
-        """Of a run that was just made, with the outermost of its tasks, which is made with it."""
-        return self._history(made, [first_move(made)], [root(made)], {})
+        """Of a run that was just made."""
+        return self._told(made.uid, beginning(made), {}, {})
 
     async def of_run(self, connection: Connection, run: Run) -> RunHistory:
         """Of one run, with all its tasks and the names of their pods."""
@@ -63,25 +64,16 @@ class RunHistories:
         self, connection: Connection, runs: Sequence[Run], tasks_max: int | None, pods: Mapping[TaskId, Pod]
     ) -> Mapping[RunUid, RunHistory]:
         uids = [run.uid for run in runs]
-        moves = await kfp_runs.moves(connection, uids)
-        listed = await kfp_runs.tasks_of(connection, uids, tasks_max)
-        task_moves = await _task_moves(connection, moves, listed)
-        return {
-            uid: self._history(run, moves.get(uid, ()), listed.get(uid), task_moves.get(uid, {}), pods)
-            for uid, run in zip(uids, runs, strict=True)
-        }
+        found = dict(zip(uids, await kfp_histories.histories(connection, uids, tasks_max), strict=True))
+        task_moves = await _task_moves(connection, found)
+        return {uid: self._told(uid, history, task_moves.get(uid, {}), pods) for uid, history in found.items()}
 
-    def _history(
-        self,
-        run: Run,
-        moves: Sequence[Event],
-        tasks: Sequence[Task] | None,
-        task_moves: TaskMoves,
-        pods: Mapping[TaskId, Pod] | None = None,
-    ) -> RunHistory:
-        details = None if tasks is None else run_details(run.uid, tasks, task_moves, pods or {})
-        message = pb.Run(run_details=details, state_history=self.states.history(moves))
-        return RunHistory(message.SerializeToString(), len(tasks or ()))
+    def _told(self, uid: RunUid, history: History, task_moves: TaskMoves, pods: Mapping[TaskId, Pod]) -> RunHistory:
+        message = pb.Run()
+        if history.tasks:
+            message.run_details.CopyFrom(run_details(uid, history.tasks, task_moves, pods))
+        self.states.tell(message.state_history, history.moves)
+        return RunHistory(message.SerializeToString(), len(history.tasks))
 
 
 def _version(run: Run) -> _Version:
@@ -103,11 +95,12 @@ def _without_tasks(history: RunHistory) -> RunHistory:
     return RunHistory(message.SerializeToString(), 0)
 
 
-async def _task_moves(
-    connection: Connection, moves: Mapping[RunUid, Sequence[Event]], tasks: Mapping[RunUid, Sequence[Task]]
-) -> Mapping[RunUid, TaskMoves]:
+async def _task_moves(connection: Connection, histories: Mapping[RunUid, History]) -> Mapping[RunUid, TaskMoves]:
     """The moves of those tasks that do not tell by themselves what they have been through: in most runs none."""
     asked = [
-        (uid, task.id) for uid, of_run in tasks.items() for task in of_run if is_tried_again(task, moves.get(uid, ()))
+        (uid, task.id)
+        for uid, history in histories.items()
+        for task in history.tasks
+        if is_tried_again(task, history.moves)
     ]
-    return await kfp_runs.task_moves(connection, asked) if asked else {}
+    return await kfp_histories.task_moves(connection, asked) if asked else {}

@@ -3,37 +3,37 @@
 from google.protobuf.struct_pb2 import Struct
 
 from penstock.kfp.v2beta1 import run_pb2 as pb
-from penstock.kfp.v2beta1 import runtime_config_pb2
 from penstock_server.compat.run_histories import RunHistory
 from penstock_server.compat.service_accounts import service_account_of
 from penstock_server.compat.sources import set_source
 from penstock_server.compat.states import RunStates, run_error
-from penstock_server.compat.times import exact_time, record_time
+from penstock_server.compat.times import set_time, whole_seconds
 from penstock_server.rpc.json_values import to_value
 from penstock_server.store.kfp_runs import KfpRun
 
 
-def run_message(found: KfpRun, history: RunHistory, spec: Struct | None, states: RunStates) -> pb.Run:
-    """The run with its tasks; `spec` is what it runs, None where it names a version."""
+def tell_run(message: pb.Run, found: KfpRun, history: RunHistory, spec: Struct | None, states: RunStates) -> None:
+    """Fill an empty message with the run and its tasks; `spec` is what it runs, None where it names a version.
+
+    It is filled in its place: to make a run apart and to copy it into a page takes twice as long.
+    """
     run = found.record
-    message = pb.Run(
-        experiment_id=str(run.experiment_uid),
-        run_id=str(run.uid),
-        display_name=run.display_name,
-        storage_state=pb.Run.AVAILABLE if run.archive_time is None else pb.Run.ARCHIVED,
-        description=run.description,
-        runtime_config=runtime_config_pb2.RuntimeConfig(
-            parameters={name: to_value(value) for name, value in run.parameters.items()},
-            pipeline_root=run.artifact_root,
-        ),
-        service_account=service_account_of(run.labels),
-        created_at=record_time(run.create_time),
-        scheduled_at=record_time(run.slot_time or run.create_time),
-        finished_at=exact_time(run.end_time),
-        state=states.of(run.state),
-        error=run_error(run),
-        recurring_run_id="" if found.job_uid is None else str(found.job_uid),
-    )
     message.MergeFromString(history.message)
+    message.experiment_id = str(run.experiment_uid)
+    message.run_id = str(run.uid)
+    message.display_name = run.display_name
+    message.storage_state = pb.Run.AVAILABLE if run.archive_time is None else pb.Run.ARCHIVED
+    message.description = run.description
+    message.runtime_config.SetInParent()
+    message.runtime_config.pipeline_root = run.artifact_root
+    for name, value in run.parameters.items():
+        message.runtime_config.parameters[name].CopyFrom(to_value(value))
+    message.service_account = service_account_of(run.labels)
+    message.created_at.seconds = whole_seconds(run.create_time)
+    message.scheduled_at.seconds = whole_seconds(run.slot_time or run.create_time)
+    set_time(message.finished_at, run.end_time)
+    message.state = states.of(run.state)
+    if (error := run_error(run)) is not None:
+        message.error.CopyFrom(error)
+    message.recurring_run_id = "" if found.job_uid is None else str(found.job_uid)
     set_source(message, found.pipeline_uid, found.version_uid, spec)
-    return message

@@ -1,9 +1,10 @@
 """RunService of KFP: runs themselves. What becomes of them is in `run_actions`, their files in `run_files`."""
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache, partial
 
 from google.protobuf.empty_pb2 import Empty
 
@@ -35,6 +36,7 @@ _OLDEST_FIRST = ("created_at",)
 _TEXTS = ("namespace", "recurring_run_id", "state_history", "runtime_details")
 
 
+@cache
 def run_list(states: RunStates) -> KfpList[KfpRun]:
     """Runs, with the fields that KFP knows; states are those that messages tell."""
     state = fields.choice("state", _choices(states), then=_OLDEST_FIRST)
@@ -109,10 +111,7 @@ class Runs:
         """A page of the runs of a namespace, or of an experiment."""
         scope = scope_of(request, self.spaces, call)
         async with self.database.connection() as connection:
-
-            async def respond(items: Sequence[KfpRun]) -> pb.ListRunsResponse:
-                return pb.ListRunsResponse(runs=await self.reads.page(connection, items))
-
+            respond = partial(self.reads.page, connection)
             return await self.lists.answer(connection, request, run_list(self.reads.states), scope, respond)
 
     async def archive_run(self, request: pb.ArchiveRunRequest, call: Call) -> Empty:

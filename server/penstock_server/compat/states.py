@@ -3,16 +3,23 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
 
 from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
 
 from penstock.kfp.v2beta1 import run_pb2 as pb
-from penstock_server.compat.times import exact_time
+from penstock_server.compat.times import set_time
 from penstock_server.engine.reasons import DEADLINE_EXCEEDED, WAITING_FOR_RETRY
-from penstock_server.model.resources import Event, Run, Task
+from penstock_server.model.resources import Run
 from penstock_server.model.states import RunState, TaskState
+from penstock_server.store.kfp_histories import KfpTask, Move
+
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+Entries: TypeAlias = "RepeatedCompositeFieldContainer[pb.RuntimeStatus]"
+"""The `state_history` of a message. Entries are made in it: to make them apart and to copy them takes twice as long."""
 
 RUN_STATES: Mapping[RunState, pb.RuntimeState.ValueType] = {
     RunState.PENDING: pb.PENDING,
@@ -55,12 +62,17 @@ class RunStates:
         """Where a run stands."""
         return self.cancelled if state is RunState.CANCELLED else RUN_STATES[state]
 
-    def history(self, moves: Iterable[Event]) -> list[pb.RuntimeStatus]:
-        """The states that a run has been in, of its own events, and why it did not succeed.
+    def tell(self, entries: Entries, moves: Iterable[Move]) -> None:
+        """Add the states that a run has been in, of its own moves, and why it did not succeed.
 
         A run that was cancelled has been CANCELED here, whatever it ends as.
         """
-        return [_entry(event) for event in moves if event.to_state is not None]
+        for move in moves:
+            state = RunState(move.to_state)
+            entry = entries.add(state=RUN_STATES[state])
+            set_time(entry.update_time, move.time)
+            if state in _RUN_ERRORS:
+                _tell_why(entry, _run_code(state, move.reason), move.message or move.reason)
 
 
 def run_error(run: Run) -> Status | None:
@@ -74,52 +86,54 @@ def _run_code(state: RunState, reason: str) -> Code.ValueType:
     return Code.DEADLINE_EXCEEDED if reason == DEADLINE_EXCEEDED else _RUN_ERRORS[state]
 
 
-def task_error(task: Task) -> Status | None:
+def task_error(task: KfpTask) -> Status | None:
     """Why a task failed or was cancelled."""
     if task.state not in _TASK_ERRORS:
         return None
     return Status(code=_TASK_ERRORS[task.state], message=task.message or task.reason)
 
 
-def is_tried_again(task: Task, run_moves: Iterable[Event]) -> bool:
+def is_tried_again(task: KfpTask, run_moves: Iterable[Move]) -> bool:
     """True when a task has been through more than it tells by itself: an attempt failed, or its run was retried."""
     waits_again = task.state is TaskState.QUEUED and task.start_time is not None
     starts = sum(move.to_state == RunState.PENDING for move in run_moves)
     return task.attempt_count > 1 or waits_again or starts > 1
 
 
-def task_history(task: Task, moves: Sequence[Event] = ()) -> list[pb.RuntimeStatus]:
-    """The states that a task has been in; of one that was skipped, failed or was tried again also why.
+def tell_task(entries: Entries, task: KfpTask, moves: Sequence[Move] = ()) -> None:
+    """Add the states that a task has been in; of one that was skipped, failed or was tried again also why.
 
     `moves`: those of a task that `is_tried_again`; others are told whole by themselves.
     """
+    for move in moves:
+        state = TaskState(move.to_state)
+        if not entries or _is_news(entries[-1], state, move.reason):
+            _tell_state(entries, state, move.time, move.reason, move.message)
     if moves:
-        told = [_task_entry(each.time, TaskState(each.to_state or ""), each.reason, each.message) for each in moves]
-        return [entry for before, entry in pairwise((None, *told)) if entry and _is_news(before, entry)]
-    entries = [_task_entry(task.create_time, TaskState.PENDING, "", "")]
+        return
+    _tell_state(entries, TaskState.PENDING, task.create_time)
     if task.start_time is not None:
-        entries.append(_task_entry(task.start_time, TaskState.RUNNING, "", ""))
+        _tell_state(entries, TaskState.RUNNING, task.start_time)
     if task.state.is_final:
-        entries.append(_task_entry(task.end_time, task.state, task.reason, task.message))
-    return entries
+        _tell_state(entries, task.state, task.end_time, task.reason, task.message)
 
 
-def _task_entry(time: datetime | None, state: TaskState, reason: str, message: str) -> pb.RuntimeStatus:
-    entry = pb.RuntimeStatus(update_time=exact_time(time), state=TASK_STATES[state])
-    if state in _TOLD_WHY or reason == WAITING_FOR_RETRY:
-        entry.error.CopyFrom(Status(code=_TASK_ERRORS.get(state, Code.OK), message=message or reason))
-    return entry
-
-
-def _is_news(before: pb.RuntimeStatus | None, entry: pb.RuntimeStatus) -> bool:
+def _is_news(before: pb.RuntimeStatus, state: TaskState, reason: str) -> bool:
     """False for what KFP has no word for: a task that waits for its turn is PENDING as it was."""
-    return before is None or entry.state != before.state or entry.HasField("error")
+    return TASK_STATES[state] != before.state or _is_told_why(state, reason)
 
 
-def _entry(event: Event) -> pb.RuntimeStatus:
-    assert event.to_state is not None
-    state = RunState(event.to_state)
-    entry = pb.RuntimeStatus(update_time=exact_time(event.time), state=RUN_STATES[state])
-    if state in _RUN_ERRORS:
-        entry.error.CopyFrom(Status(code=_run_code(state, event.reason), message=event.message or event.reason))
-    return entry
+def _tell_state(entries: Entries, state: TaskState, time: datetime | None, reason: str = "", message: str = "") -> None:
+    entry = entries.add(state=TASK_STATES[state])
+    set_time(entry.update_time, time)
+    if _is_told_why(state, reason):
+        _tell_why(entry, _TASK_ERRORS.get(state, Code.OK), message or reason)
+
+
+def _is_told_why(state: TaskState, reason: str) -> bool:
+    return state in _TOLD_WHY or reason == WAITING_FOR_RETRY
+
+
+def _tell_why(entry: pb.RuntimeStatus, code: Code.ValueType, message: str) -> None:
+    entry.error.code = code
+    entry.error.message = message

@@ -12,15 +12,29 @@ _SECONDS_A_DAY = 86_400
 
 def record_time(time: datetime | None) -> Timestamp | None:
     """When something was made, in whole seconds, which is how KFP keeps it; None stays absent."""
-    return None if time is None else Timestamp(seconds=int(time.timestamp()))
+    return None if time is None else Timestamp(seconds=whole_seconds(time))
+
+
+def whole_seconds(time: datetime) -> int:
+    """The seconds of `record_time`."""
+    return int(time.timestamp())
 
 
 def exact_time(time: datetime | None) -> Timestamp | None:
     """When something began or ended, with its fraction, so that short steps have a duration; None stays absent."""
     if time is None:
         return None
-    since = time - _EPOCH
-    return Timestamp(seconds=since.days * _SECONDS_A_DAY + since.seconds, nanos=since.microseconds * 1000)
+    message = Timestamp()
+    set_time(message, time)
+    return message
+
+
+def set_time(message: Timestamp, time: datetime | None) -> None:
+    """Fill an empty message with what `exact_time` tells; None leaves it as it is, which as a part is absent."""
+    if time is not None:
+        since = time - _EPOCH
+        message.seconds = since.days * _SECONDS_A_DAY + since.seconds
+        message.nanos = since.microseconds * 1000
 
 
 def read_time(message: Timestamp, field: str) -> datetime:

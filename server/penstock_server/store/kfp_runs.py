@@ -1,22 +1,19 @@
-"""Runs as KFP's clients see them: found by uid, listed under KFP's names, with all that its messages tell of a run.
+"""Runs as KFP's clients see them: found by uid, listed under KFP's names. What they have been through is in
+`kfp_histories`.
 
 A run that is to be deleted as soon as it has ended is gone already for them.
 """
 
 import math
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, LiteralString, cast
 
-from psycopg.rows import dict_row
-
 from penstock_server.model.errors import NotFound
-from penstock_server.model.ids import RunUid, TaskId
 from penstock_server.model.query import FieldType
-from penstock_server.model.resources import Event, EventSubject, Run, Task
-from penstock_server.store import runs, tasks
+from penstock_server.model.resources import Run
+from penstock_server.store import runs
 from penstock_server.store.database import Connection
 from penstock_server.store.kfp_views import OLDEST_FIRST, find, uid_column
 from penstock_server.store.query import NEVER, Column, Listing, Row, Tally
@@ -150,42 +147,3 @@ async def with_version(connection: Connection, run: Run) -> KfpRun:
     }
     row = await (await connection.execute(_SQL["version"], values)).fetchone()
     return KfpRun(run, None, *(row or (None, None)))
-
-
-async def moves(connection: Connection, uids: Collection[RunUid]) -> Mapping[RunUid, Sequence[Event]]:
-    """The moves of the runs themselves, each run's in order."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_SQL["moves"], {"uids": list(uids)})
-        found = [Event(**{**row, "subject": EventSubject(row["subject"])}) for row in await cursor.fetchall()]
-    return {uid: list(events) for uid, events in groupby(found, lambda event: event.run_uid)}
-
-
-async def task_moves(
-    connection: Connection, asked: Sequence[tuple[RunUid, TaskId]]
-) -> Mapping[RunUid, Mapping[TaskId, Sequence[Event]]]:
-    """The moves of tasks, each task's in order."""
-    values = {"uids": [uid for uid, _ in asked], "task_ids": [id for _, id in asked]}
-    found: dict[RunUid, dict[TaskId, list[Event]]] = {}
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_SQL["task_moves"], values)
-        for row in await cursor.fetchall():
-            event = Event(**{**row, "subject": EventSubject(row["subject"])})
-            assert event.task_id is not None
-            found.setdefault(event.run_uid, {}).setdefault(event.task_id, []).append(event)
-    return found
-
-
-async def tasks_of(
-    connection: Connection, uids: Sequence[RunUid], most: int | None = None
-) -> Mapping[RunUid, Sequence[Task]]:
-    """All tasks of the runs, parents before their children; at most `most` in all.
-
-    Runs for whose tasks there is no room are left out.
-    """
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_SQL["tasks"], {"uids": list(uids), "limit": None if most is None else most + 1})
-        found = [tasks.LISTING.read(row).task for row in await cursor.fetchall()]
-    of_runs = {uid: list(items) for uid, items in groupby(found, lambda task: task.run_uid)}
-    if most is not None and len(found) > most:
-        of_runs.popitem()  # It has more than were read, and stands for all after it.
-    return of_runs

@@ -50,32 +50,3 @@ SELECT coalesce(sum(run_tally.count), 0)
 FROM run_tally
 WHERE (%(namespace)s::text IS NULL OR run_tally.namespace = %(namespace)s)
     AND (%(experiment_uid)s::uuid IS NULL OR run_tally.experiment_uid = %(experiment_uid)s)
-
--- name: moves
--- The moves of some runs, but not those of their tasks.
-SELECT run_uid, sequence, transaction_id::text::bigint AS transaction_id, time, subject, task_id, attempt,
-    from_state, to_state, reason, message
-FROM event
-WHERE run_uid = ANY(%(uids)s) AND subject = 'RUN'
-ORDER BY run_uid, sequence;
-
--- name: task_moves
--- The moves of some tasks.
-SELECT event.run_uid, event.sequence, event.transaction_id::text::bigint AS transaction_id, event.time, event.subject,
-    event.task_id, event.attempt, event.from_state, event.to_state, event.reason, event.message
-FROM event
-JOIN unnest(%(uids)s::uuid[], %(task_ids)s::text[]) AS asked (run_uid, task_id)
-    ON asked.run_uid = event.run_uid AND asked.task_id = event.task_id
-WHERE event.run_uid = ANY(%(uids)s) AND event.subject = 'TASK' AND event.to_state IS NOT NULL
-ORDER BY event.run_uid, event.sequence;
-
--- name: tasks
--- The tasks of some runs, run after run in the order asked, parents first, up to a limit.
-SELECT task.run_uid, task.id, task.parent_id, task.key, task.display_name, task.kind, task.state, task.reason,
-    task.message, task.inputs, task.outputs, task.cache_key, task.cached_run_uid, task.cached_task_id,
-    task.attempt_count, task.not_before, task.create_time, task.start_time, task.end_time, task.result_key,
-    task.cache_note, task.queue_time, task.step_key, task.position
-FROM unnest(%(uids)s::uuid[]) WITH ORDINALITY AS asked (uid, place)
-JOIN task ON task.run_uid = asked.uid AND task.position > 0
-ORDER BY asked.place, task.position
-LIMIT %(limit)s;
