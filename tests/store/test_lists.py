@@ -18,7 +18,7 @@ from penstock_server.model.query import (
     Scalar,
 )
 from penstock_server.model.resources import Run
-from penstock_server.store import experiments, pipelines, run_views, runs, tasks
+from penstock_server.store import experiments, kfp_runs, pipelines, run_views, runs, tasks
 from penstock_server.store.database import Connection, Database
 from tests import factories
 
@@ -179,6 +179,27 @@ async def test_a_page_reads_few_rows_of_a_long_list(database: Database) -> None:
                 before = await rows_read(connection)
                 await runs.list_page(connection, "default", page)
                 assert await rows_read(connection) - before <= READ_ROWS_MAX, what
+
+
+async def test_a_prepared_page_of_kfps_reads_few_rows_of_a_long_list(database: Database) -> None:
+    """Its plan is made for the namespace or the experiment at hand also where the statement is an old one."""
+    async with database.transaction() as connection:
+        await experiments.insert(connection, "default", "f", display_name="", description="", labels={})
+    await factories.insert_run(database, id="first")
+    async with database.connection() as connection:
+        await connection.execute(BULK)
+        await connection.execute("ANALYZE run")
+        of_all: dict[str, object] = {"namespace": "default", "experiment_uid": None}
+        of_one = of_all | {"experiment_uid": (await experiments.get(connection, "default", "f")).uid}
+        for scope in (of_all, of_one, {**of_one, "namespace": None}) * REPETITIONS:
+            after: tuple[Scalar, ...] | None = None
+            for _ in range(2):
+                before = await rows_read(connection)
+                page = Page(50, order=(Order("created_at", True),), after=after)
+                after = (await kfp_runs.LISTING.page(connection, page, scope, with_total=True)).next
+                assert await rows_read(connection) - before <= READ_ROWS_MAX, scope
+        found = await connection.execute("SELECT FROM pg_prepared_statements WHERE statement LIKE 'SELECT page.%'")
+        assert await found.fetchall()
 
 
 BULK = """

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from penstock_server.model.query import And, Comparison, Filter, Not, Operator, Or
+from penstock_server.model.query import And, Comparison, Filter, Not, Operator, Or, Page
 from penstock_server.store import experiments, kfp_runs
 from penstock_server.store.database import Connection, Database
 from tests import factories
@@ -39,6 +39,8 @@ async def check(database: Database) -> None:
                 told = await kfp_runs.LISTING.count(connection, condition, scope)
                 row = await (await connection.execute(f"{COUNTED} AND {written}".encode(), scope)).fetchone()
                 assert row == (told,), (uid, written)
+                rows = await kfp_runs.LISTING.page(connection, Page(1, condition), scope, with_total=True)
+                assert rows.total == (told if rows.items else None), (uid, written)
 
 
 def statement(text: str) -> Change:
@@ -133,3 +135,5 @@ async def test_a_filter_that_the_tally_cannot_tell_is_counted(worked: Database) 
         named = Comparison("run_id", Operator.EQUAL, str(uuid.uuid4()), literal=True)
         assert await kfp_runs.LISTING.count(connection, named, scope) == 0
         assert await kfp_runs.LISTING.count(connection, Not(named), scope) == 8
+        rows = await kfp_runs.LISTING.page(connection, Page(1, Not(named)), scope, with_total=True)
+        assert (len(rows.items), rows.total) == (1, None)

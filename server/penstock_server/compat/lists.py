@@ -72,11 +72,13 @@ class Lists:
         )
 
         async def fetch(page: Page) -> Rows[T]:
-            return await what.listing.page(connection, page, scope)
+            return await what.listing.page(connection, page, scope, with_total=True)
 
         response, rows = await bounded_page(page, fetch, respond)
         is_whole = after is None and rows.next is None
-        total = len(rows.items) if is_whole else await what.listing.count(connection, page.filter, scope)
+        total = len(rows.items) if is_whole else rows.total
+        if total is None:
+            total = await what.listing.count(connection, page.filter, scope)
         response.total_size = total
         if rows.next is not None:
             response.next_page_token = self.tokens.write((sort_by, text, *rows.next), *bound)

@@ -100,3 +100,5 @@ class Rows(Generic[T]):
     items: tuple[T, ...]
     next: tuple[Scalar, ...] | None
     """What `Page.after` has to be for the next page; None when this one is the last."""
+    total: int | None = None
+    """How many rows there are on all pages; None where that was not asked for, or has to be counted."""

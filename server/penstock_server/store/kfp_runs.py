@@ -16,7 +16,7 @@ from penstock_server.model.resources import Run
 from penstock_server.store import runs
 from penstock_server.store.database import Connection
 from penstock_server.store.kfp_views import OLDEST_FIRST, find, uid_column
-from penstock_server.store.query import NEVER, Column, Listing, Row, Tally
+from penstock_server.store.query import NEVER, Column, Listing, Row, Tally, unfiltered
 from penstock_server.store.statements import statements
 
 _SQL = statements("kfp_runs")
@@ -118,6 +118,7 @@ LISTING = Listing(
     default_order=OLDEST_FIRST,
     read=_read,
     position=_position,
+    prepared=unfiltered,
     tally=Tally(
         _SQL["tallied"],
         {

@@ -16,7 +16,7 @@ from penstock_server.model.query import Comparison, FieldType, Operator, Order, 
 from penstock_server.model.resources import Experiment, Pipeline, PipelineVersion
 from penstock_server.store import experiments, pipeline_versions, pipelines
 from penstock_server.store.database import Connection
-from penstock_server.store.query import NEVER, Column, Listing, Row
+from penstock_server.store.query import NEVER, Column, Listing, Row, always
 from penstock_server.store.statements import statements
 
 T = TypeVar("T")
@@ -127,6 +127,7 @@ EXPERIMENTS = Listing(
     default_order=OLDEST_FIRST,
     read=_read_experiment,
     position=_position,
+    prepared=always,
 )
 
 PIPELINES = Listing(

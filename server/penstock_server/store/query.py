@@ -83,6 +83,21 @@ class Tally:
                 return condition.field in self.columns
 
 
+def never(_condition: Filter | None) -> bool:
+    """Each statement is planned for its very values: which index is the right one depends on how rare they are."""
+    return False
+
+
+def always(_condition: Filter | None) -> bool:
+    """Of a list with few rows: whatever way they are found is a short one."""
+    return True
+
+
+def unfiltered(condition: Filter | None) -> bool:
+    """Without a filter it is the order that says which index is the right one."""
+    return condition is None
+
+
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
     """A list that can be filtered, ordered and paged."""
@@ -98,6 +113,8 @@ class Listing(Generic[T]):
     position: Callable[[T, str], object]
     """The value that an orderable field, or the key, orders an item by."""
     tally: Tally | None = None
+    prepared: Callable[[Filter | None], bool] = never
+    """Whether pages with a filter, or without, are asked for by a prepared statement."""
 
     @property
     def fields(self) -> Mapping[str, FieldType]:
@@ -109,17 +126,24 @@ class Listing(Generic[T]):
         """The fields of orders."""
         return frozenset(name for name, column in self.columns.items() if column.orderable)
 
-    async def page(self, connection: Connection, page: Page, scope: Mapping[str, object]) -> Rows[T]:
-        """The rows of `page`; `scope` are the parameters that `select` names."""
+    async def page(
+        self, connection: Connection, page: Page, scope: Mapping[str, object], *, with_total: bool = False
+    ) -> Rows[T]:
+        """The rows of `page`; `scope` are the parameters that `select` names. `with_total`: how many rows there are on
+        all pages as well, where the tally tells it."""
         order = page.order or self.default_order
         parameters: dict[str, object] = {**scope, "limit": page.size + 1, "order_key": _order_key(order)}
+        statement = self._statement(page, order, parameters)
+        if with_total and (tallied := self._tallied(page.filter, parameters)):
+            # The rows stay in their order: nothing is done to them. The total is worked out once.
+            statement = sql.SQL("SELECT page.*, ({}) AS total FROM ({}) AS page").format(tallied, statement)
         async with connection.cursor(row_factory=dict_row) as cursor:
-            # Planned for its very values each time: which index is the right one depends on how rare they are.
-            await cursor.execute(self._statement(page, order, parameters), parameters, prepare=False)
-            rows: Sequence[Row] = await cursor.fetchall()
+            await cursor.execute(statement, parameters, prepare=None if self.prepared(page.filter) else False)
+            rows = await cursor.fetchall()
+        totals = [row.pop("total", None) for row in rows]
         items = tuple(self.read(row) for row in rows[: page.size])
         more = len(rows) > page.size
-        return Rows(items, self._position(order, items[-1]) if more else None)
+        return Rows(items, self._position(order, items[-1]) if more else None, totals[0] if totals else None)
 
     async def count(self, connection: Connection, condition: Filter | None, scope: Mapping[str, object]) -> int:
         """How many rows there are on all pages."""
@@ -131,10 +155,16 @@ class Listing(Generic[T]):
 
     def _counting(self, condition: Filter | None, parameters: dict[str, object]) -> sql.Composed:
         """The statement for the number of rows; the values it names are put among the parameters."""
-        if self.tally is not None and self.tally.tells(condition):
-            return _selected(self.tally.select, self.tally.columns, condition, parameters)
+        if tallied := self._tallied(condition, parameters):
+            return tallied
         selected = _selected(self.select, self.columns, condition, parameters)
         return sql.SQL("SELECT count(*) FROM ({}) AS selected").format(selected)
+
+    def _tallied(self, condition: Filter | None, parameters: dict[str, object]) -> sql.Composed | None:
+        """The statement for the number of rows, where the tally tells it."""
+        if self.tally is None or not self.tally.tells(condition):
+            return None
+        return _selected(self.tally.select, self.tally.columns, condition, parameters)
 
     def _statement(self, page: Page, order: Sequence[Order], parameters: dict[str, object]) -> sql.Composed:
         """The statement for a page; the values it names are put among the parameters."""

@@ -46,7 +46,7 @@ WHERE p.namespace = %(namespace)s AND p.id = %(pipeline_id)s AND v.number = %(nu
 
 -- name: tallied
 -- How many runs there are of a namespace or of all, of an experiment or of all; conditions are added.
-SELECT coalesce(sum(run_tally.count), 0)
+SELECT coalesce(sum(run_tally.count), 0)::bigint
 FROM run_tally
 WHERE (%(namespace)s::text IS NULL OR run_tally.namespace = %(namespace)s)
     AND (%(experiment_uid)s::uuid IS NULL OR run_tally.experiment_uid = %(experiment_uid)s)
