@@ -78,23 +78,23 @@ def copy_runs(dsn: str, namespace: str, count: int) -> None:
 
 
 def copy_tasks(dsn: str, namespace: str, count: int) -> None:
-    """Tasks and moves, those of the run that was copied, for the newest copies of the namespace."""
+    """Tasks and moves, those of the run that was copied, for the newest copies of the namespace, at their times."""
     with psycopg.connect(dsn) as connection:
         for table in ("task", "event"):
-            columns = [
-                row[0]
-                for row in connection.execute(
-                    "SELECT column_name FROM information_schema.columns"
-                    " WHERE table_name = %s AND is_generated = 'NEVER' ORDER BY ordinal_position",
-                    [table],
-                )
-            ]
-            values = ", ".join("copy.uid" if column == "run_uid" else f"old.{column}" for column in columns)
+            columns = connection.execute(
+                "SELECT column_name, data_type = 'timestamp with time zone' FROM information_schema.columns"
+                " WHERE table_name = %s AND is_generated = 'NEVER' ORDER BY ordinal_position",
+                [table],
+            ).fetchall()
+            changed = {name: f"old.{name} + (copy.create_time - first.create_time)" for name, timed in columns if timed}
+            changed["run_uid"] = "copy.uid"
+            values = ", ".join(changed.get(name, f"old.{name}") for name, _ in columns)
             connection.execute(
-                f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM {table} AS old,"
-                " (SELECT uid FROM run WHERE namespace = %(namespace)s AND id ~ '^r[0-9]+$'"
+                f"INSERT INTO {table} ({', '.join(name for name, _ in columns)}) SELECT {values} FROM {table} AS old"
+                " JOIN run AS first ON first.uid = old.run_uid,"
+                " (SELECT uid, create_time FROM run WHERE namespace = %(namespace)s AND id ~ '^r[0-9]+$'"
                 " ORDER BY create_time DESC LIMIT %(count)s) AS copy"
-                " WHERE old.run_uid = (SELECT run_uid FROM task ORDER BY create_time LIMIT 1)",
+                " WHERE first.uid = (SELECT run_uid FROM task ORDER BY create_time LIMIT 1)",
                 {"namespace": namespace, "count": count},
             )
         connection.commit()
