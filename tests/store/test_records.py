@@ -69,6 +69,14 @@ async def test_nothing_is_streamed_of_what_is_not_there(records: StoredRecords, 
         await streamed(records, uri, 0)
 
 
+async def test_no_empty_folders_are_left_of_what_is_dropped(tmp_path: Path) -> None:
+    records = StoredRecords.in_folder(tmp_path)
+    for name in ("kept/1/log", "run/outer.train/1/log", "run/outer.train/2/closed.json"):
+        await records.write(f"file://{tmp_path}/.penstock/{name}", b"x")
+    await records.drop(f"file://{tmp_path}/.penstock/run")
+    assert [path.name for path in (tmp_path / ".penstock").iterdir()] == ["kept"]
+
+
 async def test_what_lies_below_is_dropped_and_nothing_else(records: StoredRecords, options: StoreOptions) -> None:
     root = f"{options.root}/.penstock"
     for name in ("run/a/1/log", "run/b/2/log", "running/a/1/log"):

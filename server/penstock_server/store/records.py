@@ -33,7 +33,7 @@ class StoredRecords:
     def in_folder(cls, root: Path) -> "StoredRecords":
         """The files below a folder, which servers and pods may share."""
         root.mkdir(parents=True, exist_ok=True)
-        return cls(LocalStore(root.absolute()), f"file://{root.absolute()}")
+        return cls(LocalStore(root.absolute(), automatic_cleanup=True), f"file://{root.absolute()}")
 
     @classmethod
     def at(cls, options: StoreOptions) -> "StoredRecords":
