@@ -10,10 +10,10 @@ RUN := $(BIN)/python -m
 PYTEST_WORKERS ?= 2
 BENCH ?=
 
-.PHONY: help setup demo test conformance e2e-kubernetes simulate simulate-jobs chaos check lint types generate verify bench rootfs run
+.PHONY: help setup demo test conformance e2e-kubernetes simulate simulate-jobs chaos chaos-kubernetes check lint types generate verify bench rootfs run
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 20
 
 setup: .venv/.ready ## Prepare everything into .venv
 
@@ -46,6 +46,10 @@ simulate-jobs: setup ## Play SEEDS worlds in which much goes wrong with jobs, on
 ROUNDS ?= 20
 chaos: setup ## Play ROUNDS rounds of faults on real servers and a real Postgres, from seed START on
 	$(RUN) tests.chaos --rounds $(ROUNDS) --start $(START)
+
+chaos-kubernetes: setup ## The same on real servers and the cluster of KUBECONFIG
+	@test -n "$${KUBECONFIG:-}" || { echo "chaos-kubernetes: set KUBECONFIG to the kubeconfig of a cluster" >&2; exit 1; }
+	$(RUN) tests.kubernetes.chaos --rounds $(ROUNDS) --start $(START)
 
 check: lint types verify test ## Run every check: lint, types, layers, generated code, tests
 

@@ -2,9 +2,8 @@
 
 import time
 import uuid
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,6 +15,8 @@ from penstock_server.engine.history import check
 from tests import pipelines
 from tests.chaos import recurring
 from tests.chaos.faults import moments
+from tests.chaos.journal import problems_of_journal, read_journal
+from tests.chaos.telling import Told
 from tests.chaos.world import MARK, World
 from tests.conformance.outcomes import Outcome
 from tests.conformance.table import Row, read_table
@@ -28,21 +29,6 @@ SYNTHETIC = 16
 REAL = 2
 CORPUS = Path(__file__).parent.parent / "corpus"
 ROWS = [row for row in read_table(CORPUS.parent / "conformance" / "corpus.yaml") if row.quick and row.is_run]
-
-
-@dataclass(slots=True)
-class Told:
-    """What a round came to."""
-
-    seed: int
-    runs: int = 0
-    steps: int = 0
-    """Attempts that began, those of jobs aside."""
-    slots: int = 0
-    """Of jobs."""
-    faults: Counter[str] = field(default_factory=Counter)
-    problems: list[str] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +59,7 @@ def play(world: World, seed: int) -> Told:
     told.slots, problems = recurring.end(world, random, jobs)
     _look(world, random.choice(world.servers), runs, told)
     told.problems += problems
-    told.problems += problems_of_journal(journal)
+    told.problems += problems_of_journal(read_journal(journal.read_text()))
     told.problems += [f"a step is left: {step}" for step in world.live_steps()]
     world.store.clear()
     told.runs, told.seconds = len(runs), time.monotonic() - began
@@ -154,19 +140,3 @@ def _unexpected(outcome: Outcome, row: Row | None) -> list[str]:
     except AssertionError as error:
         return [f"{outcome.run.name} ({row.file}): {error}"]
     return []
-
-
-def problems_of_journal(journal: Path) -> list[str]:
-    """No attempt ran twice, and none began after a later one or while one before it ran."""
-    lines = journal.read_text().splitlines()
-    found = [f"twice in the journal: {line}" for line, count in Counter(lines).items() if count > 1]
-    newest: dict[tuple[str, ...], int] = {}
-    for line in lines:
-        what, run, task, attempt = line.split()
-        if what == "start":
-            if int(attempt) <= newest.get((run, task), -1):
-                found.append(f"attempt {attempt} of {task} in {run} began after attempt {newest[run, task]}")
-            newest[run, task] = int(attempt)
-        elif int(attempt) != newest[run, task]:
-            found.append(f"attempt {attempt} of {task} in {run} went on while attempt {newest[run, task]} ran")
-    return found

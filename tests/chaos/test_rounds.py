@@ -1,12 +1,12 @@
 """A round of faults on real servers, as `make chaos` plays many; and journals that tell of a fault of ours."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.chaos.rounds import play, problems_of_journal
+from tests.chaos.journal import problems_of_journal, read_journal
+from tests.chaos.rounds import play
 from tests.chaos.world import World, opened
 
 
@@ -34,13 +34,15 @@ def test_a_round_of_faults_breaks_nothing(world: World) -> None:
         ["start r a 0", "start r a 1", "end r a 0"],
     ],
 )
-def test_a_journal_tells_of_attempts_that_ran_twice_or_beside_each_other(tmp_path: Path, lines: list[str]) -> None:
-    journal = tmp_path / "journal"
-    journal.write_text("\n".join(lines))
-    assert problems_of_journal(journal) != []
+def test_a_journal_tells_of_attempts_that_ran_twice_or_beside_each_other(lines: list[str]) -> None:
+    assert problems_of_journal(read_journal("\n".join(lines))) != []
 
 
-def test_a_journal_of_attempts_one_after_the_other_is_right(tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
-    journal.write_text("start r a 0\nstart r b 0\nend r b 0\nstart r a 1\nend r a 1\n")
-    assert problems_of_journal(journal) == []
+def test_a_journal_of_attempts_one_after_the_other_is_right() -> None:
+    lines = ["start r a 0", "start r b 0", "end r b 0", "start r a 1", "end r a 1"]
+    assert problems_of_journal(read_journal("\n".join(lines))) == []
+
+
+def test_an_attempt_that_nobody_could_follow_any_more_may_have_gone_on() -> None:
+    lines = read_journal("start r a 0\nstart r a 1\nend r a 0\nend r a 1")
+    assert problems_of_journal(lines, {("r", "a", 0)}) == []

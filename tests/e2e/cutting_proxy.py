@@ -45,13 +45,18 @@ class CuttingProxy:
         """Reset all connections of this moment."""
         self._loop.call_soon_threadsafe(self._cut)
 
-    def hold(self) -> None:
-        """Pass nothing on, though connections are taken and kept."""
-        self._loop.call_soon_threadsafe(self._passable.clear)
+    def hold(self, seconds: float | None = None) -> None:
+        """Pass nothing on, though connections are taken and kept: for so long, or until `release`."""
+        self._loop.call_soon_threadsafe(self._hold, seconds)
 
     def release(self) -> None:
         """Pass on again what comes, and what has come meanwhile."""
         self._loop.call_soon_threadsafe(self._passable.set)
+
+    def _hold(self, seconds: float | None) -> None:
+        self._passable.clear()
+        if seconds is not None:
+            self._loop.call_later(seconds, self._passable.set)
 
     def _cut(self) -> None:
         self.cuts += len(self._connections)
