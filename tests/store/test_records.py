@@ -1,5 +1,6 @@
 """Small files and logs by URI."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -67,6 +68,17 @@ async def test_pieces_that_break_off_leave_nothing(records: StoredRecords, uri: 
 async def test_nothing_is_streamed_of_what_is_not_there(records: StoredRecords, uri: str) -> None:
     with pytest.raises(NotFound):
         await streamed(records, uri, 0)
+
+
+async def test_two_servers_that_drop_the_same_leave_nothing(tmp_path: Path) -> None:
+    """Each finds some of it gone."""
+    root = f"file://{tmp_path}/.penstock/run"
+    for _ in range(20):
+        servers = [StoredRecords.in_folder(tmp_path) for _ in range(2)]
+        for name in (f"{task}/1/{name}" for task in range(8) for name in ("closed.json", "log", "report.json")):
+            await servers[0].write(f"{root}/{name}", b"x")
+        await asyncio.gather(*(server.drop(root) for server in servers))
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 async def test_no_empty_folders_are_left_of_what_is_dropped(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ CHUNK_BYTES = 256 * 1024
 PART_BYTES = 5 * 1024 * 1024
 """What is written in pieces is put in parts of this size, the smallest that S3 takes."""
 
+DROPS_MAX = 100
+"""Each time there is less to remove, since somebody has removed something."""
+
 
 class StoredRecords:
     """The files below `root_uri`, in a store whose keys begin there."""
@@ -84,12 +87,22 @@ class StoredRecords:
             raise _unavailable(error) from error
 
     async def drop(self, uri: str) -> None:
-        """Remove all that lies below the URI. Raises Unavailable."""
+        """Remove all that lies below the URI, whoever does the same. Raises Unavailable."""
+        key = self._key(uri)
+        for _ in range(DROPS_MAX):
+            # Whoever finds something gone has been overtaken, and who was faster does not see to the rest.
+            with suppress(FileNotFoundError):
+                return await self._drop(key)
+        message = f"others keep removing what lies below {uri}"
+        raise Unavailable("ARTIFACT_STORE_UNAVAILABLE", message, retry_after_s=1)
+
+    async def _drop(self, key: str) -> None:
+        """Raises FileNotFoundError where something that was listed is gone, Unavailable."""
         try:
-            async for listed in obstore.list(self._store, prefix=self._key(uri)):
+            async for listed in obstore.list(self._store, prefix=key):
                 await obstore.delete_async(self._store, [meta["path"] for meta in listed])
         except FileNotFoundError:
-            return
+            raise
         except (BaseError, OSError) as error:
             raise _unavailable(error) from error
 
