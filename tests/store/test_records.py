@@ -89,6 +89,22 @@ async def test_no_empty_folders_are_left_of_what_is_dropped(tmp_path: Path) -> N
     assert [path.name for path in (tmp_path / ".penstock").iterdir()] == ["kept"]
 
 
+async def test_what_lies_directly_below_is_listed(records: StoredRecords, options: StoreOptions) -> None:
+    root = f"{options.root}/.penstock/run"
+    assert await records.list(root) == []
+    for name in ("b", "a", "deeper/c", "running"):
+        await records.write(f"{root}/{name}", b"x" * len(name))
+    await records.write(f"{root}s/a", b"x")
+    assert sorted(await records.list(root)) == [("a", 1), ("b", 1), ("running", 7)]
+
+
+async def test_more_than_a_page_is_listed(records: StoredRecords, options: StoreOptions) -> None:
+    root = f"{options.root}/log.parts"
+    names = [f"{number:015d}-1-17641365521623{number:05d}-1-all" for number in range(1_010)]
+    await asyncio.gather(*(records.write(f"{root}/{name}", b"x") for name in names))
+    assert sorted(name for name, _ in await records.list(root)) == names
+
+
 async def test_what_lies_below_is_dropped_and_nothing_else(records: StoredRecords, options: StoreOptions) -> None:
     root = f"{options.root}/.penstock"
     for name in ("run/a/1/log", "run/b/2/log", "running/a/1/log"):

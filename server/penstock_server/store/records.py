@@ -86,6 +86,18 @@ class StoredRecords:
         except (BaseError, OSError) as error:
             raise _unavailable(error) from error
 
+    async def list(self, uri: str) -> list[tuple[str, int]]:
+        """What lies directly below the URI: names, and sizes in bytes. Raises Unavailable."""
+        key = self._key(uri)
+        try:
+            found = [meta async for listed in obstore.list(self._store, prefix=key) for meta in listed]
+        except FileNotFoundError:
+            return []
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
+        below = ((meta["path"].removeprefix(f"{key}/"), meta["size"]) for meta in found)
+        return [(name, size) for name, size in below if "/" not in name]
+
     async def drop(self, uri: str) -> None:
         """Remove all that lies below the URI, whoever does the same. Raises Unavailable."""
         key = self._key(uri)

@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from kubernetes.aio.client.configuration import Configuration
@@ -26,6 +26,7 @@ class Asked:
     body: Any
 
 
+Server = TypeVar("Server", bound="ApiServer")
 Reply = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -165,7 +166,13 @@ class AccessTo:
 @asynccontextmanager
 async def api_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[ApiServer]:
     """A server that knows nothing yet."""
-    server = ApiServer()
+    async with listening(ApiServer(), tls) as server:
+        yield server
+
+
+@asynccontextmanager
+async def listening(server: Server, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+    """The server, at a port of its own."""
     listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
     server.port = listener.sockets[0].getsockname()[1]
     try:
