@@ -41,6 +41,7 @@ TIMELINE: list[dict[str, Any]] = json.loads(Path(__file__).with_name("pod_timeli
 UNTIL_RUNNING = 6
 """So many of those moments come before its container's end."""
 CREATED_AT = "2026-11-26T04:22:19Z"
+SAID_AT = b"2026-11-26T04:22:20.000000001Z "
 EXPIRED = {"kind": "Status", "reason": "Expired", "message": "too old resource version", "code": 410}
 _REPORT = '"REPORT"'
 Pod = dict[str, Any]
@@ -88,7 +89,7 @@ class SimulatedCluster(ApiServer):
         if name not in self.pods:
             return refusal(404, "NotFound")
         if part == "log":
-            return stream(b"said\n")
+            return stream(SAID_AT + b"said\n" if "timestamps" in asked.query else b"said\n")
         return answer(self._remove(name) if asked.method == "DELETE" else self.pods[name])
 
     def _create(self, body: Pod) -> Reply:

@@ -14,7 +14,7 @@ ever more. Watches and logs that are followed last as long as what they tell of,
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,6 +38,9 @@ from penstock_server.launch.kubernetes.transport import Transport
 _ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 Json = dict[str, Any]
 Query = Mapping[str, str | int]
+NO_OPTIONS: Query = {}
+LOG_CHUNK_BYTES = 256 * 1024
+"""A piece of a log is no longer."""
 
 
 class Kind(StrEnum):
@@ -192,22 +195,21 @@ class ClusterApi:
                 yield event
 
     async def log(
-        self, namespace: str, pod: str, container: str, *, follow: bool = False, lines_max: int | None = None
-    ) -> AsyncIterator[bytes]:
-        """What a container has written, from its beginning, or its last lines; with `follow` until it ends.
+        self, namespace: str, pod: str, container: str, *, follow: bool = False, options: Query = NO_OPTIONS
+    ) -> AsyncGenerator[bytes]:
+        """What a container has written, from its beginning; with `follow` until it ends. `options` are as the API
+        names them.
 
         A connection that breaks ends it with ApiUnavailableError. It is a call under way until its answer has begun:
         whoever reads it may be slow.
         """
-        query: dict[str, str | int] = {"container": container, "follow": "true" if follow else "false"}
-        if lines_max is not None:
-            query["tailLines"] = lines_max
+        query: Query = {"container": container, "follow": "true" if follow else "false", **options}
         limit = aiohttp.ClientTimeout(sock_connect=self._limits.call_timeout_s, sock_read=self._limits.silence_s)
         call = _Call("GET", f"{_path(Kind.PODS, namespace, pod)}/log", limit, query)
         async with nullcontext() if follow else self._places:
             answer = await self._answer(call)
         with _ended(answer) as response, as_unavailable():
-            async for chunk in response.content.iter_any():
+            async for chunk in response.content.iter_chunked(LOG_CHUNK_BYTES):
                 yield chunk
 
     async def _json(self, method: str, path: str, query: Query | None = None, body: Json | None = None) -> Json:

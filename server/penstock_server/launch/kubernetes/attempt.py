@@ -203,10 +203,14 @@ class PodAttempt:
         self._tell(Observation(self.request.attempt, Phase.STARTED, reason, message))
 
     def _keep_log(self, pod: PodView) -> None:
-        """Store the log once there will be no more of it, or before it goes."""
-        is_going = pod.ended(MAIN) is not None or pod.deletion_at is not None
-        if is_going and pod.has_run(MAIN) and not self.is_gone:
-            self.place.logs.keep(self.request.attempt, pod)
+        """Store what grows too large for the node; all of it once there will be no more, or before it goes."""
+        request, logs = self.request, self.place.logs
+        if self.is_gone or not pod.has_run(MAIN):
+            return
+        if pod.ended(MAIN) is not None or pod.deletion_at is not None:
+            logs.keep(request.attempt, pod, request.fence)
+        else:
+            logs.collect(request.attempt, pod, request.fence, has_run=request.has_started)
 
     def _ask(self, question: Callable[[], Awaitable[None]]) -> None:
         """Ask the cluster, if that was not done just now."""

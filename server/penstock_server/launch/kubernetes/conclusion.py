@@ -113,7 +113,7 @@ async def _tail(request: StepRequest, pod: PodView, place: Workplace) -> str:
     """The last lines of its log, if it has run; the log is stored on the way."""
     if not _may_have_log(request.attempt, pod, place):
         return ""
-    task = place.logs.keep(request.attempt, pod)
+    task = place.logs.keep(request.attempt, pod, request.fence)
     done, _ = await asyncio.wait([task], timeout=LOG_PATIENCE_S)
     return task.result() if done and not task.cancelled() else ""
 

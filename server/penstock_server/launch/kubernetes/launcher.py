@@ -44,7 +44,7 @@ class KubernetesLauncher:
         self._records = records
         self._settings = settings
         self._strays = Strays(registry, self.forget) if registry is not None else None
-        self._logs = PodLogs(api, records, self._find)
+        self._logs = PodLogs(api, records, self._find, settings.logs)
         self._place = Workplace(api, records, self._logs, PodBudget(settings.pending_pods_max), settings)
         self._attempts: dict[AttemptId, PodAttempt] = {}
         self._pods: dict[AttemptId, PodView] = {}
@@ -241,7 +241,7 @@ class KubernetesLauncher:
         if pod is not None and pod.ended(names.MAIN) is not None and pod.has_run(names.MAIN):
             self._logs.keep(attempt, pod)
         await self._logs.kept(attempt)
-        self._logs.forget(attempt)
+        await self._logs.forget(attempt)
         if not is_reported:
             await self._close_for_good(attempt)
         if pod is not None:

@@ -28,6 +28,9 @@ class RecordStore(Protocol):
     async def write(self, uri: str, content: bytes | AsyncIterator[bytes]) -> None:
         """Store the content, whole or not at all, instead of what is there."""
 
+    async def list(self, uri: str) -> list[tuple[str, int]]:
+        """What lies directly below the URI: names, and sizes in bytes."""
+
     async def drop(self, uri: str) -> None:
         """Remove all that lies below the URI."""
 
@@ -69,6 +72,10 @@ class Records:
     def log_uri(self, attempt: AttemptId) -> str:
         """Of what `main` has written."""
         return f"{self._of(attempt)}/log"
+
+    def log_parts_uri(self, attempt: AttemptId) -> str:
+        """Of the parts of what it has written, where that was stored while it ran."""
+        return f"{self._of(attempt)}/log.parts"
 
     async def close(self, attempt: AttemptId, closing: Closing) -> None:
         """See to it that nothing of the attempt starts any more."""

@@ -20,7 +20,7 @@ async def newest_trouble(api: ClusterApi, pod: PodView) -> Trouble | None:
 
 
 async def _of_stage_in(api: ClusterApi, pod: PodView) -> Trouble | None:
-    pieces = [piece async for piece in api.log(pod.namespace, pod.name, STAGE_IN, lines_max=1)]
+    pieces = [piece async for piece in api.log(pod.namespace, pod.name, STAGE_IN, options={"tailLines": 1})]
     found = last_notice(b"".join(pieces).decode("utf-8", "replace"))
     return Trouble(*found, is_of_stage=True) if found is not None else None
 

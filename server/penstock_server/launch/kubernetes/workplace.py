@@ -10,6 +10,7 @@ from penstock_server.launch.kubernetes.api import ClusterApi, Json
 from penstock_server.launch.kubernetes.budget import PodBudget
 from penstock_server.launch.kubernetes.frame import Frame
 from penstock_server.launch.kubernetes.judgement import Graces
+from penstock_server.launch.kubernetes.logs.rhythm import LogRhythm
 from penstock_server.launch.kubernetes.manifest import pod_manifest
 from penstock_server.launch.kubernetes.pod_logs import PodLogs
 from penstock_server.launch.kubernetes.records import Records
@@ -50,6 +51,8 @@ class KubernetesSettings:
     """Further parts of the claim's `spec`, such as `storageClassName`."""
     pending_pods_max: int = 100
     """Pods that wait for a place or start, at a time; further attempts wait with us."""
+    logs: LogRhythm = field(default_factory=LogRhythm)
+    """When the logs of running pods are read."""
     tick_s: float = 2
     """So often is looked after what time alone changes."""
     sweep_s: float = 60
