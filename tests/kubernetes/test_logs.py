@@ -104,7 +104,7 @@ def in_order(found: bytes, whole: bytes) -> None:
 def test_a_log_of_many_files_is_read_whole_while_it_is_written_and_when_the_pod_is_gone(
     cluster: Cluster, folder: Path, database_dsn: str
 ) -> None:
-    lines = 60 * MIB // LINE_BYTES
+    lines = 36 * MIB // LINE_BYTES
     whole = numbered(lines)
     with (
         serving(cluster, folder, database_dsn, 2) as (owner, other),
@@ -112,10 +112,10 @@ def test_a_log_of_many_files_is_read_whole_while_it_is_written_and_when_the_pod_
         Client(other.grpc) as reader,
         ThreadPoolExecutor(2) as threads,
     ):
-        run = client.create_run(writing(1.25, lines))
+        run = client.create_run(writing(0.75, lines))
         until(lambda: Run.State.Name(client.runs.get(run).state) == "STATE_RUNNING")
         follows = threads.submit(log_of, reader, run, follow=True)
-        resumes = threads.submit(log_of, client, run, offset=25 * MIB + 7, follow=True)
+        resumes = threads.submit(log_of, client, run, offset=15 * MIB + 7, follow=True)
         until(lambda: first_line(cluster) > 0)
         found = log_of(reader, run)
         assert len(found) > 8 * MIB
@@ -124,9 +124,9 @@ def test_a_log_of_many_files_is_read_whole_while_it_is_written_and_when_the_pod_
         assert Run.State.Name(ended.state) == "STATE_SUCCEEDED"
         until(lambda: read("pods", "--namespace", cluster.namespace)["items"] == [])
         in_order(log_of(reader, run), whole)
-        in_order(log_of(client, run, offset=50 * MIB), whole[50 * MIB :])
+        in_order(log_of(client, run, offset=30 * MIB), whole[30 * MIB :])
         in_order(follows.result(RUN_TIMEOUT_S), whole)
-        in_order(resumes.result(RUN_TIMEOUT_S), whole[25 * MIB + 7 :])
+        in_order(resumes.result(RUN_TIMEOUT_S), whole[15 * MIB + 7 :])
 
 
 def test_a_log_goes_on_when_its_server_is_killed(cluster: Cluster, folder: Path, database_dsn: str) -> None:
