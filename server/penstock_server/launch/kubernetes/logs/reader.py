@@ -153,4 +153,8 @@ class _Reading:
 
 
 def _no_log() -> NotFound:
-    return NotFound("LOG_NOT_FOUND", "there is no log of this attempt: it has not started, or its log was removed")
+    return NotFound(
+        "LOG_NOT_FOUND",
+        "there is no log of this attempt: it has not started, its pod was removed by force before its log was stored,"
+        " or the log was removed",
+    )
