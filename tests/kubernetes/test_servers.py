@@ -87,7 +87,7 @@ def test_a_run_whose_namespace_is_deleted_fails_and_says_so(cluster: Cluster, fo
     shared = folder / "shared"
     doomed = f"{cluster.namespace}-doomed"
     with namespaces(doomed):
-        moved = ("--kubernetes-namespaces", f"default={doomed}", "--kubernetes-disruption-grace-s", "5")
+        moved = ("--kubernetes-namespaces", f"default={doomed}", "--kubernetes-pod-grace-s", "5")
         with serving(cluster, folder, database_dsn, 1, *moved) as (server,), Client(server.grpc) as client:
             run = client.create_run(journalling(shared, 2, waits=True))
             until(lambda: len(journal(shared)) == 2)
