@@ -20,7 +20,8 @@ from penstock_server.launch.kubernetes.records import FOLDER
 from tests import pipelines
 from tests.conformance.scenes import on
 from tests.kubernetes.cluster import PYTHON_IMAGE, Cluster
-from tests.kubernetes.kubectl import kubectl_tried, read
+from tests.kubernetes.kubectl import kubectl_tried
+from tests.kubernetes.pods import pods_of
 from tests.kubernetes.scenes import KubernetesScene
 from tests.kubernetes.servers import serving
 from tests.launch.world import WAIT_S, component, step
@@ -84,9 +85,9 @@ def log_of(client: Client, run: Run, *, offset: int = 0, follow: bool = False) -
     return b"".join(chunk.content for chunk in client.logs(run, "s0", offset=offset, follow=follow))
 
 
-def first_line(cluster: Cluster) -> int:
-    """The number of the first line that the node still has; -1 where there is none."""
-    for pod in read("pods", "--namespace", cluster.namespace)["items"]:
+def first_line(cluster: Cluster, run: Run) -> int:
+    """The number of the first line of the run's step that the node still has; -1 where there is none."""
+    for pod in pods_of(cluster, run):
         name = pod["metadata"]["name"]
         told = kubectl_tried("logs", "--namespace", cluster.namespace, name, "--container=main", "--limit-bytes=10")
         if told.returncode == 0 and len(told.stdout) == 10:
@@ -116,13 +117,13 @@ def test_a_log_of_many_files_is_read_whole_while_it_is_written_and_when_the_pod_
         until(lambda: Run.State.Name(client.runs.get(run).state) == "STATE_RUNNING")
         follows = threads.submit(log_of, reader, run, follow=True)
         resumes = threads.submit(log_of, client, run, offset=15 * MIB + 7, follow=True)
-        until(lambda: first_line(cluster) > 0)
+        until(lambda: first_line(cluster, run) > 0)
         found = log_of(reader, run)
         assert len(found) > 8 * MIB
         in_order(found, whole[: len(found)])
         ended = client.wait(run, timeout=RUN_TIMEOUT_S)
         assert Run.State.Name(ended.state) == "STATE_SUCCEEDED"
-        until(lambda: read("pods", "--namespace", cluster.namespace)["items"] == [])
+        until(lambda: pods_of(cluster, run) == [])
         in_order(log_of(reader, run), whole)
         in_order(log_of(client, run, offset=30 * MIB), whole[30 * MIB :])
         in_order(follows.result(RUN_TIMEOUT_S), whole)
@@ -138,8 +139,8 @@ def test_a_log_goes_on_when_its_server_is_killed(cluster: Cluster, folder: Path,
         until(lambda: Run.State.Name(client.runs.get(run).state) == "STATE_RUNNING")
         with ThreadPoolExecutor(1) as threads:
             follows = threads.submit(log_of, client, run, follow=True)
-            until(lambda: first_line(cluster) > 0)
-            new_file_at = first_line(cluster) * LINE_BYTES
+            until(lambda: first_line(cluster, run) > 0)
+            new_file_at = first_line(cluster, run) * LINE_BYTES
             until(lambda: log_of(client, run, offset=new_file_at) != b"")
             first.kill()  # There are some 15 s to take the attempt over, until this file is full as well.
             ended = client.wait(run, timeout=RUN_TIMEOUT_S)
