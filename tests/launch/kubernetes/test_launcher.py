@@ -484,6 +484,37 @@ async def test_a_sidecar_that_holds_the_status_back_does_not_hold_the_step(
         assert (await play.watched.end_of(play.request)).phase is Phase.SUCCEEDED
 
 
+async def test_a_store_that_goes_away_while_an_attempt_is_concluded_by_its_report_delays_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock_server.launch.kubernetes.attempt.LOOK_S", 0)
+    monkeypatch.setattr("penstock_server.launch.kubernetes.work.RETRY_S", 0.02)
+    read, reads = StoredRecords.read, 0
+
+    async def failing_once(records: StoredRecords, uri: str) -> bytes | None:
+        nonlocal reads
+        content = await read(records, uri)
+        reads += content is not None
+        if reads == 2:  # first it is seen that there is a report, then what it says is read
+            reads += 1
+            raise Unavailable("STORE_UNAVAILABLE", "away")
+        return content
+
+    monkeypatch.setattr(StoredRecords, "read", failing_once)
+    async with playing(tmp_path) as play:
+        pod = play.pod("mesh-native", 5)
+        pod["status"]["phase"] = "Running"
+        for told in pod["status"]["initContainerStatuses"][1:]:
+            told["state"] = {"running": {"startedAt": "2026-11-26T02:25:17Z"}}
+        play.server.on(f"POST {PODS}", answer(pod, 201))
+        play.server.on(f"GET {play.path}/log", stream(b""))
+        report = StepReport(str(play.request.attempt), None, {}, {}, ())
+        await play.records.store.write(play.records.report_uri(play.request.attempt), report.to_json())
+        await play.watched.launcher.launch(play.request)
+        assert (await play.watched.end_of(play.request)).phase is Phase.SUCCEEDED
+        assert reads > 2
+
+
 async def test_a_pod_whose_time_is_over_is_ended_with_the_short_grace_and_the_verdict_outlives_it(
     tmp_path: Path,
 ) -> None:

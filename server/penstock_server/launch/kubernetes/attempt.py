@@ -243,8 +243,7 @@ class PodAttempt:
     async def _look_for_report(self) -> None:
         """*stage-out* may have done its work, though containers of others keep the pod's status from telling so."""
         if await self.place.records.is_reported(self.request.attempt) and not self._is_concluding:
-            self._is_concluding = True
-            await self._conclude(Verdict(Phase.SUCCEEDED, exit_code=0))
+            self._act(Verdict(Phase.SUCCEEDED, exit_code=0))
 
     async def _release(self) -> None:
         assert self.pod is not None
