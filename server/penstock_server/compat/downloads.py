@@ -104,7 +104,7 @@ class Downloads:
         try:
             if parts.scheme == "https":
                 line = self._tls.wrap_socket(line, server_hostname=host)
-        except BaseException:
+        except BaseException:  # raised again: until it is handed on nobody else closes the line
             line.close()
             raise
         connection = http.client.HTTPConnection(host, port, timeout=_left(give_up))

@@ -105,7 +105,7 @@ async def _stream(responses: AsyncGenerator[Message, None], dialect: Dialect) ->
         done, _ = await asyncio.wait([first], timeout=FIRST_RESPONSE_S)
         if done:
             first.result()
-    except BaseException:
+    except BaseException:  # raised again: a caller who goes meanwhile must not leave the stream open
         first.cancel()
         await responses.aclose()
         raise
